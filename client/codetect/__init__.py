@@ -1,0 +1,1 @@
+"""The CoDetect client: an async library and the `codetect` command."""

@@ -1,0 +1,1 @@
+"""What every CoDetect service needs, and nothing else."""
