@@ -197,8 +197,10 @@ class JwksCache:
     is good, later nobody can (docs/adr/0041).
     """
 
-    def __init__(self, fetch: Callable[[], Awaitable[Any]], issuer: str) -> None:
-        self._fetch, self._issuer = fetch, issuer
+    def __init__(
+        self, fetch: Callable[[], Awaitable[Any]], issuer: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._fetch, self._issuer, self._clock = fetch, issuer, clock
         self._keys: Keys = {}
         self._fetched_at = self._tried_at = float("-inf")
         self._lock = asyncio.Lock()
@@ -222,7 +224,7 @@ class JwksCache:
         return verify(token, self._keys, issuer=self._issuer)
 
     def _age(self) -> float:
-        return time.monotonic() - self._fetched_at
+        return self._clock() - self._fetched_at
 
     def _good(self, kid: str) -> bool:
         return kid in self._keys and self._age() < FRESH_S
@@ -232,14 +234,14 @@ class JwksCache:
         if self._good(kid) or (kid in self._keys and self._lock.locked()):
             return
         async with self._lock:
-            if self._good(kid) or time.monotonic() - self._tried_at < RETRY_S:
+            if self._good(kid) or self._clock() - self._tried_at < RETRY_S:
                 return
-            self._tried_at = time.monotonic()
+            self._tried_at = self._clock()
             try:
                 self._keys = parse_jwks(await self._fetch())
-                self._fetched_at = time.monotonic()
+                self._fetched_at = self._clock()
             except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
-                log.warning("jwks.unavailable", error=repr(error), age_s=round(self._age()))
+                log.warning("jwks.unavailable", error=repr(error))
                 if self._age() > STALE_S:
                     self._keys = {}
 
