@@ -1,0 +1,95 @@
+"""Postgres: one engine a role, sessions fenced to a facility, and the request's session."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import uuid_utils.compat
+from fastapi import Depends, Request
+from pydantic import SecretStr
+from sqlalchemy import DateTime, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Mapped, mapped_column
+
+from codetect_shared.tokens import CurrentPrincipal
+
+SET_FACILITY = text("SELECT set_config('codetect.facility', :facility, true)")
+
+
+def uuid7() -> UUID:
+    """A new id; UUIDs of version 7 sort by time (RFC 9562)."""
+    return uuid_utils.compat.uuid7()
+
+
+# Column types as all services mean them: `class Base(DeclarativeBase): type_annotation_map = TYPES`.
+TYPES: dict[Any, Any] = {datetime: DateTime(timezone=True), dict[str, Any]: JSONB, list[Any]: JSONB, list[str]: JSONB}
+
+
+class FacilityRow:
+    """A row that belongs to a facility: fenced by row-level security, see `migrations.fence`."""
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    facility_id: Mapped[UUID]
+
+
+class AggregateRow(FacilityRow):
+    """A row whose changes are told as events, in order of `sequence`."""
+
+    sequence: Mapped[int] = mapped_column(default=0)
+
+
+class Database:
+    """The two roles of a service: `app` under row-level security, `system` beside it."""
+
+    def __init__(self, app_url: SecretStr, system_url: SecretStr, pool_size: int = 5) -> None:
+        self.app_engine = _engine(app_url, pool_size)
+        self.system_engine = _engine(system_url, pool_size)
+        self._app = async_sessionmaker(self.app_engine, expire_on_commit=False)
+        self._system = async_sessionmaker(self.system_engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def facility(self, facility_id: UUID) -> AsyncIterator[AsyncSession]:
+        """A transaction that sees and writes one facility's rows only; commits at the end."""
+        async with self._app.begin() as session:
+            await session.execute(SET_FACILITY, {"facility": str(facility_id)})
+            yield session
+
+    @asynccontextmanager
+    async def system(self) -> AsyncIterator[AsyncSession]:
+        """A transaction across facilities: relay, reaper, claims, login look-up; never a request's data."""
+        async with self._system.begin() as session:
+            yield session
+
+    async def ping(self) -> None:
+        """Raise when Postgres does not answer."""
+        async with self._system() as session:
+            await session.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Return all connections."""
+        await self.app_engine.dispose()
+        await self.system_engine.dispose()
+
+
+def _engine(url: SecretStr, pool_size: int) -> Any:
+    return create_async_engine(
+        url.get_secret_value().replace("postgresql://", "postgresql+asyncpg://", 1),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        pool_timeout=10,
+        connect_args={"timeout": 5, "command_timeout": 30},
+    )
+
+
+async def get_session(request: Request, principal: CurrentPrincipal) -> AsyncIterator[AsyncSession]:
+    """The request's transaction, fenced to the token's facility, committed before the answer is sent."""
+    db: Database = request.app.state.db
+    async with db.facility(principal.facility_id) as session:
+        yield session
+
+
+SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]

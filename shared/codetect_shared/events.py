@@ -1,0 +1,228 @@
+"""The catalogue of events: everything that happens in CoDetect and is told to others.
+
+A payload holds ids and small facts, never pixels, names or other PHI. `docs/asyncapi.yaml` is generated from here.
+"""
+
+import re
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Priority = Literal["routine", "urgent"]
+
+
+class Event(BaseModel):
+    """Something that happened. `StudyReceived` has the CloudEvents type `codetect.study.received.v1`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    type: ClassVar[str]
+    aggregate: ClassVar[str]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Derive type and aggregate from the class's name and enter it into the catalogue."""
+        cls.aggregate, *past = re.sub(r"(?<!^)(?=[A-Z])", " ", cls.__name__).lower().split()
+        cls.type = f"codetect.{cls.aggregate}.{'_'.join(past)}.v1"
+        CATALOGUE[cls.type] = cls
+
+
+CATALOGUE: dict[str, type[Event]] = {}
+
+
+class Finding(BaseModel):
+    """One label's outcome for a study; probability in 0..1, calibrated."""
+
+    label: str
+    probability: float
+    threshold: float
+    positive: bool
+
+
+class SeriesFacts(BaseModel):
+    """What inference needs to choose among a study's series and to read one."""
+
+    series_id: UUID
+    series_instance_uid: str
+    modality: str
+    plane: Literal["axial", "coronal", "sagittal", "oblique"]
+    slices: int
+    rows: int
+    columns: int
+    convolution_kernel: str | None = None
+    body_part: str | None = None
+    slice_thickness_mm: float | None = None
+    manifest_key: str
+    volume_key: str
+    volume_sha256: str
+
+
+class FacilityOpened(Event):
+    """A facility got its own host name."""
+
+    facility_id: UUID
+    slug: str
+
+
+class FacilitySuspended(Event):
+    """A facility's people can no longer work."""
+
+    facility_id: UUID
+
+
+class PersonAdded(Event):
+    """A person belongs to a facility from now on."""
+
+    person_id: UUID
+    role: str
+
+
+class PersonAuthenticated(Event):
+    """A person logged in with two factors."""
+
+    person_id: UUID
+    method: str
+
+
+class UploadOpened(Event):
+    """A client may post files now."""
+
+    upload_id: UUID
+    priority: Priority
+
+
+class UploadCompleted(Event):
+    """The listing of an upload is frozen; its import is due."""
+
+    upload_id: UUID
+    files: int
+    bytes: int
+
+
+class UploadImported(Event):
+    """Every file of an upload has its outcome; `refused` counts files by code."""
+
+    upload_id: UUID
+    files: int
+    accepted: int
+    refused: dict[str, int] = Field(default_factory=dict)
+    studies: list[UUID]
+    import_ms: int
+
+
+class UploadRefused(Event):
+    """Nothing of an upload could be taken."""
+
+    upload_id: UUID
+    code: str
+    refused: dict[str, int] = Field(default_factory=dict)
+
+
+class UploadExpired(Event):
+    """An upload was never completed."""
+
+    upload_id: UUID
+
+
+class StudyReceived(Event):
+    """A study, or a new version of a known one, is ready to be analysed."""
+
+    study_id: UUID
+    version: int
+    upload_id: UUID
+    study_instance_uid: str = Field(description="The pseudonymous UID.")
+    priority: Priority
+    models: list[str] | None = Field(None, description="Names of the models asked for; none: the facility's own.")
+    series: list[SeriesFacts]
+    upload_ms: int
+    import_ms: int
+    submitted_at: datetime
+
+
+class StudyErased(Event):
+    """A study's images and rows are gone for good."""
+
+    study_id: UUID
+
+
+class ModelRegistered(Event):
+    """A model bundle can be used from now on."""
+
+    model_id: UUID
+    name: str
+    version: str
+    sha256: str
+
+
+class AnalysisQueued(Event):
+    """An analysis waits for a worker."""
+
+    analysis_id: UUID
+    study_id: UUID
+    study_version: int
+    upload_id: UUID
+    model: str
+    model_version: str
+    priority: Priority
+
+
+class AnalysisStarted(Event):
+    """A worker took an analysis."""
+
+    analysis_id: UUID
+    study_id: UUID
+    upload_id: UUID
+    model: str
+    model_version: str
+    attempt: int
+    queued_ms: int
+
+
+class AnalysisProgressed(Event):
+    """A worker got further; told at most twice a second."""
+
+    analysis_id: UUID
+    study_id: UUID
+    upload_id: UUID
+    slices_done: int
+    slices_total: int
+
+
+class AnalysisCompleted(Event):
+    """An analysis has its result."""
+
+    analysis_id: UUID
+    study_id: UUID
+    upload_id: UUID
+    model: str
+    model_version: str
+    findings: list[Finding]
+    warnings: list[str] = Field(default_factory=list, description="Codes of the warnings.")
+    slices_total: int
+    slices_analysed: int
+    provider: str
+    queued_ms: int
+    inference_ms: int
+    total_ms: int
+
+
+class AnalysisFailed(Event):
+    """An analysis ended without a result; `code` says why."""
+
+    analysis_id: UUID
+    study_id: UUID
+    upload_id: UUID
+    model: str
+    model_version: str
+    code: str
+
+
+class AnalysisCancelled(Event):
+    """A person stopped an analysis."""
+
+    analysis_id: UUID
+    study_id: UUID
+    upload_id: UUID
+    model: str
+    model_version: str

@@ -1,0 +1,292 @@
+"""Jobs: rows that are claimed with a lease and a fence, worked on, and settled once.
+
+Postgres is the truth; a message only says "look". `available_at` is set while there is something to do; a claim raises
+`fence` and `attempts` and sets `lease_until`; only the holder of the present fence can settle. All times are those of
+Postgres.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+import structlog
+from pydantic import SecretStr
+from sqlalchemy import SmallInteger, and_, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from codetect_shared import bus, outbox, telemetry
+from codetect_shared.db import AggregateRow, Database
+
+log = structlog.get_logger()
+URGENT, ROUTINE = 0, 1
+PRIORITIES = {"urgent": URGENT, "routine": ROUTINE}
+
+
+class LeaseLost(Exception):
+    """Someone else holds the job now: nothing of this attempt may be kept."""
+
+
+class JobRow(AggregateRow):
+    """Columns of a row that is a job, see `migrations.job_columns`."""
+
+    priority: Mapped[int] = mapped_column(SmallInteger, default=ROUTINE)
+    available_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    looked_at: Mapped[datetime | None]
+    fence: Mapped[int] = mapped_column(default=0)
+    attempts: Mapped[int] = mapped_column(default=0)
+
+
+Job = TypeVar("Job", bound=JobRow)
+
+
+class Jobs(Generic[Job]):
+    """The jobs of one table, and the queue that wakes their workers."""
+
+    def __init__(self, table: type[Job], queue: str, *, lease_s: float = 30, max_attempts: int = 5) -> None:
+        self.table, self.queue, self.lease_s, self.max_attempts = table, queue, lease_s, max_attempts
+
+    async def enqueue(self, session: AsyncSession, row: Job) -> None:
+        """Make a row due now, and wake a worker after the commit."""
+        row.available_at = row.looked_at = func.clock_timestamp()
+        row.lease_until, row.attempts = None, 0
+        await outbox.ask_to_look(session, self.queue, row)
+
+    async def claim(self, db: Database) -> Job | None:
+        """Take the most urgent due row, committed; None when nothing is due."""
+        t = self.table
+        now = func.clock_timestamp()
+        due = and_(t.available_at <= now, or_(t.lease_until.is_(None), t.lease_until < now))
+        pick = (
+            select(t.id)
+            .where(due)
+            .order_by(t.priority, t.available_at)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+            .cte("pick")
+        )
+        taken = {"fence": t.fence + 1, "attempts": t.attempts + 1, "lease_until": self._in(self.lease_s)}
+        async with db.system() as session:
+            return (
+                await session.scalars(update(t).where(t.id == pick.c.id).values(**taken).returning(t))
+            ).one_or_none()
+
+    @asynccontextmanager
+    async def holding(self, db: Database, job: Job) -> AsyncIterator[None]:
+        """Renew the lease while the block runs; LeaseLost is raised in it when the job is no longer ours."""
+        scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                renewal = asyncio.create_task(self._renew(db, job, scope))
+                try:
+                    yield
+                finally:
+                    renewal.cancel()
+        except TimeoutError:
+            if scope.expired():
+                raise LeaseLost(str(job.id)) from None
+            raise
+
+    async def _renew(self, db: Database, job: Job, scope: asyncio.Timeout) -> None:
+        clock = asyncio.get_running_loop().time
+        held_until = clock() + self.lease_s
+        while clock() < held_until:
+            await asyncio.sleep(self.lease_s / 3)
+            try:
+                asked = clock()
+                async with asyncio.timeout(self.lease_s / 3), db.system() as session:
+                    await self._settled(session, job, lease_until=self._in(self.lease_s))
+                held_until = asked + self.lease_s
+            except LeaseLost:
+                break
+            except bus.TRANSIENT as error:
+                log.warning("lease not renewed", job=str(job.id), error=repr(error))
+        scope.reschedule(clock())
+
+    async def settle(self, session: AsyncSession, job: Job) -> Job:
+        """In the transaction of the outcome: the job is done. Returns its row; LeaseLost when it is no longer ours."""
+        return await self._settled(session, job, available_at=None, lease_until=None)
+
+    async def postpone(self, session: AsyncSession, job: Job, delay_s: float, *, spent: bool = True) -> Job:
+        """Do it again in `delay_s` seconds; `spent=False` gives the attempt back."""
+        attempts = self.table.attempts if spent else func.greatest(self.table.attempts - 1, 0)
+        row = await self._settled(session, job, available_at=self._in(delay_s), lease_until=None, attempts=attempts)
+        if delay_s == 0:
+            await outbox.ask_to_look(session, self.queue, row)
+        return row
+
+    async def _settled(self, session: AsyncSession, job: Job, **values: Any) -> Job:
+        t = self.table
+        changed = (
+            update(t)
+            .where(t.id == job.id, t.fence == job.fence, t.available_at.is_not(None))
+            .values(**values)
+            .returning(t)
+        )
+        row = (await session.scalars(changed.execution_options(populate_existing=True))).one_or_none()
+        if row is None:
+            raise LeaseLost(str(job.id))
+        return row
+
+    @staticmethod
+    def _in(seconds: float) -> Any:
+        return func.clock_timestamp() + timedelta(seconds=seconds)
+
+
+class Worker(Generic[Job]):
+    """Claims and works jobs one after the other: woken by "look" messages, told the rest by Postgres.
+
+    `run(job)` does the work and settles; `give_up(session, row, error)` records the failure after the last attempt.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs[Job],
+        db: Database,
+        url: SecretStr,
+        run: Callable[[Job], Awaitable[None]],
+        give_up: Callable[[AsyncSession, Job, Exception | None], Awaitable[None]],
+        *,
+        drain_s: float = 20,
+    ) -> None:
+        self._jobs, self._db, self._url, self._run, self._give_up, self._drain_s = jobs, db, url, run, give_up, drain_s
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until cancelled; then finish the job in hand within `drain_s`, or give it back."""
+        serving = asyncio.create_task(bus.forever(self._jobs.queue, self._serve))
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            self._stopping.set()
+            await asyncio.wait([serving], timeout=self._drain_s)
+            serving.cancel()
+            await asyncio.wait([serving])
+            raise
+
+    async def _serve(self) -> None:
+        await self._drain()
+        async with bus.subscribe(self._url, self._jobs.queue, name=self._jobs.queue, prefetch=1) as looks:
+            await self._drain()
+            while True:
+                message = await self._next(looks)
+                job = await self._jobs.claim(self._db)
+                if job is None:
+                    await message.ack()
+                    continue
+                try:
+                    await looks.pause()
+                    await message.ack()
+                except Exception as error:
+                    log.warning("look not acknowledged", error=repr(error))
+                await self._work(job)
+                await self._drain()
+                await looks.resume()
+
+    async def _next(self, looks: bus.Subscription) -> Any:
+        """The next look; ends the serving when the process is to stop."""
+        get, stop = asyncio.create_task(looks.get()), asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([get, stop], return_when=asyncio.FIRST_COMPLETED)
+            if self._stopping.is_set():
+                raise asyncio.CancelledError
+            return await get
+        finally:
+            get.cancel()
+            stop.cancel()
+
+    async def _drain(self) -> None:
+        """Work until nothing is due."""
+        while not self._stopping.is_set() and (job := await self._jobs.claim(self._db)):
+            await self._work(job)
+        if self._stopping.is_set():
+            raise asyncio.CancelledError
+
+    async def _work(self, job: Job) -> None:
+        with telemetry.working(self._jobs.queue, job.id, job.facility_id):
+            try:
+                if job.attempts > self._jobs.max_attempts:
+                    await self._finally(job, None)
+                    return
+                async with self._jobs.holding(self._db, job):
+                    await self._run(job)
+            except asyncio.CancelledError:
+                await asyncio.shield(self._give_back(job))
+                raise
+            except LeaseLost:
+                log.warning("lease lost")
+            except Exception as error:
+                await self._failed(job, error)
+
+    async def _give_back(self, job: Job) -> None:
+        try:
+            async with asyncio.timeout(3), self._db.system() as session:
+                await self._jobs.postpone(session, job, 0, spent=False)
+        except Exception as error:
+            log.warning("job not given back; its lease will run out", error=repr(error))
+
+    async def _failed(self, job: Job, error: Exception) -> None:
+        log.warning("attempt failed", attempt=job.attempts, exc_info=error)
+        try:
+            if job.attempts >= self._jobs.max_attempts:
+                await self._finally(job, error)
+            else:
+                async with self._db.system() as session:
+                    await self._jobs.postpone(session, job, min(2.0**job.attempts, 60))
+        except Exception as worse:
+            log.warning("outcome not recorded; the lease will run out", error=repr(worse))
+
+    async def _finally(self, job: Job, error: Exception | None) -> None:
+        async with self._db.facility(job.facility_id) as session:
+            row = await self._jobs.settle(session, job)
+            await self._give_up(session, row, error)
+
+
+class Reaper:
+    """On the database's clock, sends "look" again for rows that are due, expired, or unclaimed for a minute."""
+
+    def __init__(self, url: SecretStr, *jobs: Jobs[Any]) -> None:
+        self._url, self._jobs = url, jobs
+
+    async def run(self) -> None:
+        """Look every second until cancelled; once in a while forget what is old in outbox and inbox."""
+        await bus.forever("reaper", self._reap)
+
+    async def _reap(self) -> None:
+        db = await outbox.connect_directly(self._url)
+        try:
+            seconds = 0
+            while True:
+                for jobs in self._jobs:
+                    await db.execute(LOOK_AGAIN.format(table=jobs.table.__tablename__), jobs.queue)
+                if seconds % 600 == 0:
+                    await db.execute(FORGET_SENT)
+                    await db.execute(FORGET_SEEN)
+                seconds += 1
+                await asyncio.sleep(1)
+        finally:
+            db.terminate()
+
+
+LOOK_AGAIN = """
+    WITH due AS (
+        SELECT id, facility_id FROM {table}
+        WHERE available_at <= clock_timestamp() AND (lease_until IS NULL OR lease_until < clock_timestamp())
+          AND (looked_at IS NULL OR looked_at < available_at OR looked_at < lease_until
+               OR looked_at < clock_timestamp() - interval '60 seconds')
+        ORDER BY priority, available_at LIMIT 100 FOR UPDATE SKIP LOCKED
+    ), seen AS (
+        UPDATE {table} SET looked_at = clock_timestamp() FROM due WHERE {table}.id = due.id
+    )
+    INSERT INTO outbox (event_id, facility_id, queue, type, subject, sequence, data, time)
+    SELECT gen_random_uuid(), facility_id, $1, 'look', id::text, 0, '{{}}', clock_timestamp() FROM due
+"""
+FORGET_SENT = f"""
+    DELETE FROM outbox WHERE id IN (
+        SELECT id FROM outbox WHERE sent_at < clock_timestamp() - CASE WHEN queue IS NULL
+            THEN interval '{outbox.KEPT_DAYS} days' ELSE interval '1 hour' END LIMIT 2000)
+"""  # noqa: S608 - constants
+FORGET_SEEN = "DELETE FROM inbox WHERE at < clock_timestamp() - interval '14 days'"

@@ -1,0 +1,162 @@
+"""Databases, roles and schemas: what `bootstrap` makes once, and what services' Alembic histories build on.
+
+    python -m codetect_shared.migrations bootstrap
+
+reads CODETECT_POSTGRES_ADMIN_URL (a superuser) and every CODETECT_<NAME>_DATABASE[_OWNER|_SYSTEM]_URL, and creates the
+databases and roles these name. It can be run again: passwords are set anew, nothing is dropped.
+"""
+
+import asyncio
+import os
+import re
+import sys
+from importlib.resources import files
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]
+import sqlalchemy as sa
+from alembic import command, context, op
+from alembic.config import Config
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from codetect_shared.inbox import inbox
+from codetect_shared.outbox import CHANNEL, outbox
+
+IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+async def bootstrap(admin_url: str, environment: dict[str, str]) -> None:
+    """Create the roles and databases that the services' URLs name."""
+    for name in ("AUTH", "INGEST", "INFERENCE", "ANALYTICS", "GATEWAY"):
+        if f"CODETECT_{name}_DATABASE_OWNER_URL" in environment:
+            urls = {
+                role: make_url(environment[f"CODETECT_{name}_DATABASE{role}_URL"]) for role in ("_OWNER", "", "_SYSTEM")
+            }
+            await _bootstrap_service(admin_url, urls["_OWNER"], urls[""], urls["_SYSTEM"])
+
+
+async def _bootstrap_service(admin_url: str, owner: sa.URL, app: sa.URL, system: sa.URL) -> None:
+    admin = await asyncpg.connect(admin_url)
+    try:
+        for url, rights in ((owner, "NOBYPASSRLS"), (app, "NOBYPASSRLS"), (system, "BYPASSRLS")):
+            role = _identifier(url.username)
+            verb = "ALTER" if await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role) else "CREATE"
+            password = str(url.password).replace("'", "''")
+            await admin.execute(f"{verb} ROLE {role} LOGIN NOSUPERUSER {rights} PASSWORD '{password}'")
+            await admin.execute(f"ALTER ROLE {role} SET idle_in_transaction_session_timeout = '10s'")
+        database = _identifier(owner.database)
+        if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database):
+            await admin.execute(f"CREATE DATABASE {database} OWNER {owner.username}")
+        await admin.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC")
+        await admin.execute(f"GRANT CONNECT ON DATABASE {database} TO {app.username}, {system.username}")
+        await admin.execute(f"GRANT CREATE ON DATABASE {database} TO {system.username}")
+    finally:
+        await admin.close()
+    inside = await asyncpg.connect(
+        make_url(admin_url).set(database=owner.database).render_as_string(hide_password=False)
+    )
+    try:
+        await inside.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        await inside.execute(f"ALTER SCHEMA public OWNER TO {owner.username}")
+        await inside.execute(f"GRANT USAGE ON SCHEMA public TO {app.username}, {system.username}")
+        for what, rights in (("TABLES", "SELECT, INSERT, UPDATE, DELETE"), ("SEQUENCES", "USAGE, SELECT")):
+            await inside.execute(
+                f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner.username} "
+                f"GRANT {rights} ON {what} TO {app.username}, {system.username}"
+            )
+    finally:
+        await inside.close()
+
+
+def _identifier(name: str | None) -> str:
+    if not name or not IDENTIFIER.fullmatch(name):
+        raise SystemExit(f"{name!r} can't be a database or role name here: use small letters, digits and _.")
+    return name
+
+
+def migrate(package: str, owner_url: str) -> None:
+    """Bring a service's schema to its newest version. `package` holds `migrations/versions`."""
+    config = Config()
+    config.set_main_option("script_location", str(files(package) / "migrations"))
+    config.attributes["url"] = owner_url
+    command.upgrade(config, "head")
+
+
+def run_env(metadata: sa.MetaData | None = None) -> None:
+    """What a service's `migrations/env.py` calls: run the history in one transaction, one process at a time."""
+
+    def run(connection: Connection) -> None:
+        context.configure(connection=connection, target_metadata=metadata)
+        with context.begin_transaction():
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('codetect.migrations'))"))
+            context.run_migrations()
+
+    async def connect() -> None:
+        url = context.config.attributes["url"].replace("postgresql://", "postgresql+asyncpg://", 1)
+        engine = create_async_engine(url, poolclass=NullPool)
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(run)
+        finally:
+            await engine.dispose()
+
+    asyncio.run(connect())
+
+
+def create_messaging() -> None:
+    """In a first migration: the service's outbox (with its NOTIFY) and inbox."""
+    for table in (outbox, inbox):
+        table.create(op.get_bind())
+    op.execute(f"""
+        CREATE FUNCTION notify_outbox() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_notify('{CHANNEL}', ''); RETURN NULL; END $$
+    """)
+    op.execute("CREATE TRIGGER notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION notify_outbox()")
+    fence("outbox")
+
+
+def fence(*tables: str) -> None:
+    """Row-level security: a session of the app role sees and writes only rows of the facility it has set."""
+    mine = "facility_id = nullif(current_setting('codetect.facility', true), '')::uuid"
+    for table in tables:
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+        op.execute(f"CREATE POLICY facility ON {table} USING ({mine}) WITH CHECK ({mine})")
+
+
+def aggregate_columns() -> list[sa.Column[Any]]:
+    """Columns of `db.AggregateRow`."""
+    return [
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("facility_id", sa.Uuid, nullable=False),
+        sa.Column("sequence", sa.Integer, nullable=False, server_default="0"),
+    ]
+
+
+def job_columns() -> list[sa.Column[Any]]:
+    """Columns of `jobs.JobRow`; call `job_index` after the table is there."""
+    time = sa.DateTime(timezone=True)
+    return [
+        *aggregate_columns(),
+        sa.Column("priority", sa.SmallInteger, nullable=False, server_default="1"),
+        sa.Column("available_at", time),
+        sa.Column("lease_until", time),
+        sa.Column("looked_at", time),
+        sa.Column("fence", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    ]
+
+
+def job_index(table: str) -> None:
+    """The index that claims and the reaper use: only rows with something to do are in it."""
+    op.create_index(
+        f"{table}_due", table, ["priority", "available_at"], postgresql_where=sa.text("available_at IS NOT NULL")
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["bootstrap"] or "CODETECT_POSTGRES_ADMIN_URL" not in os.environ:
+        raise SystemExit("Usage: CODETECT_POSTGRES_ADMIN_URL=... python -m codetect_shared.migrations bootstrap")
+    asyncio.run(bootstrap(os.environ["CODETECT_POSTGRES_ADMIN_URL"], dict(os.environ)))

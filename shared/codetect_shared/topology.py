@@ -1,0 +1,59 @@
+"""What stands in the broker. Every process declares all of it before it publishes or consumes anything.
+
+Otherwise an event sent before its consumer's first start is gone, and `mandatory` does not notice: the stream takes
+everything. Event queues have no maximum length (a full one makes a publish fail after other queues stored it).
+"""
+
+from dataclasses import dataclass
+
+from aio_pika import ExchangeType
+from aio_pika.abc import AbstractChannel, AbstractExchange
+from pamqp.common import FieldTable
+
+from codetect_shared.events import Event, FacilityOpened, StudyErased, StudyReceived
+
+EXCHANGE = "codetect.events"
+DEAD_LETTERS = "codetect.dead-letters"
+LOG = "codetect.log"
+LOG_DAYS = 30
+
+
+@dataclass(frozen=True)
+class EventQueue:
+    """A durable quorum queue of one consuming service and purpose; ordered: one consumer at a time."""
+
+    name: str
+    types: tuple[type[Event], ...]
+    ordered: bool = False
+
+
+STUDIES = EventQueue("inference.studies", (StudyReceived, StudyErased), ordered=True)
+FACILITIES = EventQueue("ingest.facilities", (FacilityOpened,))
+EVENT_QUEUES = (STUDIES, FACILITIES)
+
+UPLOADS_TO_IMPORT = "ingest.uploads"
+ANALYSES_TO_RUN = "inference.analyses"
+JOB_QUEUES = (UPLOADS_TO_IMPORT, ANALYSES_TO_RUN)
+
+
+async def declare(channel: AbstractChannel) -> AbstractExchange:
+    """Declare everything (idempotent) and return the exchange for events."""
+    exchange = await channel.declare_exchange(EXCHANGE, ExchangeType.TOPIC, durable=True)
+    log_arguments: FieldTable = {"x-queue-type": "stream", "x-max-age": f"{LOG_DAYS}D"}
+    log = await channel.declare_queue(LOG, durable=True, arguments=log_arguments)
+    await log.bind(exchange, "#")
+    await channel.declare_queue(DEAD_LETTERS, durable=True, arguments={"x-queue-type": "quorum"})
+    for queue in EVENT_QUEUES:
+        arguments: FieldTable = {
+            "x-queue-type": "quorum",
+            "x-delivery-limit": 100,
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": DEAD_LETTERS,
+            "x-single-active-consumer": queue.ordered,
+        }
+        declared = await channel.declare_queue(queue.name, durable=True, arguments=arguments)
+        for event in queue.types:
+            await declared.bind(exchange, event.type)
+    for name in JOB_QUEUES:
+        await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "quorum"})
+    return exchange
