@@ -1,0 +1,216 @@
+"""Model bundles: what bundle.json says, and the checks that a bundle passes before anything runs it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import onnx
+from google.protobuf.message import DecodeError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+MANIFEST = "bundle.json"
+MODEL = "model.onnx"
+SCHEMA_VERSION = 1
+
+
+class BundleRefused(Exception):
+    """The model bundle can't be used."""
+
+    code = "bundle_refused"
+
+
+class BundleIncomplete(BundleRefused):
+    """A file that the bundle needs isn't there."""
+
+    code = "bundle_incomplete"
+
+
+class BundleUnreadable(BundleRefused):
+    """bundle.json isn't what this version of CoDetect expects."""
+
+    code = "bundle_unreadable"
+
+
+class BundleSchemaUnknown(BundleRefused):
+    """bundle.json has a schema version that this CoDetect doesn't know."""
+
+    code = "bundle_schema_unknown"
+
+
+class BundleAltered(BundleRefused):
+    """A file of the bundle isn't the one that bundle.json describes."""
+
+    code = "bundle_altered"
+
+
+class BundleExternalData(BundleRefused):
+    """The model takes weights from outside its file, which could be any file of the machine."""
+
+    code = "bundle_external_data"
+
+
+class BundleModelUnusable(BundleRefused):
+    """The model doesn't have the inputs and outputs that bundle.json promises."""
+
+    code = "bundle_model_unusable"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Label(_Part):
+    """One condition: the model's output in the order of the list."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")]
+    title: str
+    threshold: Annotated[float, Field(gt=0, lt=1, description="Study scores from here on count as positive")]
+    temperature: Annotated[float, Field(gt=0, description="Slice logits are divided by it before the sigmoid")]
+
+
+class Preprocessing(_Part):
+    """How a slice in HU becomes the model's input, one channel in 0..1."""
+
+    side: Annotated[int, Field(ge=32, le=1024, description="Pixels of the square input")]
+    level_hu: float
+    width_hu: Annotated[float, Field(gt=0)]
+    margin: Annotated[float, Field(ge=0, le=1, description="Chest kept around the lungs, as a share of their extent")]
+
+
+class Pooling(_Part):
+    """The study score is the mean of the highest slice probabilities: this share of them, at least so many."""
+
+    method: Literal["mean_of_highest"]
+    share: Annotated[float, Field(gt=0, le=1)]
+    at_least: Annotated[int, Field(ge=1)]
+
+
+class BundleFile(_Part):
+    """Size and hash that a file must have."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=0)]
+
+
+class Metrics(_Part):
+    """Figures on one data set, slice by slice, as `codetect_training evaluate` prints them."""
+
+    data: str
+    n: int
+    auc: float
+    auc_ci95: tuple[float, float]
+    accuracy: float
+    f1: float
+    sensitivity: float
+    specificity: float
+    ece: float
+    note: str = ""
+
+
+class Bundle(_Part):
+    """bundle.json: what the model is, how to feed it and how to read it, and what it must not be used for."""
+
+    schema_version: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    title: str
+    labels: Annotated[tuple[Label, ...], Field(min_length=1)]
+    preprocessing: Preprocessing
+    pooling: Pooling
+    few_slices: Annotated[int, Field(ge=1, description="Fewer slices with lung than this get a warning")]
+    intended_use: str
+    limits: tuple[str, ...]
+    training_data: tuple[str, ...]
+    metrics: tuple[Metrics, ...]
+    files: dict[str, BundleFile]
+
+    @model_validator(mode="after")
+    def _lists_the_model(self) -> Bundle:
+        if MODEL not in self.files:
+            raise ValueError(f"files must list {MODEL}")
+        return self
+
+
+@dataclass(frozen=True)
+class LoadedBundle:
+    """A bundle that passed every check; `sha256` of bundle.json names it, since that pins each file."""
+
+    manifest: Bundle
+    model: bytes
+    sha256: str
+
+
+def open_folder(folder: Path) -> LoadedBundle:
+    """Check a bundle that lies in a folder. Raises BundleRefused."""
+    return open_bundle({path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()})
+
+
+def open_bundle(files: Mapping[str, bytes]) -> LoadedBundle:
+    """Check a bundle given as file name -> content. Raises BundleRefused, whose subclasses say what is wrong."""
+    manifest = read_manifest(files.get(MANIFEST))
+    for name, promised in manifest.files.items():
+        if name not in files:
+            raise BundleIncomplete(f"{name} is missing from the bundle")
+        content = files[name]
+        if len(content) != promised.bytes or hashlib.sha256(content).hexdigest() != promised.sha256:
+            raise BundleAltered(f"{name} isn't the file that {MANIFEST} describes: its size or SHA-256 differs")
+    check_model(files[MODEL], manifest)
+    return LoadedBundle(manifest, files[MODEL], hashlib.sha256(files[MANIFEST]).hexdigest())
+
+
+def read_manifest(content: bytes | None) -> Bundle:
+    """Parse bundle.json; the schema version is looked at first, so that a newer bundle gets a clear answer."""
+    if content is None:
+        raise BundleIncomplete(f"{MANIFEST} is missing from the bundle")
+    try:
+        raw: Any = json.loads(content)
+    except ValueError as error:
+        raise BundleUnreadable(f"{MANIFEST} isn't JSON: {error}") from error
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version != SCHEMA_VERSION:
+        raise BundleSchemaUnknown(f"{MANIFEST} has schema version {version!r}; this CoDetect reads {SCHEMA_VERSION}")
+    try:
+        return Bundle.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleUnreadable(f"{MANIFEST} is wrong at {where or 'its top'}: {first['msg']}") from error
+
+
+def check_model(content: bytes, manifest: Bundle) -> None:
+    """Refuse a model with outside weights, or with other inputs and outputs than the manifest's."""
+    try:
+        model = onnx.load_model_from_string(content)
+    except DecodeError as error:
+        raise BundleModelUnusable(f"{MODEL} isn't an ONNX model") from error
+    graphs = [model.graph, *(function for function in model.functions)]
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data for tensor in _tensors(graphs)):
+        raise BundleExternalData(f"{MODEL} refers to weights outside itself (external_data)")
+    labels, side = len(manifest.labels), manifest.preprocessing.side
+    wanted = {"image": [1, side, side], "logits": [labels], "cam": [labels, side // 32, side // 32]}
+    found = {value.name: _shape(value) for value in (*model.graph.input, *model.graph.output)}
+    if found != wanted:
+        raise BundleModelUnusable(f"{MODEL} has {found} (without the batch); {MANIFEST} needs {wanted}")
+
+
+def _shape(value: onnx.ValueInfoProto) -> list[int]:
+    return [dimension.dim_value for dimension in value.type.tensor_type.shape.dim][1:]
+
+
+def _tensors(graphs: Iterable[onnx.GraphProto | onnx.FunctionProto]) -> Iterable[onnx.TensorProto]:
+    """Every tensor of these graphs, those of nodes' attributes and of graphs inside nodes too."""
+    for graph in graphs:
+        if isinstance(graph, onnx.GraphProto):
+            yield from graph.initializer
+            for sparse in graph.sparse_initializer:
+                yield from (sparse.values, sparse.indices)
+        for attribute in (attribute for node in graph.node for attribute in node.attribute):
+            yield from (attribute.t, *attribute.tensors)
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
+            yield from _tensors([attribute.g, *attribute.graphs])
