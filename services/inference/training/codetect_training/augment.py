@@ -6,7 +6,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 def uniform(count: int, low: float, high: float) -> Tensor:
@@ -33,9 +33,9 @@ def warp(images: Tensor, side: int) -> Tensor:
         torch.stack([mirror * zoom * squeeze * angle.cos(), -zoom / squeeze * angle.sin(), shift[0]], 1),
         torch.stack([mirror * zoom * squeeze * angle.sin(), zoom / squeeze * angle.cos(), shift[1]], 1),
     ]
-    grid = F.affine_grid(torch.stack(rows, 1), [count, 1, side, side], align_corners=False)
+    grid = functional.affine_grid(torch.stack(rows, 1), [count, 1, side, side], align_corners=False)
     air = uniform(count, 0, 0.3)
-    return F.grid_sample(images - air, grid, align_corners=False) + air
+    return functional.grid_sample(images - air, grid, align_corners=False) + air
 
 
 def window(images: Tensor) -> Tensor:
@@ -51,8 +51,8 @@ def spoil(images: Tensor) -> Tensor:
     count, _, side, _ = images.shape
     if torch.rand(()) < 0.5:
         small = max(32, int(side * torch.empty(()).uniform_(0.4, 0.9)))
-        soft = F.interpolate(images, size=small, mode="bilinear", antialias=True)
-        soft = F.interpolate(soft, size=side, mode="bilinear")
+        soft = functional.interpolate(images, size=small, mode="bilinear", antialias=True)
+        soft = functional.interpolate(soft, size=side, mode="bilinear")
         images = torch.where(uniform(count, 0, 1) < 0.5, soft, images)
     images = images + torch.randn_like(images) * uniform(count, 0, 0.06)
     place = torch.arange(side) / side

@@ -32,7 +32,7 @@ class Images:
 
 
 def read_image(path: Path, side: int) -> NDArray[np.float32]:
-    """One image as (1, side, side) float32 in 0..1, squeezed to a square with antialiasing, as the service's slices are."""
+    """One image as (1, side, side) float32 in 0..1, squeezed to a square as the service's slices are."""
     with Image.open(path) as image:
         grey = image.convert("L").resize((side, side), Image.Resampling.BILINEAR)
     return np.asarray(grey, np.float32)[None] / np.float32(255)

@@ -68,7 +68,9 @@ def quantise_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         kept.append(numpy_helper.from_array(stored, f"{name}.int8"))
         kept.append(numpy_helper.from_array(scale.astype(np.float32), f"{name}.scale"))
         nodes.append(
-            helper.make_node("DequantizeLinear", [f"{name}.int8", f"{name}.scale"], [name], f"{name}.dequantize", axis=0)
+            helper.make_node(
+                "DequantizeLinear", [f"{name}.int8", f"{name}.scale"], [name], f"{name}.dequantize", axis=0
+            )
         )
     nodes.extend(graph.node)
     del graph.initializer[:], graph.node[:]

@@ -56,9 +56,7 @@ def youden_threshold(labels: Labels, probabilities: Floats) -> float:
     """Threshold with the greatest sensitivity + specificity; of a tie, the one nearest one half."""
     levels = np.unique(probabilities)
     middles = (levels[1:] + levels[:-1]) / 2
-    gains = [
-        (probabilities[labels == 1] >= t).mean() + (probabilities[labels == 0] < t).mean() for t in middles
-    ]
+    gains = [(probabilities[labels == 1] >= t).mean() + (probabilities[labels == 0] < t).mean() for t in middles]
     best = middles[np.isclose(gains, np.max(gains))]
     return float(best[np.abs(best - 0.5).argmin()])
 

@@ -1,0 +1,150 @@
+"""From slice logits and maps to what people read: study score, findings, warnings, top slices, overlays."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.special import expit
+
+from codetect_inference.bundle import Bundle, Pooling
+from codetect_inference.preprocess import HU, Box, Plan, window
+
+Floats = NDArray[np.float32]
+
+DISCLAIMER = "Not a medical device. Not for clinical use."
+TOP_SLICES = 5
+OPACITY = 0.6
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One label of the bundle and what the study says to it."""
+
+    label: str
+    probability: float
+    threshold: float
+    positive: bool
+
+
+@dataclass(frozen=True)
+class StudyWarning:
+    """Something to know before believing the result."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What is kept of a study's run, one row per analysed slice; any overlay can be drawn from it later.
+
+    `slices` (n,) numbers within the series, `logits` (n, labels) float32, `cams` (n, labels, s, s) float16.
+    """
+
+    slices: NDArray[np.int32]
+    logits: Floats
+    cams: NDArray[np.float16]
+    box: Box
+
+    def pack(self) -> bytes:
+        """As one compressed npz."""
+        buffer = io.BytesIO()
+        box = np.array([self.box.top, self.box.bottom, self.box.left, self.box.right], np.int32)
+        np.savez_compressed(buffer, slices=self.slices, logits=self.logits, cams=self.cams, box=box)
+        return buffer.getvalue()
+
+    @classmethod
+    def unpack(cls, content: bytes) -> Maps:
+        """Read what `pack` wrote."""
+        with np.load(io.BytesIO(content), allow_pickle=False) as kept:
+            return cls(kept["slices"], kept["logits"], kept["cams"], Box(*kept["box"].tolist()))
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A study's result, ready to be stored. `probabilities` (n, labels) belong to the analysed slices in order."""
+
+    findings: tuple[Finding, ...]
+    warnings: tuple[StudyWarning, ...]
+    top_slices: tuple[int, ...]
+    probabilities: Floats
+
+
+def explain(bundle: Bundle, plan: Plan, logits: Floats) -> Explanation:
+    """Logits (n, labels) of the planned slices -> the study's result."""
+    chances = probabilities(bundle, logits)
+    findings = []
+    for column, label in enumerate(bundle.labels):
+        score = study_score(chances[:, column], bundle.pooling)
+        findings.append(Finding(label.name, score, label.threshold, score >= label.threshold))
+    order = np.argsort(-chances.max(1), kind="stable")[:TOP_SLICES]
+    return Explanation(tuple(findings), warnings(bundle, plan), tuple(plan.slices[row] for row in order), chances)
+
+
+def probabilities(bundle: Bundle, logits: Floats) -> Floats:
+    """Calibrated probability of each label on each slice, (n, labels)."""
+    temperatures = np.array([label.temperature for label in bundle.labels], np.float32)
+    return np.asarray(expit(logits / temperatures), np.float32)
+
+
+def study_score(chances: Floats, pooling: Pooling) -> float:
+    """One label's score of the study: the mean of its highest slices (docs/adr/0010)."""
+    count = min(len(chances), max(pooling.at_least, round(pooling.share * len(chances))))
+    return float(np.sort(chances)[-count:].mean(dtype=np.float64))
+
+
+def warnings(bundle: Bundle, plan: Plan) -> tuple[StudyWarning, ...]:
+    """What makes this result weaker than its number looks."""
+    found = []
+    count = len(plan.slices)
+    if plan.little_lung:
+        found.append(
+            StudyWarning("little_lung", "No slice clearly shows lung, only the airway: don't rely on this result.")
+        )
+    if count < bundle.few_slices:
+        slices = "1 slice was" if count == 1 else f"{count} slices were"
+        found.append(
+            StudyWarning("few_slices", f"Only {slices} analysed; results are steadier from {bundle.few_slices} on.")
+        )
+    return tuple(found)
+
+
+def slice_png(hu: HU, level_hu: float, width_hu: float) -> bytes:
+    """A slice (rows, columns) through a window, as a grey PNG of its own size."""
+    return _png(Image.fromarray(np.rint(window(hu, level_hu, width_hu) * 255).astype(np.uint8)))
+
+
+def heatmap_png(maps: Maps, row: int, column: int, shape: Sequence[int], temperature: float) -> bytes:
+    """Overlay for one analysed slice (`row`) and label (`column`): a transparent PNG of the slice's shape.
+
+    Each place shows the probability that it alone would argue for, on a scale that is the same for all slices, so a
+    slice without evidence stays clear.
+    """
+    logit, cam = float(maps.logits[row, column]), maps.cams[row, column].astype(np.float32)
+    bias = logit - float(cam.mean())
+    box = maps.box
+    size = (box.right - box.left, box.bottom - box.top)
+    smooth = np.asarray(Image.fromarray(cam + np.float32(bias)).resize(size, Image.Resampling.BICUBIC))
+    heat = np.clip(expit(smooth / temperature) * 2 - 1, 0, 1)
+    canvas = np.zeros((shape[0], shape[1], 4), np.uint8)
+    canvas[box.top : box.bottom, box.left : box.right] = colour(heat)
+    return _png(Image.fromarray(canvas))
+
+
+def colour(heat: Floats) -> NDArray[np.uint8]:
+    """Heat 0..1 (rows, columns) -> RGBA: clear, then yellow, orange and dark red, each darker than the last."""
+    stops = np.array([0, 0.35, 0.7, 1])
+    rgb = np.array([[255, 237, 160], [254, 178, 76], [240, 59, 32], [150, 0, 38]], np.float32)
+    parts = [np.interp(heat, stops, rgb[:, channel]) for channel in range(3)]
+    return np.rint(np.stack([*parts, heat**0.5 * OPACITY * 255], -1)).astype(np.uint8)
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
