@@ -1,0 +1,158 @@
+"""A pool of limited child processes: hostile bytes are only ever parsed in one of them. ADR 0021 has the reasons.
+
+A child is reused while it answers, and replaced after a failure or `FILES_PER_CHILD` files. What a child sends is never
+unpickled.
+"""
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import queue
+import resource
+import signal
+import threading
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+
+from codetect_ingest.dicom.deidentify import Pseudonyms
+from codetect_ingest.dicom.instance import Instance, Prepared, prepare
+from codetect_ingest.dicom.refusals import Refusal, Refused
+
+FILES_PER_CHILD = 500
+TIMEOUT_S = 5.0
+MEMORY_BYTES = 512 * 2**20
+ANSWER_BYTES = 256 * 2**20
+PRELOADED = "codetect_ingest.dicom.instance"
+ACCEPTED, REFUSED = b"accepted", b"refused"
+EXHAUSTED = {Refusal.MEMORY, Refusal.UNREADABLE}
+
+
+@dataclass
+class Child:
+    """A process and our end of its pipe; `files` it has read so far."""
+
+    process: ForkServerProcess
+    pipe: Connection
+    files: int = 0
+
+    def end(self) -> None:
+        """Kill and reap it; it holds nothing worth a goodbye."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+class Children:
+    """`size` children, for as many threads; `prepare` blocks until one is free and has answered."""
+
+    def __init__(self, size: int, *, timeout_s: float = TIMEOUT_S, memory_bytes: int = MEMORY_BYTES) -> None:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([PRELOADED])
+        self._timeout_s, self._memory_bytes = timeout_s, memory_bytes
+        self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
+        for _ in range(size):
+            self._idle.put(None)
+        self._size = size
+
+    def prepare(self, data: bytes, key: bytes) -> Prepared:
+        """Run `dicom.instance.prepare` in a child. Raises `Refused`, also for a child that died or took too long."""
+        child = self._idle.get()
+        try:
+            if child is None or not child.process.is_alive():
+                child = self._start()
+            answer = self._ask(child, data, key)
+        except BaseException:
+            if child is not None:
+                child.end()
+            self._idle.put(None)
+            raise
+        child.files += 1
+        refusal = Refusal(answer[1].decode()) if answer[0] == REFUSED else None
+        if refusal in EXHAUSTED or child.files >= FILES_PER_CHILD:
+            child.end()
+            child = None
+        self._idle.put(child)
+        if refusal:
+            raise Refused(refusal, answer[2].decode())
+        return Prepared(instance=Instance.model_validate_json(answer[1]), clean=answer[2], hu=answer[3])
+
+    def close(self) -> None:
+        """End every child; waits for those at work."""
+        for _ in range(self._size):
+            child = self._idle.get()
+            if child is not None:
+                child.end()
+
+    def _start(self) -> Child:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=_live, args=(theirs, self._memory_bytes, 2 * self._timeout_s), name="codetect-dicom", daemon=True
+        )
+        process.start()
+        theirs.close()
+        return Child(process, ours)
+
+    def _ask(self, child: Child, data: bytes, key: bytes) -> list[bytes]:
+        """Exchange one file for its answer; the timer's kill ends a child that hangs, even in the middle of one."""
+        late = threading.Event()
+
+        def kill() -> None:
+            late.set()
+            child.process.kill()
+
+        timer = threading.Timer(self._timeout_s, kill)
+        timer.start()
+        try:
+            child.pipe.send_bytes(key)
+            child.pipe.send_bytes(data)
+            parts = int.from_bytes(child.pipe.recv_bytes(1), "big")
+            return [child.pipe.recv_bytes(ANSWER_BYTES) for _ in range(parts)]
+        except (EOFError, OSError):
+            raise Refused(Refusal.TIMEOUT if late.is_set() else Refusal.UNREADABLE) from None
+        finally:
+            timer.cancel()
+
+
+def _live(pipe: Connection, memory_bytes: int, orphan_s: float) -> None:
+    """Answer one file after another until the pipe closes. The alarm is for a child whose parent was killed."""
+    _limit(memory_bytes)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            key, data = pipe.recv_bytes(), pipe.recv_bytes()
+            signal.setitimer(signal.ITIMER_REAL, orphan_s)
+            parts = _answer(data, key)
+            pipe.send_bytes(len(parts).to_bytes(1, "big"))
+            for part in parts:
+                pipe.send_bytes(part)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _answer(data: bytes, key: bytes) -> list[bytes]:
+    try:
+        found = prepare(data, Pseudonyms(key))
+        return [ACCEPTED, found.instance.model_dump_json().encode(), found.clean, found.hu]
+    except Refused as refused:
+        return [REFUSED, refused.code.encode(), refused.note.encode()]
+    except MemoryError:
+        return [REFUSED, Refusal.MEMORY.encode(), b""]
+    except Exception:
+        return [REFUSED, Refusal.UNREADABLE.encode(), b""]
+
+
+def _limit(memory_bytes: int) -> None:
+    """Keep what this process may take from now on within bounds, and its voice down: values could be in any message."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    with open("/proc/self/statm") as statm:
+        virtual, resident = (int(pages) * resource.getpagesize() for pages in statm.read().split()[:2])
+    resource.setrlimit(resource.RLIMIT_AS, (virtual - resident + memory_bytes,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    silence = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(silence, stream)
+    logging.disable()

@@ -1,0 +1,186 @@
+"""Bytes of one hostile file to a checked data set. Runs in a limited child: see `codetect_ingest.children`."""
+
+import math
+import warnings
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import pydicom
+from pydicom import uid
+from pydicom._uid_dict import UID_dictionary
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+
+from codetect_ingest.dicom.refusals import Refusal, Refused
+
+MAX_ROWS = MAX_COLUMNS = 4096
+NATIVE = {
+    uid.ImplicitVRLittleEndian,
+    uid.ExplicitVRLittleEndian,
+    uid.ExplicitVRBigEndian,
+    uid.DeflatedExplicitVRLittleEndian,
+}
+COMPRESSED = {
+    uid.RLELossless,
+    uid.JPEGBaseline8Bit,
+    uid.JPEGExtended12Bit,
+    uid.JPEGLossless,
+    uid.JPEGLosslessSV1,
+    uid.JPEGLSLossless,
+    uid.JPEGLSNearLossless,
+    uid.JPEG2000Lossless,
+    uid.JPEG2000,
+    uid.HTJ2KLossless,
+    uid.HTJ2KLosslessRPCL,
+    uid.HTJ2K,
+}
+ENHANCED = {uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageStorage}
+SECONDARY_CAPTURE_ROOT = "1.2.840.10008.5.1.4.1.1.7"
+LOCALIZER_WORDS = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
+SCREEN_WORDS = {"SCREEN SAVE", "SCREEN_SAVE", "PASTED", "DOSE_INFO", "DOSE INFO"}
+PREAMBLE = 128
+
+
+def read(data: bytes) -> Dataset:
+    """Parse a file and refuse what isn't a sound, single CT slice. Pixels are not decoded yet.
+
+    Raises `Refused`. Limits of memory and time are the caller's: a small deflated file can ask for gigabytes.
+    """
+    ds = _parse(data)
+    _check_kind(ds)
+    _check_whole(ds, data)
+    _check_identifiers(ds)
+    _check_size(ds)
+    return ds
+
+
+def transfer_syntax(ds: Dataset) -> uid.UID:
+    """Return the transfer syntax; a file without the header tells it by how it was read."""
+    declared = ds.file_meta.get("TransferSyntaxUID")
+    if declared:
+        return uid.UID(declared)
+    implicit, little = ds.original_encoding
+    if implicit:
+        return uid.ImplicitVRLittleEndian
+    return uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+
+
+def numbers(ds: Dataset, keyword: str, count: int) -> list[float]:
+    """Return the attribute's numbers; `NO_GEOMETRY` where they are missing, too few or not finite."""
+    try:
+        value = ds.get(keyword)
+        if count == 1:
+            value = [value]
+        found = [float(v) for v in value]
+    except (TypeError, ValueError, OverflowError):
+        raise Refused(Refusal.NO_GEOMETRY, keyword) from None
+    if len(found) != count or not all(math.isfinite(v) and abs(v) < 1e6 for v in found):
+        raise Refused(Refusal.NO_GEOMETRY, keyword)
+    return found
+
+
+def integer(ds: Dataset, keyword: str, default: int | None = None) -> int:
+    """Return a whole number of the image's description; `MALFORMED` where it isn't one."""
+    try:
+        value = ds.get(keyword)
+        if value in (None, "") and default is not None:
+            return default
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise Refused(Refusal.MALFORMED, keyword) from None
+
+
+def words(ds: Dataset, keyword: str) -> list[str]:
+    """Return a coded attribute's values in capitals, whether it holds none, one or several."""
+    value: Any = ds.get(keyword)
+    values: Sequence[Any] = [] if value is None else [value] if isinstance(value, str) else value
+    return [str(v).strip().upper() for v in values] if isinstance(values, Sequence) else []
+
+
+def _parse(data: bytes) -> Dataset:
+    """Read without converting any value; headless files are read when they begin as a data set does."""
+    if not data:
+        raise Refused(Refusal.EMPTY)
+    headless = data[PREAMBLE : PREAMBLE + 4] != b"DICM"
+    if headless and not (data[:2] in (b"\x02\x00", b"\x08\x00") and data[2:4] < b"\xff\xff"):
+        raise Refused(Refusal.NOT_DICOM)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", message="End of file reached")
+        try:
+            ds = pydicom.dcmread(BytesIO(data), force=headless)
+        except MemoryError:
+            raise
+        except UserWarning:
+            raise Refused(Refusal.TRUNCATED) from None
+        except Exception as error:
+            cut = isinstance(error, EOFError) or "truncated" in str(error)
+            raise Refused(Refusal.TRUNCATED if cut else Refusal.MALFORMED) from None
+    if len(ds) == 0:
+        raise Refused(Refusal.NOT_DICOM if headless else Refusal.TRUNCATED)
+    return ds
+
+
+def _check_kind(ds: Dataset) -> None:
+    """Say what it is when it isn't a CT slice: people send whole folders, with scouts, reports and dose pages."""
+    kind = uid.UID(str(ds.get("SOPClassUID") or ds.file_meta.get("MediaStorageSOPClassUID") or ""))
+    modality = "".join(words(ds, "Modality")[:1])
+    image_type = set(words(ds, "ImageType"))
+    if kind.startswith(SECONDARY_CAPTURE_ROOT):
+        raise Refused(Refusal.SECONDARY_CAPTURE)
+    if kind in ENHANCED:
+        raise Refused(Refusal.ENHANCED)
+    if (kind and kind != uid.CTImageStorage) or (modality or "CT") != "CT" or not (kind or modality):
+        known = kind in UID_dictionary
+        raise Refused(Refusal.NOT_CT, kind.name if known and kind != uid.CTImageStorage else "")
+    if image_type & LOCALIZER_WORDS:
+        raise Refused(Refusal.LOCALIZER)
+    if image_type & SCREEN_WORDS or words(ds, "BurnedInAnnotation") not in ([], [""], ["NO"]):
+        raise Refused(Refusal.BURNED_IN)
+
+
+def _check_whole(ds: Dataset, data: bytes) -> None:
+    """Notice a file that was cut: pydicom reads what is left and says nothing."""
+    raw = [e for e in ds._dict.values() if isinstance(e, RawDataElement) and e.length != 0xFFFFFFFF]
+    if any(len(e.value or b"") < e.length for e in raw):
+        raise Refused(Refusal.TRUNCATED)
+    if not ds.get("PixelData"):
+        end = max((e.value_tell + e.length for e in raw), default=0)
+        cut = "Rows" not in ds or 0 < len(data) - end < 8
+        raise Refused(Refusal.TRUNCATED if cut else Refusal.NO_PIXEL_DATA)
+
+
+def _check_identifiers(ds: Dataset) -> None:
+    """PS3.5 9.1: digits and dots, no leading zeros, 64 characters; anything else could be a path or a name."""
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        value = ds.get(keyword)
+        if not isinstance(value, uid.UID) or not value.is_valid:
+            raise Refused(Refusal.BAD_UID, keyword)
+
+
+def _check_size(ds: Dataset) -> None:
+    """Compare what the header promises with what is there, before anything is decoded."""
+    syntax = transfer_syntax(ds)
+    if syntax not in NATIVE | COMPRESSED:
+        raise Refused(Refusal.UNSUPPORTED_TRANSFER_SYNTAX, syntax.name if syntax in UID_dictionary else "")
+    rows, columns = integer(ds, "Rows"), integer(ds, "Columns")
+    allocated, stored = integer(ds, "BitsAllocated"), integer(ds, "BitsStored", integer(ds, "BitsAllocated"))
+    frames, samples = integer(ds, "NumberOfFrames", 1), integer(ds, "SamplesPerPixel", 1)
+    high = integer(ds, "HighBit", stored - 1)
+    if rows > MAX_ROWS or columns > MAX_COLUMNS:
+        raise Refused(Refusal.TOO_LARGE, f"{columns} x {rows} pixels")
+    if frames != 1:
+        raise Refused(Refusal.ENHANCED if frames > 1 else Refusal.MALFORMED, "NumberOfFrames")
+    if samples != 1:
+        raise Refused(Refusal.NOT_CT, "a colour image")
+    if rows < 1 or columns < 1:
+        raise Refused(Refusal.SIZE_MISMATCH)
+    if allocated not in (8, 16, 32) or not 1 <= stored <= allocated or not stored - 1 <= high < allocated:
+        raise Refused(Refusal.MALFORMED, "BitsAllocated, BitsStored, HighBit")
+    if integer(ds, "PixelRepresentation", 0) not in (0, 1):
+        raise Refused(Refusal.MALFORMED, "PixelRepresentation")
+    if syntax in NATIVE:
+        expected = rows * columns * allocated // 8
+        if not 0 <= len(ds.PixelData) - expected <= 1:
+            raise Refused(Refusal.SIZE_MISMATCH, f"{expected} bytes expected, {len(ds.PixelData)} found")

@@ -1,0 +1,56 @@
+"""Why a file isn't taken: every code there is, with the sentence a clinician reads. `docs/refusals.md` mirrors it."""
+
+from enum import StrEnum
+
+
+class Refusal(StrEnum):
+    """A stable code and its sentence; neither ever holds anything out of the file."""
+
+    sentence: str
+
+    def __new__(cls, code: str, sentence: str = "") -> "Refusal":
+        """Keep the sentence beside the code."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.sentence = sentence
+        return member
+
+    EMPTY = "empty", "The file is empty."
+    NOT_DICOM = "not_dicom", "This isn't a DICOM file."
+    TRUNCATED = "truncated", "The file ends too early: part of it was lost on the way. Export it again."
+    MALFORMED = "malformed", "The file breaks DICOM's rules so that it can't be read safely. Export it again."
+    UNREADABLE = "unreadable", "Reading this file failed: it may be damaged. Export it again."
+    TIMEOUT = "timeout", "Reading this file took too long, so it was stopped. It may be damaged."
+    MEMORY = "memory", "Reading this file needs more memory than an image of its kind may take. It may be damaged."
+    TOO_LARGE = "too_large", "The image is larger than the largest that is taken."
+    SIZE_MISMATCH = "size_mismatch", "The image's size and the amount of its data don't agree. Export it again."
+    NO_PIXEL_DATA = "no_pixel_data", "The file holds no image."
+    UNSUPPORTED_TRANSFER_SYNTAX = (
+        "unsupported_transfer_syntax",
+        "The image is stored in a compressed form that can't be read here. Export it uncompressed or as JPEG 2000.",
+    )
+    UNDECODABLE = "undecodable", "The image's compressed data is damaged and can't be decoded. Export it again."
+    NOT_CT = "not_ct", "This isn't a CT image."
+    ENHANCED = "enhanced", "This is an Enhanced CT with several images in one file. Export it as single images."
+    SECONDARY_CAPTURE = "secondary_capture", "This is a captured screen, which may show names; it isn't taken."
+    LOCALIZER = "localizer", "This is a localizer (scout view), not a slice."
+    BURNED_IN = "burned_in", "The image may have a name or other text drawn into it, so it is held back."
+    BAD_UID = "bad_uid", "The file's study, series or image identifier is missing or not valid."
+    NO_GEOMETRY = "no_geometry", "The file doesn't say where in the body the slice lies, or how large its pixels are."
+    ODD_SLICE = "odd_slice", "The slice differs in size or direction from the rest of its series."
+    DUPLICATE = "duplicate", "The same image was sent twice; one copy was kept."
+    MIXED_PATIENTS = "mixed_patients", "This study's files name different patients, so none of them is taken."
+
+
+class Refused(Exception):
+    """The file is refused; `note` is a fact about its kind, never a value that could name a person."""
+
+    def __init__(self, code: Refusal, note: str = "") -> None:
+        super().__init__(code.value)
+        self.code = code
+        self.note = note
+
+    @property
+    def detail(self) -> str:
+        """Give the sentence, with the note where there is one."""
+        return f"{self.code.sentence} ({self.note})" if self.note else self.code.sentence
