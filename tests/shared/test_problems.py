@@ -1,0 +1,55 @@
+"""Every error is `application/problem+json`, and a surprise never shows its text."""
+
+import httpx
+import pytest
+from codetect_shared.problems import Conflict, install_handlers, responses
+from fastapi import FastAPI
+
+
+class UploadExpired(Conflict):
+    """The upload's time has run out."""
+
+
+@pytest.fixture
+async def client() -> httpx.AsyncClient:
+    app = FastAPI()
+    install_handlers(app)
+
+    @app.get("/expired", responses=responses(UploadExpired))
+    async def expired() -> None:
+        raise UploadExpired("Open a new upload.", upload_id="17")
+
+    @app.get("/surprise")
+    async def surprise() -> None:
+        raise RuntimeError("the secret text")
+
+    @app.get("/number/{n}")
+    async def number(n: int) -> int:
+        return n
+
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://test")
+
+
+async def test_a_problem_has_type_title_status_detail_and_extensions(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/expired")
+    assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
+    assert answer.json() == {
+        "type": "urn:codetect:problem:upload-expired",
+        "title": "The upload's time has run out.",
+        "status": 409,
+        "detail": "Open a new upload.",
+        "upload_id": "17",
+    }
+
+
+async def test_a_surprise_is_a_500_without_its_text(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/surprise")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(("path", "status"), [("/number/x", 422), ("/nowhere", 404)])
+async def test_framework_errors_are_problems_too(client: httpx.AsyncClient, path: str, status: int) -> None:
+    answer = await client.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert answer.json()["status"] == status
