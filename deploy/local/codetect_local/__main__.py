@@ -1,0 +1,48 @@
+"""`python -m codetect_local up|down|reset|status|env`: the stack on this machine."""
+
+import argparse
+import asyncio
+import shlex
+import sys
+import time
+
+from codetect_local.settings import Settings, Trouble
+from codetect_local.stack import Stack
+
+
+def main() -> None:
+    """Run one command; trouble is a sentence, not a traceback."""
+    parser = argparse.ArgumentParser(prog="codetect_local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="start everything, return when all is ready")
+    up.add_argument("--servers", action="store_true", help="only the servers, none of the services")
+    commands.add_parser("down", help="stop everything that this state folder started")
+    commands.add_parser("reset", help="stop, then erase the state")
+    commands.add_parser("status", help="what runs")
+    commands.add_parser("env", help="the environment of the services, for a shell")
+    arguments = parser.parse_args()
+    stack = Stack(Settings())
+    try:
+        if arguments.command == "up":
+            started = time.monotonic()
+            programs = asyncio.run(stack.up(with_services=not arguments.servers))
+            for program in programs:
+                print(f"  {program.name:12} {program.address:18} {stack.supervisor.log / program.name}.log")
+            print(f"CoDetect is up after {time.monotonic() - started:.1f} s; state in {stack.settings.state}")
+        elif arguments.command == "down":
+            orphans = stack.down()
+            print("CoDetect is down." + (f" {orphans} processes had lost their supervisor." if orphans else ""))
+        elif arguments.command == "reset":
+            stack.reset()
+            print(f"CoDetect is down and {stack.settings.state} is erased.")
+        elif arguments.command == "status":
+            print(stack.status())
+        else:
+            for name, value in stack.environment().items():
+                print(f"export {name}={shlex.quote(value)}")
+    except Trouble as trouble:
+        sys.exit(str(trouble))
+
+
+if __name__ == "__main__":
+    main()

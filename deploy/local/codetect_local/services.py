@@ -1,0 +1,118 @@
+"""The five services' processes, their databases and what they are told through the environment."""
+
+import asyncio
+import os
+import sys
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+
+from codetect_local.account import as_user
+from codetect_local.programs import Program
+from codetect_local.secrets import DATABASES, ROLES
+from codetect_local.settings import ROOT, Settings, Trouble
+
+# (process, service, what to run)
+PROCESSES = (
+    ("gateway", "gateway", "api"),
+    ("auth", "auth", "api"),
+    ("ingest", "ingest", "api"),
+    ("importer", "ingest", "importer"),
+    ("inference", "inference", "api"),
+    ("worker", "inference", "worker"),
+    ("analytics", "analytics", "api"),
+    ("projector", "analytics", "projector"),
+)
+
+
+def addresses(settings: Settings) -> dict[str, str]:
+    """Where services find each other, and what the world calls us."""
+    return {
+        "CODETECT_BASE_DOMAIN": settings.base_domain,
+        "CODETECT_ISSUER": f"http://{settings.base_domain}:{settings.port('gateway')}",
+        **{
+            f"CODETECT_{name.upper()}_URL": f"http://127.0.0.1:{settings.port(name)}"
+            for name in ("gateway", "auth", "ingest", "inference", "analytics")
+        },
+    }
+
+
+def database_urls(admin_url: str, secrets: dict[str, str], prefix: str = "codetect_") -> dict[str, str]:
+    """Each service's database under its three roles, on the server of the administrator's URL."""
+    parts = urlsplit(admin_url)
+    host = parts.netloc.rpartition("@")[2]
+    return {
+        f"CODETECT_{name.upper()}_DATABASE_{'' if role == 'app' else role.upper() + '_'}URL": urlunsplit(
+            (
+                parts.scheme,
+                f"codetect_{name}_{role}:{secrets[f'{name}_{role}']}@{host}",
+                f"/{prefix}{name}",
+                parts.query,
+                "",
+            )
+        )
+        for name in DATABASES
+        for role in ROLES
+    }
+
+
+def programs(settings: Settings, environment: dict[str, str]) -> list[Program]:
+    """Every process of every service, as many times as wanted."""
+    return [
+        _program(settings, environment, name, service, what, replica)
+        for name, service, what in PROCESSES
+        for replica in range(settings.replicas)
+    ]
+
+
+def _program(
+    settings: Settings, environment: dict[str, str], name: str, service: str, what: str, replica: int
+) -> Program:
+    port = settings.port(name, replica)
+
+    async def ready() -> None:
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+            (await client.get(f"http://127.0.0.1:{port}/readyz")).raise_for_status()
+
+    passed_on = {key: value for key, value in os.environ.items() if key.startswith("CODETECT_")}
+    own = {
+        f"CODETECT_{service.upper()}_HOST": "127.0.0.1",
+        f"CODETECT_{service.upper()}_PORT": str(port),
+        "HOME": str(settings.state / "home"),
+        "PYTHONUNBUFFERED": "1",
+    }
+    hidden = ("POSTGRES_ADMIN_URL", "DATABASE_OWNER_URL", "PORT_OFFSET")
+    told = {key: value for key, value in (passed_on | environment | own).items() if not key.endswith(hidden)}
+    return Program(
+        name if replica == 0 else f"{name}-{replica + 1}",
+        [*as_user(settings.run_as, settings.state), sys.executable, "-m", f"codetect_{service}", what],
+        ready,
+        told,
+        address=f"127.0.0.1:{port}",
+        directory=str(ROOT),
+        stop_wait_s=20,
+        service=True,
+    )
+
+
+async def run(module: str, *arguments: str, environment: dict[str, str]) -> None:
+    """A short-lived command of ours, which must succeed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        module,
+        *arguments,
+        env=os.environ | environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    if process.returncode:
+        tail = "\n".join(output.decode(errors="replace").splitlines()[-15:])
+        raise Trouble(f"`{module} {' '.join(arguments)}` failed:\n{tail}")
+
+
+async def migrate(environment: dict[str, str]) -> None:
+    """Databases, roles and tables, up to date."""
+    await run("codetect_shared.migrations", "bootstrap", environment=environment)
+    await asyncio.gather(*(run(f"codetect_{name}", "migrate", environment=environment) for name in DATABASES))

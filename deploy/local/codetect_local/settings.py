@@ -1,0 +1,84 @@
+"""Where the local stack keeps its state, which ports it takes, and which servers others provide."""
+
+import json
+import os
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Trouble(Exception):
+    """Something a person has to put right; the text says what and how."""
+
+
+def private_file(path: Path, text: str) -> Path:
+    """Write a file for its owner's eyes only, whole or not at all."""
+    fresh = path.with_name(f"{path.name}.new")
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    return fresh.replace(path)
+
+
+class Settings(BaseSettings):
+    """Read from the environment; a port given by name isn't shifted by the offset."""
+
+    model_config = SettingsConfigDict(env_prefix="CODETECT_", extra="ignore")
+
+    state_dir: Path = Field(default=ROOT / ".local", description="Folder of data, logs, secrets and mail")
+    port_offset: int = Field(default=0, ge=0, le=7000, description="Added to every port that isn't set by name")
+    replicas: int = Field(default=1, ge=1, le=3, description="How many of every service process run")
+    run_as: str = Field(
+        default="codetect", description="System user of servers and services when root starts the stack"
+    )
+    base_domain: str = Field(default="localhost", description="Domain below which every facility has its host name")
+
+    gateway_port: int = Field(default=8080, description="The one public door")
+    auth_port: int = Field(default=8101, description="auth API")
+    ingest_port: int = Field(default=8102, description="ingest API")
+    inference_port: int = Field(default=8103, description="inference API")
+    analytics_port: int = Field(default=8104, description="analytics API")
+    importer_port: int = Field(default=8112, description="Health and metrics of the importer")
+    worker_port: int = Field(default=8113, description="Health and metrics of the worker")
+    projector_port: int = Field(default=8114, description="Health and metrics of the projector")
+    postgres_port: int = Field(default=55432, description="PostgreSQL")
+    rabbitmq_port: int = Field(default=55672, description="RabbitMQ, AMQP 0.9.1")
+    rabbitmq_dist_port: int = Field(default=55673, description="RabbitMQ's Erlang distribution")
+    epmd_port: int = Field(default=55674, description="RabbitMQ's port mapper, our own")
+    s3_port: int = Field(default=58333, description="Object store, S3")
+    s3_internal_port: int = Field(
+        default=58340, description="First of the seven ports between the object store's own parts"
+    )
+    smtp_port: int = Field(default=52525, description="The sink that keeps outgoing mail")
+
+    postgres_admin_url: str | None = Field(
+        default=None, description="A PostgreSQL of yours, as superuser, in place of ours"
+    )
+    rabbitmq_url: str | None = Field(default=None, description="A RabbitMQ of yours in place of ours")
+    storage_url: str | None = Field(default=None, description="An S3 server of yours in place of ours")
+    storage_public_url: str | None = Field(default=None, description="The same server as clients reach it")
+    storage_access_key: str | None = Field(default=None, description="Access key of your S3 server")
+    storage_secret_key: str | None = Field(default=None, description="Secret key of your S3 server")
+    storage_bucket_prefix: str = Field(default="codetect-", description="What the names of the four buckets begin with")
+
+    @classmethod
+    def of(cls, state: Path) -> "Settings":
+        """The settings a stack was last started with, whatever this process's environment says."""
+        return cls.model_construct(**json.loads((state / "settings.json").read_text()), state_dir=state)
+
+    def save(self) -> None:
+        """Keep them beside the state for `of`."""
+        own = self.model_dump(mode="json", exclude_unset=True, exclude={"state_dir"})
+        private_file(self.state / "settings.json", json.dumps(own, indent=1))
+
+    @property
+    def state(self) -> Path:
+        """The state folder, absolute."""
+        return self.state_dir.absolute()
+
+    def port(self, name: str, replica: int = 0) -> int:
+        """The port of a server or process; replicas count up in steps of 20, clear of the neighbours."""
+        value: int = getattr(self, f"{name}_port")
+        return value + (0 if f"{name}_port" in self.model_fields_set else self.port_offset) + 20 * replica

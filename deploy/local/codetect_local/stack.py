@@ -1,0 +1,146 @@
+"""The stack as a whole: what belongs to it, up, down, reset, status."""
+
+import asyncio
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from codetect_local import buckets, rabbitmq, secrets, servers, services
+from codetect_local.ports import require_free
+from codetect_local.programs import Program
+from codetect_local.settings import Settings, Trouble
+from codetect_local.supervision import Supervisor
+
+FREE_MB = 2000
+
+
+class Stack:
+    """One stack: its settings, secrets, programs and supervisor."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.supervisor = Supervisor(settings.state)
+
+    def environment(self) -> dict[str, str]:
+        """Every CODETECT_ variable that services, migrations and tests need."""
+        settings, known = self.settings, secrets.load(self.settings.state)
+        storage = settings.storage_url or f"http://127.0.0.1:{settings.port('s3')}"
+        return {
+            "CODETECT_POSTGRES_ADMIN_URL": servers.admin_url(settings, known),
+            "CODETECT_RABBITMQ_URL": rabbitmq.url(settings, known),
+            "CODETECT_STORAGE_URL": storage,
+            "CODETECT_STORAGE_PUBLIC_URL": settings.storage_public_url or storage,
+            "CODETECT_STORAGE_ACCESS_KEY": settings.storage_access_key or known["storage_access_key"],
+            "CODETECT_STORAGE_SECRET_KEY": settings.storage_secret_key or known["storage_secret_key"],
+            "CODETECT_STORAGE_BUCKET_PREFIX": settings.storage_bucket_prefix,
+            "CODETECT_SMTP_URL": f"smtp://127.0.0.1:{settings.port('smtp')}",
+            "CODETECT_MASTER_KEY": known["master_key"],
+            **services.addresses(settings),
+            **services.database_urls(servers.admin_url(settings, known), known),
+        }
+
+    def programs(self, *, with_services: bool = True) -> list[Program]:
+        """What this stack runs; a server that a URL in the environment names is somebody else's."""
+        settings, known = self.settings, secrets.load(self.settings.state)
+        found = [servers.mail(settings)]
+        if settings.rabbitmq_url is None:
+            found += [servers.epmd(settings), servers.broker(settings, known)]
+        if settings.postgres_admin_url is None:
+            servers.prepare_postgres(settings, known)
+            found.append(servers.postgres(settings, known))
+        if settings.storage_url is None:
+            found.append(servers.storage(settings, known))
+        return found + (services.programs(settings, self.environment()) if with_services else [])
+
+    async def up(self, *, with_services: bool = True) -> list[Program]:
+        """Everything that isn't running yet, in order, each waited for."""
+        if self.settings.rabbitmq_url is None:
+            rabbitmq.install()
+        self._make_room()
+        self.settings.save()
+        programs = self.programs(with_services=with_services)
+        plan = {program.name: program.script(self.supervisor.run) for program in programs}
+        running = self.supervisor.pid() is not None
+        if running:
+            old = {path.stem: path.read_text() for path in self.supervisor.run.glob("*.sh")}
+            if old != plan:
+                raise Trouble(f"A stack with other settings runs from {self.settings.state}. Stop it first: make down.")
+        else:
+            self.supervisor.stop()
+            require_free(self.settings, list(self._ports(programs)))
+            self.supervisor.start(programs)
+        for stage in (False, True):
+            batch = [program for program in programs if program.service is stage]
+            self.supervisor.launch(*(program.name for program in batch))
+            await asyncio.gather(*(self._ready(program) for program in batch))
+            if not stage:
+                await asyncio.to_thread(self._buckets)
+                if with_services:
+                    await services.migrate(self.environment())
+        return programs
+
+    def down(self) -> int:
+        """Stop all that runs from this state folder."""
+        return self.supervisor.stop()
+
+    def reset(self) -> None:
+        """Stop, then forget everything."""
+        self.down()
+        shutil.rmtree(self.settings.state, ignore_errors=True)
+
+    def _buckets(self) -> None:
+        known = self.environment()
+        keys = (known[f"CODETECT_STORAGE_{key}"] for key in ("URL", "ACCESS_KEY", "SECRET_KEY"))
+        buckets.ensure(buckets.client(*keys), self.settings.storage_bucket_prefix)
+
+    def _make_room(self) -> None:
+        state = self.settings.state
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Trouble(f"The state folder {state} can't be made: {error.strerror}.") from None
+        if not os.access(state, os.W_OK):
+            raise Trouble(f"The state folder {state} can't be written to. Choose another with CODETECT_STATE_DIR.")
+        free_mb = shutil.disk_usage(state).free // 2**20
+        if free_mb < FREE_MB:
+            raise Trouble(
+                f"{state} has {free_mb} MB of disk left; CoDetect needs {FREE_MB}. "
+                "Make room, or choose another folder with CODETECT_STATE_DIR."
+            )
+
+    def _ports(self, programs: Iterable[Program]) -> Iterable[tuple[str, int]]:
+        for program in programs:
+            port = urlsplit(f"//{program.address}").port
+            if port:
+                yield program.name, port
+        if self.settings.rabbitmq_url is None:
+            yield "rabbitmq_dist", self.settings.port("rabbitmq_dist")
+        if self.settings.storage_url is None:
+            yield from (("s3_internal", self.settings.port("s3_internal") + n) for n in range(7))
+
+    async def _ready(self, program: Program, patience_s: float = 60) -> None:
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                async with asyncio.timeout(10):
+                    await program.ready()
+                return
+            except Exception as error:
+                info = self.supervisor.processes()[program.name]
+                if info["statename"] == "FATAL" or time.monotonic() > deadline:
+                    log = self.supervisor.log / f"{program.name}.log"
+                    tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else ""
+                    raise Trouble(
+                        f"{program.name} did not become ready ({type(error).__name__}: {error}). "
+                        f"The end of {log}:\n{tail}"
+                    ) from None
+            await asyncio.sleep(0.1)
+
+    def status(self) -> str:
+        """What runs, as JSON."""
+        if self.supervisor.pid() is None:
+            return json.dumps({})
+        return json.dumps({name: info["statename"] for name, info in self.supervisor.processes().items()}, indent=1)

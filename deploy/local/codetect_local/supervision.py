@@ -1,0 +1,115 @@
+"""supervisord as our supervisor: its configuration, its start, and the calls to it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
+
+from codetect_local.processes import stop_orphans
+from codetect_local.programs import Program
+from codetect_local.settings import Trouble, private_file
+
+HEAD = """\
+[unix_http_server]
+file={run}/supervisor.sock
+chmod=0700
+[supervisord]
+logfile={log}/supervisord.log
+pidfile={run}/supervisord
+childlogdir={log}
+directory=/
+umask=022
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+
+class Supervisor:
+    """The supervisor of one state folder."""
+
+    def __init__(self, state: Path) -> None:
+        self.run, self.log = state / "run", state / "log"
+        self.socket = self.run / "supervisor.sock"
+        if len(str(self.socket)) > 100:
+            raise Trouble(
+                f"The state folder's path is too long for a socket, {state}. Choose a shorter CODETECT_STATE_DIR."
+            )
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """One call to supervisord, over a connection of its own."""
+        transport = SupervisorTransport(None, None, f"unix://{self.socket}")
+        with ServerProxy("http://local", transport) as proxy:
+            return getattr(proxy.supervisor, method)(*arguments)
+
+    def pid(self) -> int | None:
+        """The running supervisor's process number."""
+        try:
+            return int(self.call("getPID"))
+        except (OSError, Fault):
+            return None
+
+    def start(self, programs: list[Program]) -> None:
+        """Clear what an earlier one left behind, write the configuration, start; nothing runs yet but supervisord."""
+        stop_orphans(self.run)
+        self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.log.mkdir(exist_ok=True)
+        for stale in self.run.iterdir():
+            stale.unlink()
+        names = {"run": str(self.run).replace("%", "%%"), "log": str(self.log).replace("%", "%%")}
+        config = HEAD.format(**names)
+        for program in programs:
+            private_file(self.run / f"{program.name}.sh", program.script(self.run))
+            config += program.section(self.run, self.log)
+        path = private_file(self.run / "supervisord.conf", config)
+        command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+        deadline = time.monotonic() + 10
+        while self.pid() is None:
+            if done.returncode or time.monotonic() > deadline:
+                raise Trouble(
+                    f"The supervisor did not start: {done.stdout}{done.stderr} See {self.log}/supervisord.log."
+                )
+            time.sleep(0.05)
+
+    def processes(self) -> dict[str, dict[str, Any]]:
+        """Each program's state as supervisord sees it."""
+        return {info["name"]: info for info in self.call("getAllProcessInfo")}
+
+    def launch(self, *names: str) -> None:
+        """Start programs without waiting for them."""
+        for name in names:
+            try:
+                self.call("startProcess", name, False)
+            except Fault as fault:
+                if "ALREADY_STARTED" not in fault.faultString:
+                    raise
+
+    def halt(self, *names: str) -> None:
+        """Stop programs and wait until they are."""
+        for name in names:
+            try:
+                self.call("stopProcess", name, True)
+            except Fault as fault:
+                if "NOT_RUNNING" not in fault.faultString:
+                    raise
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Signal a program's whole process group, as the tests of faults do; its process number."""
+        pid = int(self.call("getProcessInfo", name)["pid"])
+        os.killpg(pid, number)
+        return pid
+
+    def stop(self) -> int:
+        """End everything of this state folder; how many processes had to be found without the supervisor."""
+        pid = self.pid()
+        if pid is not None:
+            self.call("shutdown")
+            while Path(f"/proc/{pid}").exists():
+                time.sleep(0.05)
+        return stop_orphans(self.run)

@@ -1,0 +1,35 @@
+"""What all tests share: real servers, and a complete stack for those that need one."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from codetect_local.stack import Stack
+
+from tests.infrastructure import Infrastructure, clear, infrastructure, settings_apart
+
+
+@pytest.fixture(scope="session")
+async def infra(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Infrastructure]:
+    """PostgreSQL, RabbitMQ and S3 for this session; `await infra.migrate("auth")` makes a service's database."""
+    async with infrastructure(tmp_path_factory.mktemp("infra")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def environment(infra: Infrastructure) -> Iterator[dict[str, str]]:
+    """Every CODETECT_ variable a service needs against `infra`; set in this process too, so that `Settings()` works."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in infra.environment.items():
+            patch.setenv(name, value)
+        yield infra.environment
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """The complete supervised stack on servers and ports of its own, two of every process; tests may kill any of it."""
+    stack = Stack(settings_apart(tmp_path_factory.mktemp("stack"), replicas=2))
+    try:
+        await stack.up()
+        yield stack
+    finally:
+        clear(stack)
