@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
@@ -54,6 +56,15 @@ class Engine:
     async def submit(self, images: Floats) -> tuple[Floats, Floats]:
         """`run` on the engine's own threads; what is cancelled while waiting never runs."""
         return await asyncio.wrap_future(self._pool.submit(self.run, images))
+
+    def map(self, batches: Iterable[Floats]) -> Iterator[tuple[Floats, Floats]]:
+        """`run` over many batches, all threads busy, results in order; takes few more batches than there are threads."""
+        waiting: deque[Future[tuple[Floats, Floats]]] = deque()
+        for batch in batches:
+            waiting.append(self._pool.submit(self.run, batch))
+            if len(waiting) > 2 * self.threads:
+                yield waiting.popleft().result()
+        yield from (future.result() for future in waiting)
 
     def warm_up(self) -> None:
         """Run once on every thread, so that the first study doesn't pay for planning memory and kernels."""

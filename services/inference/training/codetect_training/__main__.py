@@ -1,32 +1,57 @@
-"""Command line of training: train, export and card need PyTorch (`scripts/train`), evaluate doesn't."""
+"""Command line of training: train, publish and card need PyTorch (`scripts/train`), evaluate doesn't."""
 
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import replace
 from pathlib import Path
 
 from codetect_training.data import data_root
+from codetect_training.evaluate import evaluate
+
+RUN = Path(".training/covid-ct-densenet169")
 
 
 def main() -> None:
-    """Parse and call one step; each imports what it needs, since the service's environment has no PyTorch."""
+    """Parse and call one step; those that need PyTorch import it here, since the service's environment has none."""
     parser = argparse.ArgumentParser(prog="codetect_training", description=__doc__)
     steps = parser.add_subparsers(dest="step", required=True)
     training = steps.add_parser("train", help="train on covid-ct/train; goes on where a killed run stopped")
     training.add_argument("--data", type=Path, default=data_root() / "covid-ct")
-    training.add_argument("--out", type=Path, default=Path(".training/covid-ct-densenet169"))
+    training.add_argument("--out", type=Path, default=RUN)
     training.add_argument("--threads", type=int, default=2)
     training.add_argument("--quick", action="store_true", help="one epoch of each size, to see that everything runs")
+    publishing = steps.add_parser("publish", help="export the trained weights as a bundle, calibrated and measured")
+    publishing.add_argument("--run", type=Path, default=RUN)
+    publishing.add_argument("--models", type=Path, default=Path("models"))
+    card = steps.add_parser("card", help="write the bundle's model card with its plots")
+    card.add_argument("--run", type=Path, default=RUN)
+    card.add_argument("--models", type=Path, default=Path("models"))
+    card.add_argument("--docs", type=Path, default=Path("docs/models"))
+    evaluation = steps.add_parser("evaluate", help="what a bundle scores on a folder of labelled images")
+    evaluation.add_argument("--bundle", type=Path, required=True, help="folder with bundle.json and model.onnx")
+    evaluation.add_argument("--images", type=Path, required=True, help="folder with sub-folders covid and noncovid")
+    evaluation.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args()
-    if args.step == "train":
-        from dataclasses import replace
-
+    if args.step == "evaluate":
+        figures = evaluate(args.bundle, args.images)
+        print(json.dumps(figures) if args.json else "\n".join(f"{key}: {value}" for key, value in figures.items()))
+    elif args.step == "train":
         from codetect_training.train import Recipe, train
 
         recipe = Recipe()
         if args.quick:
             recipe = replace(recipe, stages=tuple(replace(stage, epochs=1) for stage in recipe.stages))
         train(args.data, args.out, recipe, args.threads)
+    elif args.step == "publish":
+        from codetect_training.publish import publish
+
+        print(publish(args.run, args.models))
+    elif args.step == "card":
+        from codetect_training.card import write_card
+
+        print(write_card(args.run, args.models, args.docs))
 
 
 if __name__ == "__main__":

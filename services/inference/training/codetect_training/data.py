@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,11 @@ class Images:
     def load(self, side: int) -> NDArray[np.float32]:
         """All images as (n, 1, side, side) float32 in 0..1."""
         return np.stack([read_image(path, side) for path in self.paths])
+
+    def batches(self, side: int, count: int) -> Iterator[NDArray[np.float32]]:
+        """The same, `count` at a time."""
+        for at in range(0, len(self.paths), count):
+            yield np.stack([read_image(path, side) for path in self.paths[at : at + count]])
 
 
 def read_image(path: Path, side: int) -> NDArray[np.float32]:
