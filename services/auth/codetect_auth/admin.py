@@ -1,0 +1,166 @@
+"""Commands of the machine's owner: `python -m codetect_auth admin --help`.
+
+They write to the database with the service's own settings, so whoever runs them has the keys of the house already.
+Exit codes: 0 done, 1 refused (the reason is on stderr), 2 wrong usage, 3 it exists already.
+"""
+
+import argparse
+import asyncio
+import json
+import secrets
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pyotp
+from codetect_shared.db import Database
+from codetect_shared.problems import BadInput, NotFound, Problem
+from codetect_shared.tokens import Role, Scope
+from sqlalchemy import select
+
+from codetect_auth import clients, people, second_factor, throttle
+from codetect_auth.context import Auth
+from codetect_auth.keys import SigningKeys
+from codetect_auth.models import Facility, Person
+from codetect_auth.passwords import MAX_LENGTH, MIN_LENGTH, Passwords
+from codetect_auth.settings import Settings
+
+EXISTS = 3
+
+
+def run(arguments: list[str]) -> None:
+    """Parse, do, print, exit."""
+    options = _parser().parse_args(arguments)
+    try:
+        result = asyncio.run(_do(options))
+    except Problem as problem:
+        print(problem.detail or problem.title(), file=sys.stderr)
+        exists = isinstance(problem, people.FacilityExists | people.PersonExists)
+        raise SystemExit(EXISTS if exists else 1) from None
+    if options.json:
+        print(json.dumps(result))
+    else:
+        for name, value in result.items():
+            print(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print one JSON object")
+    person = argparse.ArgumentParser(add_help=False)
+    person.add_argument("--email", required=True)
+    person.add_argument("--name", required=True)
+    person.add_argument("--password-stdin", action="store_true", help="read the password; else one is made and printed")
+    person.add_argument("--with-totp", action="store_true", help="set up the second factor now, and print it")
+    facility = argparse.ArgumentParser(add_help=False)
+    facility.add_argument("--facility", required=True, metavar="SLUG")
+
+    parser = argparse.ArgumentParser("python -m codetect_auth admin", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, do: Any, help: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help, description=help, parents=[common, *parents])
+        added.set_defaults(do=do)
+        return added
+
+    opened = command("create-facility", _create_facility, "Open a facility with a host name of its own.")
+    opened.add_argument("--slug", required=True)
+    opened.add_argument("--name", required=True)
+    command("create-operator", _create_operator, "Add an operator of the whole platform.", person)
+    added = command("create-person", _create_person, "Add a person to a facility.", facility, person)
+    added.add_argument("--role", required=True, type=Role, choices=[Role.ADMIN, Role.MEMBER, Role.VIEWER])
+    client = command(
+        "create-api-client", _create_api_client, "Make an API client; its secret is printed once.", facility
+    )
+    client.add_argument("--name", required=True)
+    client.add_argument("--scope", action="append", type=Scope, choices=list(Scope), help="default: read and write")
+    keys = command("rotate-keys", _rotate_keys, "Sign access tokens with a new key, in a minute.")
+    keys.add_argument("--revoke", metavar="KID", help="instead: refuse this key's tokens everywhere within a minute")
+    unlock = command("unlock", _unlock, "Let a person try to log in again at once.", facility)
+    unlock.add_argument("--email", required=True)
+    return parser
+
+
+@asynccontextmanager
+async def _auth() -> AsyncIterator[Auth]:
+    settings = Settings()
+    db = Database(settings.database_url, settings.database_system_url, pool_size=1)
+    passwords = Passwords(settings.hash_threads)
+    try:
+        yield Auth(settings, db, passwords, SigningKeys(db, settings.master_key))
+    finally:
+        passwords.close()
+        await db.close()
+
+
+async def _do(options: argparse.Namespace) -> dict[str, Any]:
+    async with _auth() as auth:
+        result: dict[str, Any] = await options.do(auth, options)
+        return result
+
+
+async def _create_facility(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
+    facility = await people.open_facility(auth.db, options.slug, options.name)
+    host = f"{facility.slug}.{auth.settings.base_domain}"
+    return {"id": str(facility.id), "slug": facility.slug, "name": facility.name, "host": host}
+
+
+async def _create_operator(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
+    try:
+        facility = await people.open_facility(auth.db, people.OPERATORS, "Operators")
+    except people.FacilityExists:
+        facility = await _facility(auth, people.OPERATORS)
+    return await _add_person(auth, options, facility, Role.OPERATOR)
+
+
+async def _create_person(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
+    return await _add_person(auth, options, await _facility(auth, options.facility), options.role)
+
+
+async def _create_api_client(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
+    facility = await _facility(auth, options.facility)
+    async with auth.db.facility(facility.id) as session:
+        client, secret = await clients.create_client(session, facility.id, options.name, options.scope or list(Scope))
+    return {"client_id": str(client.id), "client_secret": secret, "scopes": client.scopes, "facility": facility.slug}
+
+
+async def _rotate_keys(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
+    return {"kid": await (auth.keys.revoke(options.revoke) if options.revoke else auth.keys.rotate())}
+
+
+async def _unlock(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
+    facility, key = await _facility(auth, options.facility), people.email_key(options.email)
+    async with auth.db.facility(facility.id) as session:
+        person = (await session.scalars(select(Person).where(Person.email_key == key))).one_or_none()
+        if person is None:
+            raise NotFound(f"Nobody at {facility.slug} has this e-mail address.")
+        account = throttle.account_key(str(facility.id), key, None)
+        await throttle.clear(session, account, throttle.factor_key(person.id))
+    return {"id": str(person.id), "email": person.email}
+
+
+async def _facility(auth: Auth, slug: str) -> Facility:
+    async with auth.db.system() as session:
+        facility = (await session.scalars(select(Facility).where(Facility.slug == slug))).one_or_none()
+    if facility is None:
+        raise NotFound(f"There is no facility {slug!r}.")
+    return facility
+
+
+async def _add_person(auth: Auth, options: argparse.Namespace, facility: Facility, role: Role) -> dict[str, Any]:
+    password = sys.stdin.readline().rstrip("\r\n") if options.password_stdin else secrets.token_urlsafe(15)
+    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
+        raise BadInput(f"A password has {MIN_LENGTH} to {MAX_LENGTH} characters.")
+    password_hash = await auth.passwords.hash(password)
+    person = await people.add_person(auth.db, facility, options.email, options.name, role, password_hash)
+    result = {"id": str(person.id), "email": person.email, "role": role.value, "facility": facility.slug}
+    shown: dict[str, Any] = {} if options.password_stdin else {"password": password}
+    if options.with_totp:
+        secret = pyotp.random_base32()
+        batch = await second_factor.make_recovery_codes(auth.passwords)
+        async with auth.db.facility(facility.id) as session:
+            second_factor.add_totp(session, auth.settings.master_key, person, secret, last_step=0)
+            second_factor.add_recovery_codes(session, person, batch)
+        shown |= {"totp_secret": secret, "recovery_codes": batch.codes}
+    return result | shown

@@ -1,0 +1,42 @@
+"""The process `api` of auth."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from codetect_shared.app import Background, create_app, every, readiness
+from codetect_shared.outbox import Relay
+from codetect_shared.tokens import JwksCache
+from fastapi import FastAPI
+from sqlalchemy import delete, func
+
+from codetect_auth import admin_routes, routes, sessions, throttle
+from codetect_auth.context import Auth
+from codetect_auth.keys import SigningKeys
+from codetect_auth.models import LoginChallenge
+from codetect_auth.passwords import Passwords
+from codetect_auth.settings import Settings
+
+SWEEP_S = 300
+
+
+def api(settings: Settings) -> FastAPI:
+    """All of auth's routes, its relay, and the sweep of what has run out."""
+
+    async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
+        db, passwords = app.state.db, Passwords(settings.hash_threads)
+        auth = app.state.auth = Auth(settings, db, passwords, SigningKeys(db, settings.master_key))
+        await auth.keys.ensure()
+        app.state.jwks = JwksCache(auth.keys.jwks, settings.issuer)
+        readiness(app, {"database": db.ping, "signing key": auth.keys.jwks})
+        relay = Relay(settings.database_system_url, settings.rabbitmq_url, "auth")
+        yield [relay.run, every(SWEEP_S, "auth.sweep", lambda: sweep(auth))]
+        passwords.close()
+
+    return create_app(settings, "auth", parts, [routes.router, admin_routes.router])
+
+
+async def sweep(auth: Auth) -> None:
+    """Forget steps of logins, refresh tokens and tries that are over."""
+    async with auth.db.system() as session:
+        await throttle.sweep(session)
+        await sessions.sweep(session)
+        await session.execute(delete(LoginChallenge).where(LoginChallenge.expires_at < func.clock_timestamp()))

@@ -1,0 +1,156 @@
+"""Tables of auth: facilities, people and what they prove themselves with, logins, API clients, signing keys."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from codetect_shared.db import TYPES, AggregateRow, FacilityRow
+from sqlalchemy import ForeignKey, func
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """The tables of this service."""
+
+    type_annotation_map = TYPES
+
+
+class Status(StrEnum):
+    """Whether a facility or a person may work."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+class Purpose(StrEnum):
+    """What the second step of a login is."""
+
+    MFA = "mfa"
+    ENROL = "enrol"
+
+
+class Facility(Base, AggregateRow):
+    """A hospital or group with a host name of its own, `<slug>.<base domain>`. Its id is its own facility id."""
+
+    __tablename__ = "facilities"
+
+    slug: Mapped[str]
+    name: Mapped[str]
+    status: Mapped[str] = mapped_column(default=Status.ACTIVE)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Person(Base, AggregateRow):
+    """Somebody who belongs to one facility; `email_key` is the case-folded address that a login is found by."""
+
+    __tablename__ = "people"
+
+    email: Mapped[str]
+    email_key: Mapped[str]
+    name: Mapped[str]
+    role: Mapped[str]
+    status: Mapped[str] = mapped_column(default=Status.ACTIVE)
+    password_hash: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class TotpFactor(Base, FacilityRow):
+    """A confirmed authenticator; `last_step` is the newest time step whose code was used, so that a code works once."""
+
+    __tablename__ = "totp_factors"
+
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
+    sealed_secret: Mapped[bytes]
+    last_step: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class RecoveryCode(Base, FacilityRow):
+    """One of a person's codes for a lost factor. All codes of a batch share one salt, so that a try costs one hash."""
+
+    __tablename__ = "recovery_codes"
+
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
+    salt: Mapped[bytes]
+    code_hash: Mapped[bytes]
+    used_at: Mapped[datetime | None]
+
+
+class LoginChallenge(Base, FacilityRow):
+    """The second step of a login that has begun: a code of the factor at hand, or a factor to set up."""
+
+    __tablename__ = "login_challenges"
+
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
+    purpose: Mapped[str]
+    token_hash: Mapped[bytes]
+    sealed_secret: Mapped[bytes | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class Session(Base, FacilityRow):
+    """A login, and the family of refresh tokens that carries it on."""
+
+    __tablename__ = "sessions"
+
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
+    address: Mapped[str]
+    device: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    used_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    end_reason: Mapped[str | None]
+
+
+class RefreshToken(Base, FacilityRow):
+    """One refresh token; `parent_id` is the one it was given for."""
+
+    __tablename__ = "refresh_tokens"
+
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))
+    parent_id: Mapped[UUID | None]
+    token_hash: Mapped[bytes]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class ApiClient(Base, FacilityRow):
+    """A program that works for a facility; its id is its client id."""
+
+    __tablename__ = "api_clients"
+
+    name: Mapped[str]
+    secret_hash: Mapped[bytes]
+    scopes: Mapped[list[str]]
+    created_by: Mapped[UUID | None] = mapped_column(ForeignKey("people.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class SigningKeyRow(Base):
+    """A key that access tokens are signed with, from `signs_from` until a younger one does."""
+
+    __tablename__ = "signing_keys"
+
+    kid: Mapped[str] = mapped_column(primary_key=True)
+    sealed_private: Mapped[bytes]
+    public_jwk: Mapped[dict[str, Any]]
+    signs_from: Mapped[datetime]
+    verifies_until: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class Throttle(Base):
+    """How often something secret was guessed at lately, and when the next guess is looked at."""
+
+    __tablename__ = "throttle"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    attempts: Mapped[int]
+    next_at: Mapped[datetime]
+    touched_at: Mapped[datetime]

@@ -1,0 +1,101 @@
+"""Facilities and the people who belong to them."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from uuid import UUID
+
+import email_validator
+from codetect_shared.db import Database, uuid7
+from codetect_shared.events import FacilityOpened, PersonAdded
+from codetect_shared.outbox import tell
+from codetect_shared.problems import BadInput, Conflict, Unauthenticated
+from codetect_shared.tokens import Principal, Role
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from codetect_auth.models import ApiClient, Facility, Person
+
+OPERATORS = "admin"
+RESERVED_SLUGS = {"www", "api", "mail", "auth", "static"}
+SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# Hospitals have mail domains that aren't for the public Internet.
+email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = ["arpa", "invalid", "onion"]
+
+
+class FacilityExists(Conflict):
+    """There is a facility of this slug already."""
+
+
+class PersonExists(Conflict):
+    """Somebody with this e-mail address belongs to the facility already."""
+
+
+def email_key(email: str) -> str:
+    """What an address is found by: however its letters are written."""
+    return unicodedata.normalize("NFKC", email.strip()).casefold()
+
+
+async def open_facility(db: Database, slug: str, name: str) -> Facility:
+    """A new facility with the host name `<slug>.<base domain>`."""
+    if not SLUG.fullmatch(slug) or slug in RESERVED_SLUGS:
+        raise BadInput("A slug has 1 to 63 small letters, digits and inner hyphens, and isn't a reserved name.")
+    id = uuid7()
+    facility = Facility(id=id, facility_id=id, slug=slug, name=name)
+    try:
+        async with db.facility(id) as session:
+            session.add(facility)
+            await tell(session, facility, FacilityOpened(facility_id=id, slug=slug))
+    except IntegrityError:
+        raise FacilityExists from None
+    return facility
+
+
+async def list_facilities(session: AsyncSession, after: UUID | None, limit: int) -> Sequence[Facility]:
+    """Facilities in order of opening."""
+    statement = select(Facility).order_by(Facility.id).limit(limit)
+    return (await session.scalars(statement.where(Facility.id > after) if after else statement)).all()
+
+
+async def add_person(
+    db: Database, facility: Facility, email: str, name: str, role: Role, password_hash: str | None
+) -> Person:
+    """Somebody new, who sets up a second factor at the first login."""
+    if (role is Role.OPERATOR) != (facility.slug == OPERATORS) or role is Role.API_CLIENT:
+        raise BadInput(f"Operators, and nobody else, belong to the facility `{OPERATORS}`.")
+    try:
+        address = email_validator.validate_email(email, check_deliverability=False).normalized
+    except email_validator.EmailNotValidError as error:
+        raise BadInput(f"This is no e-mail address: {error}") from None
+    person = Person(
+        id=uuid7(),
+        facility_id=facility.id,
+        email=address,
+        email_key=email_key(address),
+        name=name,
+        role=role,
+        password_hash=password_hash,
+    )
+    try:
+        async with db.facility(facility.id) as session:
+            session.add(person)
+            await tell(session, person, PersonAdded(person_id=person.id, role=role))
+    except IntegrityError:
+        raise PersonExists from None
+    return person
+
+
+async def list_people(session: AsyncSession, after: UUID | None, limit: int) -> Sequence[Person]:
+    """The session's facility's people in order of coming."""
+    statement = select(Person).order_by(Person.id).limit(limit)
+    return (await session.scalars(statement.where(Person.id > after) if after else statement)).all()
+
+
+async def who_is(session: AsyncSession, principal: Principal) -> tuple[Person | ApiClient, Facility]:
+    """The person or program behind an access token."""
+    kind = ApiClient if principal.role is Role.API_CLIENT else Person
+    who: Person | ApiClient | None = await session.get(kind, UUID(principal.subject))
+    if who is None:
+        raise Unauthenticated
+    return who, await session.get_one(Facility, principal.facility_id)

@@ -1,0 +1,188 @@
+"""What goes over the wire."""
+
+from datetime import datetime
+from typing import Annotated, Generic, Literal, TypeVar
+from uuid import UUID
+
+from codetect_shared.tokens import LIFETIME_S, Role, Scope
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
+
+from codetect_auth.login import Method
+from codetect_auth.passwords import MAX_LENGTH
+
+Item = TypeVar("Item")
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_LENGTH)]
+Token = Annotated[SecretStr, Field(min_length=1, max_length=200)]
+Code = Annotated[SecretStr, Field(min_length=1, max_length=40)]
+
+
+class Out(BaseModel):
+    """Read from rows and dataclasses."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Page(BaseModel, Generic[Item]):
+    """A part of a list; `next` is the cursor of the part after it."""
+
+    items: list[Item]
+    next: str | None = None
+
+
+class PublicFacility(Out):
+    """What a login page needs to know."""
+
+    slug: str
+    name: str
+    login_methods: list[Literal["password+totp"]] = ["password+totp"]
+
+
+class Login(BaseModel):
+    """The first step."""
+
+    email: Email
+    password: Password
+
+
+class SecondStep(Out):
+    """What follows: a code for `mfa_token`, or a second factor to set up with `enrolment_token`."""
+
+    mfa_token: str | None = None
+    methods: list[Method] | None = None
+    enrolment_token: str | None = None
+
+
+class Mfa(BaseModel):
+    """The second step."""
+
+    mfa_token: Token
+    method: Method
+    code: Code
+
+
+class Enrol(BaseModel):
+    """Asks for a new authenticator's secret."""
+
+    enrolment_token: Token
+
+
+class Enrolment(Out):
+    """An authenticator to set up."""
+
+    secret: str
+    otpauth_uri: str
+    qr_svg: str
+
+
+class Confirm(BaseModel):
+    """A first code of the new authenticator."""
+
+    enrolment_token: Token
+    code: Code
+
+
+class Tokens(Out):
+    """What a program gets (RFC 6749, section 5.1)."""
+
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - its kind
+    expires_in: int = LIFETIME_S
+    refresh_token: str
+
+
+class EnrolledTokens(Tokens):
+    """The tokens of a first login, with the recovery codes, which are shown this once."""
+
+    recovery_codes: list[str]
+
+
+class ClientTokens(BaseModel):
+    """What an API client gets; it asks again instead of refreshing."""
+
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - its kind
+    expires_in: int = LIFETIME_S
+    scope: str
+
+
+class Refresh(BaseModel):
+    """A refresh token to exchange or to end."""
+
+    refresh_token: Token
+
+
+class Facility(Out):
+    """A facility as the operator sees it."""
+
+    id: UUID
+    slug: str
+    name: str
+    status: str
+    created_at: datetime
+
+
+class NewFacility(BaseModel):
+    """A facility to open."""
+
+    slug: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    name: Text
+
+
+class Member(Out):
+    """A person of the facility."""
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    status: str
+    created_at: datetime
+
+
+class Me(BaseModel):
+    """Who is logged in. An API client has no e-mail address."""
+
+    id: UUID
+    role: Role
+    name: str
+    email: str | None = None
+    scopes: list[str] = []
+    facility: PublicFacility
+
+
+class SessionOut(Out):
+    """A login of mine."""
+
+    id: UUID
+    device: str
+    address: str
+    created_at: datetime
+    used_at: datetime
+    expires_at: datetime
+    current: bool = False
+
+
+class NewApiClient(BaseModel):
+    """An API client to make."""
+
+    name: Text
+    scopes: Annotated[list[Scope], Field(min_length=1)] = [Scope.READ, Scope.WRITE]
+    expires_at: AwareDatetime | None = None
+
+
+class ApiClient(Out):
+    """A program that works for the facility."""
+
+    client_id: Annotated[UUID, Field(validation_alias="id")]
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class ApiClientWithSecret(ApiClient):
+    """With the secret, which is shown this once."""
+
+    client_secret: str
