@@ -24,7 +24,7 @@ from pydicom.sr.codedict import codes
 from pydicom.valuerep import format_number_as_ds
 
 from codetect_ingest.dicom.pixels import padding_range
-from codetect_ingest.dicom.reading import NATIVE, transfer_syntax, words
+from codetect_ingest.dicom.reading import NATIVE, transfer_syntax, value, words
 
 # fmt: off
 CODES = (
@@ -45,7 +45,7 @@ DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 EMPTY = (
     "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber", "StudyID",
     "ReferringPhysicianName", "SeriesNumber", "AcquisitionNumber", "InstanceNumber", "PositionReferenceIndicator",
-    "Manufacturer", "KVP", "SliceThickness",
+    "Manufacturer", "KVP", "SliceThickness", "PatientPosition",
 )
 IDENTIFYING = (
     "PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames", "PatientBirthName", "PatientBirthDate",
@@ -86,14 +86,14 @@ class Pseudonyms:
         """Return how many days this patient's dates move back: 1 to ten years, the same for all of them."""
         return 1 + int.from_bytes(self._digest(b"shift", original)[:8], "big") % LONGEST_SHIFT_DAYS
 
-    def _digest(self, purpose: bytes, value: str) -> bytes:
-        return hmac.digest(self._key, purpose + b"\0" + value.encode(), hashlib.sha256)
+    def _digest(self, purpose: bytes, original: str) -> bytes:
+        return hmac.digest(self._key, purpose + b"\0" + original.encode(), hashlib.sha256)
 
 
 def patient_of(ds: Dataset) -> str:
     """Return what tells this patient from others: the id with its issuer, else name and birth date, else the study."""
     identity, issuer, name, born = (
-        str(ds.get(k) or "").strip().upper()
+        str(value(ds, k) or "").strip().upper()
         for k in ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate")
     )
     if identity:
@@ -115,7 +115,7 @@ def deidentify(ds: Dataset, stored: NDArray[np.integer], pseudonyms: Pseudonyms)
             clean, keyword, [w for w in words(ds, keyword) if PLAIN_CODE.fullmatch(w) and not _names_someone(w, names)]
         )
     for keyword in TEXTS:
-        text = str(_value(ds, keyword) or "").strip()
+        text = str(value(ds, keyword) or "").strip()
         if PLAIN_TEXT.fullmatch(text[: LONGEST[dictionary_VR(keyword)]]) and not _names_someone(text, names):
             _keep(clean, keyword, text[: LONGEST[dictionary_VR(keyword)]])
     for keyword in NUMBERS:
@@ -125,14 +125,14 @@ def deidentify(ds: Dataset, stored: NDArray[np.integer], pseudonyms: Pseudonyms)
         clean.PixelPaddingValue = padding[0]
         _keep(clean, "PixelPaddingRangeLimit", padding[1] if padding[1] != padding[0] else None)
     for keyword in DATES:
-        _keep(clean, keyword, _shifted(_value(ds, keyword), pseudonyms.shift_days(patient)))
+        _keep(clean, keyword, _shifted(value(ds, keyword), pseudonyms.shift_days(patient)))
     _complete(clean)
     clean.SOPClassUID = uid.CTImageStorage
     clean.Modality = "CT"
     clean.SOPInstanceUID = pseudonyms.uid(ds.SOPInstanceUID)
     clean.StudyInstanceUID = pseudonyms.uid(ds.StudyInstanceUID)
     clean.SeriesInstanceUID = pseudonyms.uid(ds.SeriesInstanceUID)
-    clean.FrameOfReferenceUID = pseudonyms.uid(str(_value(ds, "FrameOfReferenceUID") or f"of {ds.SeriesInstanceUID}"))
+    clean.FrameOfReferenceUID = pseudonyms.uid(str(value(ds, "FrameOfReferenceUID") or f"of {ds.SeriesInstanceUID}"))
     clean.PatientID = pseudonyms.patient(patient)
     clean.PatientIdentityRemoved = "YES"
     clean.DeidentificationMethod = "CoDetect: PS3.15 Annex E by a list of what is kept"
@@ -177,26 +177,20 @@ def _complete(clean: Dataset) -> None:
     clean.PixelRepresentation = clean.get("PixelRepresentation", 0)
     clean.RescaleSlope, clean.RescaleIntercept = clean.get("RescaleSlope", 1), clean.get("RescaleIntercept", 0)
     clean.RescaleType = "HU"
+    if "BodyPartExamined" not in clean:
+        clean.Laterality = None
 
 
-def _value(ds: Dataset, keyword: str) -> Any:
-    """Return a value, or None where the file's own encoding of it can't be read."""
-    try:
-        return ds.get(keyword)
-    except Exception:
-        return None
-
-
-def _keep(clean: Dataset, keyword: str, value: Any) -> None:
-    if value not in (None, "", []):
-        setattr(clean, keyword, value)
+def _keep(clean: Dataset, keyword: str, found: Any) -> None:
+    if found not in (None, "", []):
+        setattr(clean, keyword, found)
 
 
 def _plain_numbers(ds: Dataset, keyword: str) -> Any:
     """Return numbers as numbers: a decimal string is written anew, so nothing else travels in it."""
-    value = _value(ds, keyword)
-    values = list(value) if isinstance(value, MultiValue) else [value]
-    if value in (None, "") or (len(values) > 1 and dictionary_VM(keyword) == "1"):
+    found = value(ds, keyword)
+    values = list(found) if isinstance(found, MultiValue) else [found]
+    if found in (None, "") or (len(values) > 1 and dictionary_VM(keyword) == "1"):
         return None
     try:
         plain = [AS_PLAIN[dictionary_VR(keyword)](v) for v in values]
@@ -205,10 +199,10 @@ def _plain_numbers(ds: Dataset, keyword: str) -> Any:
     return plain if len(plain) > 1 else plain[0]
 
 
-def _whole(value: Any) -> int:
-    if not -(2**31) <= int(value) < 2**31:
+def _whole(number: Any) -> int:
+    if not -(2**31) <= int(number) < 2**31:
         raise ValueError("too large for IS (PS3.5 6.2)")
-    return int(value)
+    return int(number)
 
 
 AS_PLAIN: dict[str, Callable[[Any], Any]] = {
@@ -220,10 +214,10 @@ AS_PLAIN: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _shifted(value: Any, days: int) -> str | None:
+def _shifted(date: Any, days: int) -> str | None:
     """Move a date back; a date that isn't one goes."""
     try:
-        found = datetime.datetime.strptime(str(value).strip()[:8], "%Y%m%d").date()
+        found = datetime.datetime.strptime(str(date).replace(".", "").strip()[:8], "%Y%m%d").date()
         return (found - datetime.timedelta(days=days)).strftime("%Y%m%d")
     except (ValueError, OverflowError):
         return None
@@ -231,7 +225,7 @@ def _shifted(value: Any, days: int) -> str | None:
 
 def _identifying_words(ds: Dataset) -> set[str]:
     """Collect this file's names and numbers: people type them where they don't belong, a kernel's name included."""
-    found = " ".join(str(_value(ds, k) or "") for k in IDENTIFYING).upper()
+    found = " ".join(str(value(ds, k) or "") for k in IDENTIFYING).upper()
     return {w for w in re.split(r"[^0-9A-Z\u0080-\uffff]+", found) if len(w) >= 4}
 
 

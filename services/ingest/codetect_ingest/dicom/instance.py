@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from codetect_ingest.dicom.deidentify import Pseudonyms, deidentify, encode
 from codetect_ingest.dicom.pixels import hounsfield, stored_values
-from codetect_ingest.dicom.reading import numbers, read
+from codetect_ingest.dicom.reading import numbers, read, tolerant
 from codetect_ingest.dicom.refusals import Refusal, Refused
 
 Pair = tuple[float, float]
@@ -54,6 +54,7 @@ class Prepared(BaseModel):
     hu: bytes
 
 
+@tolerant()
 def prepare(data: bytes, pseudonyms: Pseudonyms) -> Prepared:
     """Check, decode and de-identify one file. Raises `Refused`, or MemoryError under a limit."""
     ds = read(data)

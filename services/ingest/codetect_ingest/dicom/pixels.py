@@ -1,14 +1,12 @@
 """Stored pixel values and Hounsfield units."""
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 
-from codetect_ingest.dicom.reading import NATIVE, integer, numbers, transfer_syntax
+from codetect_ingest.dicom.reading import NATIVE, integer, numbers, transfer_syntax, value
 from codetect_ingest.dicom.refusals import Refusal, Refused
 
 AIR_HU = -1024
@@ -26,13 +24,11 @@ def stored_values(ds: Dataset) -> NDArray[np.integer]:
     syntax = transfer_syntax(ds)
     ds.file_meta.TransferSyntaxUID = syntax
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if syntax not in NATIVE and syntax != uid.RLELossless:
-                frame = next(generate_frames(ds.PixelData, number_of_frames=1))
-                if codestream_size(frame) != (ds.Rows, ds.Columns):
-                    raise Refused(Refusal.SIZE_MISMATCH)
-            found = ds.pixel_array
+        if syntax not in NATIVE and syntax != uid.RLELossless:
+            frame = next(generate_frames(ds.PixelData, number_of_frames=1))
+            if codestream_size(frame) != (ds.Rows, ds.Columns):
+                raise Refused(Refusal.SIZE_MISMATCH)
+        found = ds.pixel_array
     except (Refused, MemoryError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException:  # the RLE decoder's Rust panics aren't Exceptions
@@ -47,8 +43,10 @@ def hounsfield(stored: NDArray[np.integer], ds: Dataset) -> NDArray[np.int16]:
 
     A missing slope or intercept is 1 or 0: the stored values are then HU already (PS3.3 C.7.6.3).
     """
-    slope = numbers(ds, "RescaleSlope", 1)[0] if ds.get("RescaleSlope") not in (None, "") else 1.0
-    intercept = numbers(ds, "RescaleIntercept", 1)[0] if ds.get("RescaleIntercept") not in (None, "") else 0.0
+    slope, intercept = (
+        default if value(ds, keyword) in (None, "") else numbers(ds, keyword, 1)[0]
+        for keyword, default in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
+    )
     if slope == 0:
         raise Refused(Refusal.MALFORMED, "RescaleSlope")
     exact = slope == 1 and intercept.is_integer() and stored.dtype.itemsize < 4
@@ -94,9 +92,9 @@ def _stored_bits(values: NDArray[np.integer], ds: Dataset) -> NDArray[np.integer
 def padding_range(ds: Dataset) -> tuple[int, int] | None:
     """Return the range of stored values that mean "no image here", whatever sign they were written with."""
     try:
-        first = int(ds.PixelPaddingValue)
-        last = int(ds.get("PixelPaddingRangeLimit", first))
-    except (AttributeError, TypeError, ValueError):
+        first = int(value(ds, "PixelPaddingValue"))
+        last = int(value(ds, "PixelPaddingRangeLimit") or first)
+    except (TypeError, ValueError):
         return None
     if integer(ds, "PixelRepresentation", 0):
         half = 1 << (integer(ds, "BitsAllocated") - 1)

@@ -2,7 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -42,6 +43,15 @@ SCREEN_WORDS = {"SCREEN SAVE", "SCREEN_SAVE", "PASTED", "DOSE_INFO", "DOSE INFO"
 PREAMBLE = 128
 
 
+@contextmanager
+def tolerant() -> Iterator[None]:
+    """Read on past small sins without a word: pydicom's warnings quote values."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@tolerant()
 def read(data: bytes) -> Dataset:
     """Parse a file and refuse what isn't a sound, single CT slice. Pixels are not decoded yet.
 
@@ -57,22 +67,28 @@ def read(data: bytes) -> Dataset:
 
 def transfer_syntax(ds: Dataset) -> uid.UID:
     """Return the transfer syntax; a file without the header tells it by how it was read."""
-    declared = ds.file_meta.get("TransferSyntaxUID")
+    declared = value(ds.file_meta, "TransferSyntaxUID")
     if declared:
-        return uid.UID(declared)
+        return uid.UID(str(declared))
     implicit, little = ds.original_encoding
     if implicit:
         return uid.ImplicitVRLittleEndian
     return uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
 
 
+def value(ds: Dataset, keyword: str) -> Any:
+    """Return an attribute's value, or None where there is none or its encoding can't be read."""
+    try:
+        return ds.get(keyword)
+    except Exception:
+        return None
+
+
 def numbers(ds: Dataset, keyword: str, count: int) -> list[float]:
     """Return the attribute's numbers; `NO_GEOMETRY` where they are missing, too few or not finite."""
+    found = value(ds, keyword)
     try:
-        value = ds.get(keyword)
-        if count == 1:
-            value = [value]
-        found = [float(v) for v in value]
+        found = [float(v) for v in ([found] if count == 1 else found)]
     except (TypeError, ValueError, OverflowError):
         raise Refused(Refusal.NO_GEOMETRY, keyword) from None
     if len(found) != count or not all(math.isfinite(v) and abs(v) < 1e6 for v in found):
@@ -82,20 +98,20 @@ def numbers(ds: Dataset, keyword: str, count: int) -> list[float]:
 
 def integer(ds: Dataset, keyword: str, default: int | None = None) -> int:
     """Return a whole number of the image's description; `MALFORMED` where it isn't one."""
+    found = value(ds, keyword)
+    if found in (None, "") and default is not None:
+        return default
     try:
-        value = ds.get(keyword)
-        if value in (None, "") and default is not None:
-            return default
-        return int(value)
+        return int(found)
     except (TypeError, ValueError, OverflowError):
         raise Refused(Refusal.MALFORMED, keyword) from None
 
 
 def words(ds: Dataset, keyword: str) -> list[str]:
     """Return a coded attribute's values in capitals, whether it holds none, one or several."""
-    value: Any = ds.get(keyword)
-    values: Sequence[Any] = [] if value is None else [value] if isinstance(value, str) else value
-    return [str(v).strip().upper() for v in values] if isinstance(values, Sequence) else []
+    found = value(ds, keyword)
+    found = [] if found is None else [found] if isinstance(found, str) else found
+    return [str(v).strip().upper() for v in found] if isinstance(found, Sequence) else []
 
 
 def _parse(data: bytes) -> Dataset:
@@ -105,18 +121,16 @@ def _parse(data: bytes) -> Dataset:
     headless = data[PREAMBLE : PREAMBLE + 4] != b"DICM"
     if headless and not (data[:2] in (b"\x02\x00", b"\x08\x00") and data[2:4] < b"\xff\xff"):
         raise Refused(Refusal.NOT_DICOM)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.filterwarnings("error", message="End of file reached")
-        try:
-            ds = pydicom.dcmread(BytesIO(data), force=headless)
-        except MemoryError:
-            raise
-        except UserWarning:
-            raise Refused(Refusal.TRUNCATED) from None
-        except Exception as error:
-            cut = isinstance(error, EOFError) or "truncated" in str(error)
-            raise Refused(Refusal.TRUNCATED if cut else Refusal.MALFORMED) from None
+    warnings.filterwarnings("error", message="End of file reached")
+    try:
+        ds = pydicom.dcmread(BytesIO(data), force=headless)
+    except MemoryError:
+        raise
+    except UserWarning:
+        raise Refused(Refusal.TRUNCATED) from None
+    except Exception as error:
+        cut = isinstance(error, EOFError) or "truncated" in str(error)
+        raise Refused(Refusal.TRUNCATED if cut else Refusal.MALFORMED) from None
     if len(ds) == 0:
         raise Refused(Refusal.NOT_DICOM if headless else Refusal.TRUNCATED)
     return ds
@@ -124,7 +138,7 @@ def _parse(data: bytes) -> Dataset:
 
 def _check_kind(ds: Dataset) -> None:
     """Say what it is when it isn't a CT slice: people send whole folders, with scouts, reports and dose pages."""
-    kind = uid.UID(str(ds.get("SOPClassUID") or ds.file_meta.get("MediaStorageSOPClassUID") or ""))
+    kind = uid.UID(str(value(ds, "SOPClassUID") or value(ds.file_meta, "MediaStorageSOPClassUID") or ""))
     modality = "".join(words(ds, "Modality")[:1])
     image_type = set(words(ds, "ImageType"))
     if kind.startswith(SECONDARY_CAPTURE_ROOT):
@@ -145,7 +159,7 @@ def _check_whole(ds: Dataset, data: bytes) -> None:
     raw = [e for e in ds._dict.values() if isinstance(e, RawDataElement) and e.length != 0xFFFFFFFF]
     if any(len(e.value or b"") < e.length for e in raw):
         raise Refused(Refusal.TRUNCATED)
-    if not ds.get("PixelData"):
+    if not value(ds, "PixelData"):
         end = max((e.value_tell + e.length for e in raw), default=0)
         cut = "Rows" not in ds or 0 < len(data) - end < 8
         raise Refused(Refusal.TRUNCATED if cut else Refusal.NO_PIXEL_DATA)
@@ -154,8 +168,8 @@ def _check_whole(ds: Dataset, data: bytes) -> None:
 def _check_identifiers(ds: Dataset) -> None:
     """PS3.5 9.1: digits and dots, no leading zeros, 64 characters; anything else could be a path or a name."""
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
-        value = ds.get(keyword)
-        if not isinstance(value, uid.UID) or not value.is_valid:
+        found = value(ds, keyword)
+        if not isinstance(found, uid.UID) or not found.is_valid:
             raise Refused(Refusal.BAD_UID, keyword)
 
 

@@ -1,0 +1,171 @@
+import os
+import signal
+import tarfile
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import psutil
+import pytest
+from codetect_ingest.children import Children
+from codetect_ingest.dicom.deidentify import Pseudonyms
+from codetect_ingest.dicom.instance import prepare
+from codetect_ingest.dicom.refusals import Refused
+from pydicom import uid
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+
+from tests.ingest.samples import KEY, SAMPLE, big, ct, written
+
+TINY = written(ct())
+
+
+@pytest.fixture
+def children() -> Iterator[Children]:
+    pool = Children(2)
+    yield pool
+    pool.close()
+
+
+def refusal(children: Children, data: bytes) -> str:
+    with pytest.raises(Refused) as refused:
+        children.prepare(data, KEY)
+    return refused.value.code.value
+
+
+def living() -> list[psutil.Process]:
+    """The processes that read files now: those that the forkserver has forked."""
+    mine = psutil.Process().children(recursive=True)
+    return [p for p in mine if (parent := p.parent()) and parent.pid != os.getpid()]
+
+
+def deflated_bomb() -> bytes:
+    """A megabyte or so that inflates to gigabytes."""
+    ds = ct()
+    ds.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
+    whole = written(ds)
+    start = whole.index(b"1.2.840.10008.1.2.1.99") + 22
+    start = 132 + 12 + int.from_bytes(whole[140:144], "little")
+    stream = zlib.compressobj(9, zlib.DEFLATED, -15)
+    zeros = bytes(1 << 20)
+    body = stream.compress(b"\xe1\x7f\x10\x00OB\x00\x00" + (2**31 - 2).to_bytes(4, "little"))
+    return whole[:start] + body + b"".join(stream.compress(zeros) for _ in range(1200)) + stream.flush()
+
+
+def rle_bomb() -> bytes:
+    ds = ct(Rows=4096, Columns=4096, BitsAllocated=32, BitsStored=32, HighBit=31)
+    header = (4).to_bytes(4, "little") + b"".join((64 + n).to_bytes(4, "little") for n in range(4)) + bytes(44)
+    ds.PixelData = encapsulate([header + b"\x81\x00" * 200])
+    ds["PixelData"].VR = "OB"
+    ds.file_meta.TransferSyntaxUID = uid.RLELossless
+    return written(ds)
+
+
+def nested(depth: int) -> bytes:
+    innermost = Dataset()
+    innermost.TextValue = "x"
+    data = written(ct())
+    start = data.index(b"\xe0\x7f\x10\x00")
+    opening = b"\x40\x00\x30\xa7SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    closing = b"\xfe\xff\x0d\xe0\x00\x00\x00\x00\xfe\xff\xdd\xe0\x00\x00\x00\x00"
+    return data[:start] + opening * depth + closing * depth + data[start:]
+
+
+def test_a_child_answers_what_the_function_answers(children: Children) -> None:
+    data = next(SAMPLE.glob("*.dcm")).read_bytes()
+    assert children.prepare(data, KEY) == prepare(data, Pseudonyms(KEY))
+    assert refusal(children, b"nonsense") == "not_dicom"
+
+
+def test_children_are_reused_and_are_as_many_as_asked(children: Children) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: children.prepare(TINY, KEY), range(100)))
+    assert len(living()) <= 2
+    before = {p.pid for p in living()}
+    children.prepare(TINY, KEY)
+    assert {p.pid for p in living()} == before
+
+
+@pytest.mark.parametrize("bomb", [deflated_bomb, rle_bomb, lambda: nested(5000)], ids=["deflated", "rle", "nested"])
+def test_a_bomb_costs_its_own_outcome_and_nothing_else(children: Children, bomb) -> None:
+    data, peak, done = bomb(), 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.005):
+            for process in living():
+                with_memory = process.memory_info().rss if process.is_running() else 0
+                peak = max(peak, with_memory)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    started = time.monotonic()
+    code = refusal(children, data)
+    elapsed = time.monotonic() - started
+    done.set()
+    watcher.join()
+    assert code in {"memory", "unreadable", "malformed", "undecodable", "timeout"}
+    assert elapsed < 5.5
+    assert peak <= 512 * 2**20
+    assert children.prepare(TINY, KEY).instance.rows == 16
+
+
+def test_a_child_that_takes_too_long_is_killed_and_replaced() -> None:
+    pool = Children(1, timeout_s=0.4)
+    pool.prepare(TINY, KEY)
+    (child,) = living()
+    os.kill(child.pid, signal.SIGSTOP)
+    started = time.monotonic()
+    assert refusal(pool, TINY) == "timeout"
+    assert time.monotonic() - started < 2
+    assert pool.prepare(TINY, KEY).instance.rows == 16
+    pool.close()
+    assert living() == []
+
+
+def test_a_child_that_dies_in_the_middle_costs_one_file(children: Children) -> None:
+    children.prepare(TINY, KEY)
+    (child,) = living()
+    os.kill(child.pid, signal.SIGSTOP)
+    threading.Timer(0.3, lambda: os.kill(child.pid, signal.SIGKILL)).start()
+    assert refusal(children, TINY) == "unreadable"
+    assert children.prepare(TINY, KEY).instance.rows == 16
+
+
+def test_a_child_that_died_while_idle_costs_nothing(children: Children) -> None:
+    children.prepare(TINY, KEY)
+    (child,) = living()
+    child.kill()
+    child.wait(2)
+    assert children.prepare(TINY, KEY).instance.rows == 16
+
+
+def test_a_child_cannot_write_files_or_take_memory_without_end(children: Children) -> None:
+    children.prepare(TINY, KEY)
+    (child,) = living()
+    assert child.rlimit(psutil.RLIMIT_FSIZE) == (0, 0)
+    assert child.rlimit(psutil.RLIMIT_AS)[0] < 1 << 30
+
+
+def test_all_malformed_files_have_an_outcome_in_time(children: Children) -> None:
+    with tarfile.open(big("dicom/malformed.tar.gz")) as archive:
+        files = [archive.extractfile(m).read() for m in archive if m.name.endswith(".dcm")]  # type: ignore[union-attr]
+    assert len(files) == 475
+
+    def outcome(data: bytes) -> tuple[str, float]:
+        started = time.monotonic()
+        try:
+            children.prepare(data, KEY)
+            return "accepted", time.monotonic() - started
+        except Refused as refused:
+            return refused.code.value, time.monotonic() - started
+
+    with ThreadPoolExecutor(2) as threads:
+        outcomes = list(threads.map(outcome, files))
+    assert max(seconds for _, seconds in outcomes) < 5
+    assert "unreadable" not in {code for code, _ in outcomes}
+    assert children.prepare(TINY, KEY).instance.rows == 16
+    assert np.mean([seconds for _, seconds in outcomes]) < 1

@@ -1,0 +1,200 @@
+import subprocess
+from pathlib import Path
+
+import pydicom
+import pytest
+from codetect_ingest.dicom import deidentify as module
+from codetect_ingest.dicom.deidentify import Pseudonyms
+from codetect_ingest.dicom.instance import prepare
+from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector
+from pydicom.datadict import DicomDictionary, dictionary_has_tag, keyword_for_tag
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+from pydicom.uid import UID
+
+from tests.ingest.samples import KEY, ROOT, SAMPLE, big, ct, written
+
+PSEUDONYMS = Pseudonyms(KEY)
+TEXT_VRS = {"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UT", "CS", "UR"}
+KEPT = {*module.CODES, *module.TEXTS, *module.NUMBERS, *module.DATES}
+SYNTAXES = "dicom/transfer-syntaxes"
+
+
+def cleaned(ds: Dataset, key: bytes = KEY) -> Dataset:
+    return pydicom.dcmread(pydicom.filebase.BytesIO(clean_bytes(ds, key)))
+
+
+def clean_bytes(ds: Dataset, key: bytes = KEY) -> bytes:
+    return prepare(written(ds), Pseudonyms(key)).clean
+
+
+def valid_for_dciodvfy(path: Path) -> list[str]:
+    """Errors that David Clunie's checker of IODs finds."""
+    run = subprocess.run([ROOT / ".venv/bin/dciodvfy", path], capture_output=True, text=True, check=False)
+    return [line for line in (run.stdout + run.stderr).splitlines() if line.startswith("Error")]
+
+
+def canary(number: int) -> str:
+    return f"CANARY{number:06}"
+
+
+def text_keywords() -> dict[str, str]:
+    """Every attribute of the standard that can hold text, with its VR; not file meta, not commands."""
+    return {
+        entry[4]: entry[0]
+        for tag, entry in DicomDictionary.items()
+        if entry[0] in TEXT_VRS and entry[4] and tag >> 16 > 4 and entry[4] != "SpecificCharacterSet"
+    }
+
+
+def test_nothing_identifying_survives_in_any_text_attribute_nested_or_private() -> None:
+    ds, planted = ct(), {}
+    for number, keyword in enumerate(text_keywords()):
+        if keyword in {"Modality", "ImageType", "BurnedInAnnotation", "PhotometricInterpretation", "PatientName"}:
+            continue
+        planted[canary(number)] = keyword
+        with pydicom.config.disable_value_validation():
+            setattr(ds, keyword, canary(number))
+    ds.PatientName = "NAMECANARY^ERIKA"
+    item = Dataset()
+    item.PatientName, item.TextValue = "NESTEDCANARY", "NESTEDCANARY"
+    ds.ReferencedStudySequence = ds.RequestAttributesSequence = ds.ContentSequence = [item]
+    block = ds.private_block(0x0009, "CANARYCREATOR", create=True)
+    block.add_new(1, "LO", "PRIVATECANARY")
+    block.add_new(2, "SQ", [item])
+    ds.add_new((0x6000, 0x3000), "OW", b"OVERLAYCANARY ")
+    ds.add_new((0x6000, 0x0022), "LO", "OVERLAYCANARY")
+    ds.add_new((0xFFFC, 0xFFFC), "OB", b"TRAILINGCANARY")
+    ds.file_meta.SourceApplicationEntityTitle = "METACANARY"
+    data = bytearray(written(ds))
+    data[:6] = b"CANARY"
+    clean = prepare(bytes(data), PSEUDONYMS).clean
+    survivors = {keyword for text, keyword in planted.items() if text.encode() in clean}
+    assert survivors <= {*module.CODES, *module.TEXTS} & KEPT
+    for text in survivors and planted:
+        if planted[text] in survivors:
+            clean = clean.replace(text.encode(), b"")
+    assert b"CANARY" not in clean
+
+
+def test_a_name_typed_where_it_does_not_belong_is_removed_there_too() -> None:
+    ds = ct(PatientName="Mustermann^Erika", PatientID="MRN0815", AccessionNumber="ACC4711")
+    for keyword, value in {
+        "Manufacturer": "ACME MUSTERMANN",
+        "ManufacturerModelName": "for Mrs Mustermann",
+        "ConvolutionKernel": "MRN0815",
+        "FilterType": "erika",
+        "BodyPartExamined": "MUSTERMANN",
+        "ScanOptions": "ACC4711",
+        "PatientPosition": "ERIKA",
+    }.items():
+        setattr(ds, keyword, value)
+    clean = clean_bytes(ds).upper()
+    for word in (b"MUSTERMANN", b"ERIKA", b"MRN0815", b"ACC4711"):
+        assert word not in clean
+
+
+@pytest.mark.parametrize("edition", ["dicomfields_2023", "dicomfields_2024b", "dicomfields_2026c"])
+def test_every_attribute_the_standard_lists_is_removed_or_replaced(edition: str) -> None:
+    """PS3.15 table E.1-1 as dicom-anonymizer carries it, against ours: nothing it names is kept as it was."""
+    listed = dicom_anonymization_database_selector(edition)["ALL_TAGS"]
+    keywords = {keyword_for_tag(Tag(t[0], t[1])) for t in listed if len(t) == 2 and dictionary_has_tag(Tag(t[0], t[1]))}
+    assert len(keywords) > 300
+    assert keywords & KEPT <= set(module.DATES)
+
+
+def test_pseudonyms_are_legal_stable_and_the_facilitys_own() -> None:
+    one, again, other = PSEUDONYMS.uid("1.2.3"), Pseudonyms(KEY).uid("1.2.3"), Pseudonyms(b"other").uid("1.2.3")
+    assert one == again != other
+    for value in (PSEUDONYMS.uid(f"1.2.{n}") for n in range(500)):
+        assert UID(value).is_valid
+        assert value.startswith("2.25.")
+    assert PSEUDONYMS.patient("a") != PSEUDONYMS.patient("b") != Pseudonyms(b"other").patient("b")
+
+
+def test_slices_of_one_series_stay_together_and_their_order() -> None:
+    first = cleaned(ct(SOPInstanceUID="1.2.3.1", InstanceNumber=1))
+    second = cleaned(ct(SOPInstanceUID="1.2.3.2", InstanceNumber=2))
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "PatientID"):
+        assert first[keyword].value == second[keyword].value != ct().get(keyword)
+    assert first.SOPInstanceUID != second.SOPInstanceUID
+    assert first.file_meta.MediaStorageSOPInstanceUID == first.SOPInstanceUID
+
+
+def test_dates_of_a_patient_move_together_and_stay_apart() -> None:
+    before, after = cleaned(ct(StudyDate="20200301")), cleaned(ct(StudyDate="20200311"))
+    assert before.StudyDate != "20200301"
+    assert int(after.StudyDate[-2:]) - int(before.StudyDate[-2:]) in {10, 10 - 28, 10 - 29, 10 - 30, 10 - 31}
+    elsewhere = cleaned(ct(PatientID="another"))
+    assert elsewhere.StudyDate != before.StudyDate
+    data = written(ct(StudyDate="20200301"))
+    assert b"20200301" not in prepare(data, PSEUDONYMS).clean
+    old_style = prepare(data.replace(b"20200301", b"2020.3.1"), PSEUDONYMS).clean
+    assert pydicom.dcmread(pydicom.filebase.BytesIO(old_style)).StudyDate != ""
+    nonsense = prepare(data.replace(b"20200301", b"JOHN DOE"), PSEUDONYMS).clean
+    assert pydicom.dcmread(pydicom.filebase.BytesIO(nonsense)).StudyDate == ""
+
+
+def test_patients_are_told_apart_by_id_and_issuer_else_by_name_and_birth() -> None:
+    whole = cleaned(ct())
+    assert cleaned(ct(PatientName="Other^Spelling")).PatientID == whole.PatientID
+    assert cleaned(ct(IssuerOfPatientID="elsewhere")).PatientID != whole.PatientID
+    nameless = [
+        cleaned(ct(PatientID="", PatientBirthDate=born)).PatientID for born in ("19640812", "19640812", "19700101")
+    ]
+    assert nameless[0] == nameless[1] != nameless[2]
+    unknown = {cleaned(ct(PatientID="", PatientName="", StudyInstanceUID=u)).PatientID for u in ("1.2.3", "1.2.4")}
+    assert len(unknown) == 2
+
+
+def test_what_was_done_is_written_down() -> None:
+    clean = cleaned(ct())
+    assert clean.PatientIdentityRemoved == "YES"
+    assert [item.CodeValue for item in clean.DeidentificationMethodCodeSequence] == ["113100", "113107"]
+    assert clean.LongitudinalTemporalInformationModified == "MODIFIED"
+
+
+def test_numbers_that_are_none_are_dropped() -> None:
+    data = written(ct(KVP="120.0000", InstanceNumber="12345678", TableSpeed=float("nan")))
+    spoiled = data.replace(b"120.0000", b"JOHN DOE").replace(b"12345678", b"JANE DOE")
+    clean = prepare(spoiled, PSEUDONYMS).clean
+    assert b"DOE" not in clean
+    again = pydicom.dcmread(pydicom.filebase.BytesIO(clean))
+    assert again.KVP is None
+    assert again.InstanceNumber is None
+
+
+def test_the_preamble_is_zeroed_and_the_header_is_ours() -> None:
+    data = bytearray(written(ct()))
+    data[:2] = b"MZ"
+    clean = prepare(bytes(data), PSEUDONYMS).clean
+    assert clean[:128] == bytes(128)
+    assert pydicom.dcmread(pydicom.filebase.BytesIO(clean)).file_meta.ImplementationVersionName == "CODETECT"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "dicom/covid-19-ny-sbu/A002304/axial/19001231-076.dcm",
+        "dicom/covid-19-ny-sbu/A046441/axial/19010101-23.dcm",
+        "dicom/lidc-idri-0001/0007.dcm",
+        f"{SYNTAXES}/CTImage.dcm",
+        f"{SYNTAXES}/CTImage.dcm_BigEndianExplicitTransferSyntax_1.2.840.10008.1.2.2.dcm",
+        f"{SYNTAXES}/CTImage.dcm_JPEG2000TransferSyntax_1.2.840.10008.1.2.4.91.dcm",
+        f"{SYNTAXES}/CTImage.dcm_JPEGProcess2_4TransferSyntax_1.2.840.10008.1.2.4.51.dcm",
+        f"{SYNTAXES}/CTImage.dcm_RLELosslessTransferSyntax_1.2.840.10008.1.2.5.dcm",
+    ],
+)
+def test_the_clean_file_is_a_valid_ct_image(path: str, tmp_path: Path) -> None:
+    source = big(path) if path else next(SAMPLE.glob("*.dcm"))
+    target = tmp_path / "clean.dcm"
+    target.write_bytes(prepare(source.read_bytes(), PSEUDONYMS).clean)
+    assert valid_for_dciodvfy(target) == []
+
+
+def test_a_slice_that_says_too_little_becomes_a_valid_one(tmp_path: Path) -> None:
+    ds = ct(ImageType=None, FrameOfReferenceUID=None, RescaleSlope=None, RescaleIntercept=None, HighBit=None)
+    target = tmp_path / "clean.dcm"
+    target.write_bytes(clean_bytes(ds))
+    assert valid_for_dciodvfy(target) == []

@@ -1,0 +1,131 @@
+import numpy as np
+import pydicom
+import pytest
+from codetect_ingest.dicom.pixels import AIR_HU, codestream_size, hounsfield, stored_values
+from codetect_ingest.dicom.reading import read
+from codetect_ingest.dicom.refusals import Refused
+from pydicom import uid
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
+
+from tests.ingest.samples import big, ct, written
+
+SYNTAXES = "dicom/transfer-syntaxes"
+
+
+def hu(ds: Dataset) -> np.ndarray:
+    again = read(written(ds))
+    return hounsfield(stored_values(again), again)
+
+
+def with_values(*values: int, dtype: str = "<i2", **changes: object) -> Dataset:
+    return ct(Rows=1, Columns=len(values), PixelData=np.array(values, dtype).tobytes(), **changes)
+
+
+def test_hu_is_slope_times_stored_plus_intercept() -> None:
+    assert hu(with_values(0, 24, 1024)).tolist() == [[-1024, -1000, 0]]
+    assert hu(with_values(0, 10, 20, RescaleSlope="0.5", RescaleIntercept="-10.25")).tolist() == [[-10, -5, 0]]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"RescaleSlope": None, "RescaleIntercept": None}, {"RescaleSlope": "", "RescaleIntercept": ""}]
+)
+def test_without_a_modality_lut_stored_values_are_hu(changes: dict[str, object]) -> None:
+    assert hu(with_values(-1000, 0, 500, **changes)).tolist() == [[-1000, 0, 500]]
+
+
+def test_values_beyond_int16_are_clipped_not_wrapped() -> None:
+    assert hu(with_values(-32768, 32767, RescaleSlope=2, RescaleIntercept=-1024)).tolist() == [[-32768, 32767]]
+    unsigned = with_values(0, 65535, dtype="<u2", PixelRepresentation=0, RescaleIntercept=0)
+    assert hu(unsigned).tolist() == [[0, 32767]]
+
+
+def test_padding_becomes_air() -> None:
+    assert hu(with_values(-2000, 24, PixelPaddingValue=-2000)).tolist() == [[AIR_HU, -1000]]
+    ranged = with_values(-2000, -1999, -1998, 24, PixelPaddingValue=-2000, PixelPaddingRangeLimit=-1999)
+    assert hu(ranged).tolist() == [[AIR_HU, AIR_HU, -3022, -1000]]
+
+
+def test_padding_written_without_its_sign_is_understood() -> None:
+    ds = with_values(-2000, 24)
+    ds.add_new("PixelPaddingValue", "US", 63536)
+    assert hu(ds).tolist() == [[AIR_HU, -1000]]
+
+
+def test_bits_above_the_stored_ones_are_no_part_of_the_image() -> None:
+    overlay = with_values(0x7FFF, -32768 + 24, BitsStored=12, HighBit=11, PixelRepresentation=0, RescaleIntercept=0)
+    assert hu(overlay).tolist() == [[0x0FFF, 24]]
+    twelve_bits_signed = with_values(0x0FFF, 0x0800, 5, BitsStored=12, HighBit=11, RescaleIntercept=0)
+    assert hu(twelve_bits_signed).tolist() == [[-1, -2048, 5]]
+    shifted = with_values(16, 32, BitsStored=12, HighBit=15, RescaleIntercept=0)
+    assert hu(shifted).tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("changes", [{"RescaleSlope": 0}, {"RescaleSlope": "1e300"}])
+def test_a_rescaling_that_makes_no_hu_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(Refused):
+        hu(with_values(1, 2, **changes))
+
+
+LOSSLESS = [
+    "CTImage.dcm_BigEndianExplicitTransferSyntax_1.2.840.10008.1.2.2.dcm",
+    "CTImage.dcm_DeflatedExplicitVRLittleEndianTransferSyntax_1.2.840.10008.1.2.1.99.dcm",
+    "CTImage.dcm_JPEG2000LosslessOnlyTransferSyntax_1.2.840.10008.1.2.4.90.dcm",
+    "CTImage.dcm_JPEGLSLosslessTransferSyntax_1.2.840.10008.1.2.4.80.dcm",
+    "CTImage.dcm_JPEGProcess14SV1TransferSyntax_1.2.840.10008.1.2.4.70.dcm",
+    "CTImage.dcm_JPEGProcess14TransferSyntax_1.2.840.10008.1.2.4.57.dcm",
+    "CTImage.dcm_LittleEndianExplicitTransferSyntax_1.2.840.10008.1.2.1.dcm",
+    "CTImage.dcm_LittleEndianImplicitTransferSyntax_1.2.840.10008.1.2.dcm",
+    "CTImage.dcm_RLELosslessTransferSyntax_1.2.840.10008.1.2.5.dcm",
+]
+LOSSY = {
+    "CTImage.dcm_JPEG2000TransferSyntax_1.2.840.10008.1.2.4.91.dcm": 1,
+    "CTImage.dcm_JPEGLSLossyTransferSyntax_1.2.840.10008.1.2.4.81.dcm": 1,
+    "CTImage.dcm_JPEGProcess1TransferSyntax_1.2.840.10008.1.2.4.50.dcm": 20,
+    "CTImage.dcm_JPEGProcess2_4TransferSyntax_1.2.840.10008.1.2.4.51.dcm": 5,
+}
+
+
+def hu_of_file(name: str) -> np.ndarray:
+    ds = read(big(f"{SYNTAXES}/{name}").read_bytes())
+    return np.maximum(hounsfield(stored_values(ds), ds), AIR_HU)
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_a_slice_has_the_same_hu_in_every_lossless_syntax(name: str) -> None:
+    assert np.array_equal(hu_of_file(name), hu_of_file("CTImage.dcm"))
+
+
+@pytest.mark.parametrize(("name", "mean_hu"), LOSSY.items())
+def test_a_slice_has_nearly_the_same_hu_in_lossy_syntaxes(name: str, mean_hu: float) -> None:
+    difference = np.abs(hu_of_file(name).astype(int) - hu_of_file("CTImage.dcm"))
+    assert difference.mean() < mean_hu
+
+
+@pytest.mark.parametrize("name", [n for n in [*LOSSLESS, *LOSSY] if ".4." in n])
+def test_compressed_streams_tell_their_size_and_lies_about_it_are_refused(name: str) -> None:
+    ds = pydicom.dcmread(big(f"{SYNTAXES}/{name}"))
+    assert codestream_size(next(generate_frames(ds.PixelData, number_of_frames=1))) == (512, 512)
+    ds.Rows, ds.Columns = 1024, 256
+    with pytest.raises(Refused) as refused:
+        stored_values(ds)
+    assert refused.value.code == "size_mismatch"
+
+
+def test_a_spoiled_stream_is_undecodable() -> None:
+    ds = pydicom.dcmread(big(f"{SYNTAXES}/{LOSSLESS[-1]}"))
+    ds.Rows = 256
+    with pytest.raises(Refused) as refused:
+        stored_values(ds)
+    assert refused.value.code == "undecodable"
+
+
+@pytest.mark.parametrize(
+    "stream", [b"", b"\xff", b"\xff\xd8", b"\xff" * 40, b"\xff\x4f\xff\x51", b"\xff\xd8\xff\xe0\x00\x00" * 9]
+)
+def test_a_stream_without_a_size_has_none(stream: bytes) -> None:
+    assert codestream_size(stream) in (None, (0, 0))
+
+
+def test_syntax_of_big_endian_is_known() -> None:
+    assert uid.ExplicitVRBigEndian.is_little_endian is False
