@@ -58,7 +58,7 @@ class Engine:
         return await asyncio.wrap_future(self._pool.submit(self.run, images))
 
     def map(self, batches: Iterable[Floats]) -> Iterator[tuple[Floats, Floats]]:
-        """`run` over many batches, all threads busy, results in order; takes few more batches than there are threads."""
+        """`run` over many batches, all threads busy, results in order; takes few batches ahead."""
         waiting: deque[Future[tuple[Floats, Floats]]] = deque()
         for batch in batches:
             waiting.append(self._pool.submit(self.run, batch))

@@ -31,7 +31,7 @@ ABOUT: dict[str, Any] = {
     "pooling": {"method": "mean_of_highest", "share": 0.2, "at_least": 3},
     "few_slices": 10,
     "intended_use": (
-        "Research and teaching with axial chest CT: which slices look like the COVID-19 pneumonia of 2020 publications. "
+        "Research and teaching with axial chest CT: which slices look like the COVID-19 pneumonia of papers of 2020. "
         "Not a medical device. Not for clinical use."
     ),
     "limits": [
@@ -44,14 +44,14 @@ ABOUT: dict[str, Any] = {
         "A low score doesn't rule anything out.",
     ],
     "training_data": [
-        "COVID-CT (He et al. 2020, arXiv 2003.13865), train split: 191 covid, 234 noncovid images. Nothing else; weights "
-        "started at random.",
+        "COVID-CT (He et al. 2020, arXiv 2003.13865), train split: 191 covid, 234 noncovid images. Nothing else; "
+        "weights started at random.",
     ],
 }
 
 
 def publish(run: Path, models: Path) -> Path:
-    """Write `models`/NAME/VERSION from `run`/best.pt; stops when the exported model doesn't agree with the trained one."""
+    """Write `models`/NAME/VERSION from `run`/best.pt; stops when the export doesn't agree with what was trained."""
     data = data_root()
     val = open_folder(data / "covid-ct" / "val")
     network = load_network(run / "best.pt")

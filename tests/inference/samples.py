@@ -1,0 +1,116 @@
+"""Real input of the pure tests: CT series read with pydicom, volumes as ingest writes them, bundles that can be bent."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pydicom
+import pytest
+import zarr
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from zarr.codecs import BloscCodec
+from zarr.storage import ZipStore
+
+ROOT = Path(__file__).parents[2]
+BUNDLE = ROOT / "models" / "covid-ct-densenet169" / "1.0.0"
+
+
+def data(*parts: str) -> Path:
+    """A place in the research data, or a skip with the reason."""
+    root = Path(os.environ.get("CODETECT_DATA") or ROOT.parent / "shared" / "data")
+    found = root.joinpath(*parts)
+    if not found.exists():
+        pytest.skip(f"{found} isn't there; CODETECT_DATA says where the research data lies")
+    return found
+
+
+def read_slice(path: Path) -> NDArray[np.int16]:
+    """One CT slice in HU."""
+    dataset = pydicom.dcmread(path)
+    pixels = dataset.pixel_array.astype(np.float32) * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
+    return np.clip(pixels, -32768, 32767).astype(np.int16)
+
+
+def read_series(folder: Path) -> NDArray[np.int16]:
+    """A whole axial series in HU, feet to head."""
+    datasets = [(float(pydicom.dcmread(path).ImagePositionPatient[2]), path) for path in folder.rglob("*.dcm")]
+    return np.stack([read_slice(path) for _, path in sorted(datasets)])
+
+
+def volume_zip(hu: NDArray[np.int16], name: str = "hu") -> bytes:
+    """volume.zarr.zip, written with Zarr itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "volume.zarr.zip"
+        store = ZipStore(path, mode="w")
+        group = zarr.create_group(store)
+        codec = BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle")
+        array = group.create_array(
+            name, shape=hu.shape, chunks=(1, *hu.shape[1:]), dtype=hu.dtype, compressors=[codec]
+        )
+        array[:] = hu
+        store.close()
+        return path.read_bytes()
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def tiny_model(labels: int = 1, side: int = 32) -> onnx.ModelProto:
+    """A small model with a bundle's inputs and outputs: its map is the mean grey of each 32 x 32 field."""
+    batch = ["batch"]
+    nodes = [
+        helper.make_node("Conv", ["image", "weight"], ["cam"], kernel_shape=[32, 32], strides=[32, 32]),
+        helper.make_node("ReduceMean", ["cam", "axes"], ["logits"], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [*batch, 1, side, side])],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, [*batch, labels]),
+            helper.make_tensor_value_info("cam", TensorProto.FLOAT, [*batch, labels, side // 32, side // 32]),
+        ],
+        [
+            numpy_helper.from_array(np.full((labels, 1, 32, 32), 1 / 1024, np.float32), "weight"),
+            numpy_helper.from_array(np.array([2, 3], np.int64), "axes"),
+        ],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def bundle_files(model: onnx.ModelProto | None = None, **changes: Any) -> dict[str, bytes]:
+    """A sound little bundle, but for `changes` to its manifest."""
+    content = (model or tiny_model()).SerializeToString()
+    manifest: dict[str, Any] = {
+        "schema_version": 1,
+        "name": "tiny",
+        "version": "0.1.0",
+        "title": "For tests",
+        "labels": [{"name": "grey", "title": "Grey", "threshold": 0.6, "temperature": 0.5}],
+        "preprocessing": {"side": 32, "level_hu": -600, "width_hu": 1500, "margin": 0.2},
+        "pooling": {"method": "mean_of_highest", "share": 0.2, "at_least": 3},
+        "few_slices": 10,
+        "intended_use": "tests",
+        "limits": [],
+        "training_data": [],
+        "metrics": [],
+        "files": {"model.onnx": {"sha256": sha256(content), "bytes": len(content)}},
+        **changes,
+    }
+    return {"model.onnx": content, "bundle.json": json.dumps(manifest).encode()}
+
+
+def open_png(content: bytes) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(content)))

@@ -1,0 +1,51 @@
+"""Prepared volumes: what was written comes back, from bytes or a file, and nothing else passes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from codetect_inference.volume import VolumeRefused, open_volume
+from tests.inference.samples import sha256, volume_zip
+
+HU = np.random.default_rng(3).integers(-1024, 3000, (5, 40, 30)).astype(np.int16)
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_slices_come_back_as_they_were(tmp_path: Path, from_file: bool) -> None:
+    content = volume_zip(HU)
+    path = tmp_path / "volume.zarr.zip"
+    path.write_bytes(content)
+    volume = open_volume(path if from_file else content, sha256(content))
+    assert (len(volume), volume.rows, volume.columns) == HU.shape
+    for index in range(len(HU)):
+        found = volume.slice(index)
+        assert found.dtype == np.int16
+        np.testing.assert_array_equal(found, HU[index])
+    with pytest.raises(IndexError):
+        volume.slice(len(HU))
+
+
+@settings(max_examples=20, deadline=None)
+@given(arrays(np.int16, st.tuples(*[st.integers(1, 9)] * 3), elements=st.integers(-32768, 32767)))
+def test_any_shape_and_any_hu_survive(hu: np.ndarray) -> None:
+    content = volume_zip(hu)
+    volume = open_volume(content, sha256(content))
+    np.testing.assert_array_equal(np.stack([volume.slice(index) for index in range(len(volume))]), hu)
+
+
+def test_a_changed_byte_is_refused() -> None:
+    content = bytearray(volume_zip(HU))
+    expected = sha256(bytes(content))
+    content[len(content) // 2] ^= 1
+    with pytest.raises(VolumeRefused, match="SHA-256"):
+        open_volume(bytes(content), expected)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", volume_zip(HU, name="other"), volume_zip(HU.astype(np.int32))])
+def test_something_else_is_refused(content: bytes) -> None:
+    with pytest.raises(VolumeRefused):
+        open_volume(content, sha256(content))
