@@ -1,0 +1,126 @@
+"""The engine gives the same answers however it is asked, uses what it says, and refuses what it can't use."""
+
+import asyncio
+import threading
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from codetect_inference.bundle import LoadedBundle, open_bundle, open_folder
+from codetect_inference.engine import Engine, ProviderUnavailable, session_options
+from codetect_inference.preprocess import plan_series, prepare_batch
+from tests.inference.samples import BUNDLE, bundle_files, data, read_slice
+
+RANDOM = np.random.default_rng(11)
+
+
+@pytest.fixture(scope="module")
+def tiny() -> LoadedBundle:
+    return open_bundle(bundle_files())
+
+
+@pytest.fixture(scope="module")
+def shipped() -> LoadedBundle:
+    return open_folder(BUNDLE)
+
+
+def images(count: int, side: int = 32) -> np.ndarray:
+    return RANDOM.random((count, 1, side, side), np.float32)
+
+
+def test_auto_uses_what_is_there_and_says_so(tiny: LoadedBundle) -> None:
+    engine = Engine(tiny)
+    assert engine.provider == ("cuda" if "CUDAExecutionProvider" in ort.get_available_providers() else "cpu")
+    engine.close()
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in ort.get_available_providers(), reason="this machine has CUDA")
+@pytest.mark.parametrize("wanted", ["cuda", "tensorrt"])
+def test_a_gpu_that_is_not_there_stops_the_start_in_words(tiny: LoadedBundle, wanted: str) -> None:
+    with pytest.raises(ProviderUnavailable, match=f"{wanted}.*onnxruntime-gpu"):
+        Engine(tiny, wanted)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("batch", [0, 4])
+@pytest.mark.parametrize("count", [1, 4, 5, 11])
+def test_any_number_of_images_comes_back_in_order(tiny: LoadedBundle, batch: int, count: int) -> None:
+    engine = Engine(tiny, "cpu", threads=2, batch=batch)
+    given = images(count)
+    logits, cams = engine.run(given)
+    np.testing.assert_allclose(logits, given.mean((2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(cams[:, :, 0, 0], given.mean((2, 3)), rtol=1e-5)
+    engine.close()
+
+
+async def test_many_submit_at_once_and_each_gets_its_own(tiny: LoadedBundle) -> None:
+    engine = Engine(tiny, "cpu", threads=3)
+    batches = [images(1 + number % 5) for number in range(60)]
+    results = await asyncio.gather(*(engine.submit(batch) for batch in batches))
+    for batch, (logits, _) in zip(batches, results, strict=True):
+        np.testing.assert_allclose(logits, batch.mean((2, 3)), rtol=1e-5)
+    engine.close()
+
+
+def test_map_keeps_the_order_and_reads_only_a_little_ahead(tiny: LoadedBundle) -> None:
+    engine = Engine(tiny, "cpu", threads=2)
+    taken = []
+
+    def batches():
+        for number in range(30):
+            taken.append(number)
+            yield np.full((2, 1, 32, 32), number, np.float32)
+
+    for number, (logits, _) in enumerate(engine.map(batches())):
+        np.testing.assert_allclose(logits, number)
+        assert len(taken) <= number + 6
+    assert len(taken) == 30
+    engine.close()
+
+
+def test_closing_lets_no_thread_behind(tiny: LoadedBundle) -> None:
+    before = threading.active_count()
+    engine = Engine(tiny, "cpu", threads=2)
+    engine.warm_up()
+    engine.close()
+    assert threading.active_count() == before
+
+
+def test_the_shipped_model_answers_alike_alone_and_in_a_batch(shipped: LoadedBundle) -> None:
+    engine = Engine(shipped, "cpu")
+    given = images(3, engine.side)
+    logits, cams = engine.run(given)
+    assert logits.shape == (3, engine.labels)
+    assert cams.shape == (3, engine.labels, 7, 7)
+    single = np.concatenate([engine.run(given[at : at + 1])[0] for at in range(3)])
+    np.testing.assert_allclose(single, logits, atol=1e-3)
+    engine.close()
+
+
+def test_the_shipped_models_maps_add_up_to_its_logits(shipped: LoadedBundle) -> None:
+    engine = Engine(shipped, "cpu")
+    logits, cams = engine.run(images(4, engine.side))
+    bias = logits - cams.mean((2, 3))
+    np.testing.assert_allclose(bias, np.broadcast_to(bias[:1], bias.shape), atol=1e-3)
+    assert np.ptp(cams) > 0
+    engine.close()
+
+
+def test_folding_the_stored_weights_changes_no_answer(shipped: LoadedBundle) -> None:
+    given = images(2, 224)
+    unfolded = ort.InferenceSession(shipped.model, providers=["CPUExecutionProvider"])
+    folded = ort.InferenceSession(shipped.model, session_options("cpu"), providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(
+        folded.run(["logits"], {"image": given})[0], unfolded.run(["logits"], {"image": given})[0], atol=0.02
+    )
+
+
+def test_the_shipped_model_does_not_hang_on_the_window(shipped: LoadedBundle) -> None:
+    """Each image is standardised inside the model, so a brighter or flatter look of a slice gives the same answer."""
+    hu = read_slice(data("dicom", "transfer-syntaxes", "CT1_J2KR"))
+    how = shipped.manifest.preprocessing
+    batch = prepare_batch([hu], plan_series(1, lambda _: hu, how.margin).box, how)
+    engine = Engine(shipped, "cpu")
+    usual, flat = (engine.run(np.ascontiguousarray(look))[0] for look in (batch, batch * 0.5 + 0.2))
+    np.testing.assert_allclose(usual, flat, atol=0.1)
+    engine.close()

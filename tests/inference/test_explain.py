@@ -1,0 +1,163 @@
+"""Results in words and pictures: scores follow the slices, warnings say what is weak, overlays show only evidence."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codetect_inference.bundle import Bundle, Pooling, open_bundle, open_folder
+from codetect_inference.engine import Engine
+from codetect_inference.explain import (
+    Maps,
+    explain,
+    heatmap_png,
+    probabilities,
+    slice_png,
+    study_score,
+)
+from codetect_inference.preprocess import Box, Plan, plan_series, prepare_batch
+from tests.inference.samples import BUNDLE, bundle_files, data, open_png, read_slice
+
+FIFTH = Pooling(method="mean_of_highest", share=0.2, at_least=3)
+BOX = Box(10, 50, 20, 100)
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Bundle:
+    return open_bundle(bundle_files()).manifest
+
+
+def maps(cam: np.ndarray, bias: float = 0.0) -> Maps:
+    """Maps of one slice and one label."""
+    logits = np.array([[cam.mean() + bias]], np.float32)
+    return Maps(np.array([4], np.int32), logits, cam[None, None].astype(np.float16), BOX)
+
+
+def plan(count: int, little_lung: bool = False) -> Plan:
+    return Plan(tuple(range(5, 5 + count)), BOX, little_lung)
+
+
+def test_a_slices_probability_is_its_logit_through_the_temperature(tiny: Bundle) -> None:
+    found = probabilities(tiny, np.array([[-1.0], [0.0], [1.0]], np.float32))
+    np.testing.assert_allclose(found[:, 0], [0.1192, 0.5, 0.8808], atol=1e-4)
+
+
+def test_extreme_logits_stay_probabilities(tiny: Bundle) -> None:
+    found = probabilities(tiny, np.array([[-1e4], [1e4]], np.float32))
+    np.testing.assert_array_equal(found[:, 0], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("chances", "score"),
+    [
+        ([0.3], 0.3),
+        ([0.1, 0.9], 0.5),
+        ([0.0, 0.3, 0.6, 0.9], 0.6),
+        ([0.0] * 80 + [0.8] * 20, 0.8),
+        ([0.0] * 99 + [1.0], 0.05),
+    ],
+    ids=["one slice", "two", "the highest three", "a fifth", "one odd slice of a hundred"],
+)
+def test_the_study_score_is_the_mean_of_its_highest_slices(chances: list[float], score: float) -> None:
+    assert study_score(np.array(chances, np.float32), FIFTH) == pytest.approx(score)
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=60), st.randoms())
+def test_the_score_hangs_on_no_order_and_rises_with_any_slice(chances: list[float], random: object) -> None:
+    score = study_score(np.array(chances, np.float32), FIFTH)
+    shuffled = list(chances)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert study_score(np.array(shuffled, np.float32), FIFTH) == pytest.approx(score)
+    shuffled[0] = 1.0
+    assert study_score(np.array(shuffled, np.float32), FIFTH) >= score - 1e-6
+    assert min(chances) - 1e-6 <= score <= max(chances) + 1e-6
+
+
+def test_the_result_names_the_slices_by_their_number_in_the_series(tiny: Bundle) -> None:
+    logits = np.full((20, 1), -3, np.float32)
+    logits[[7, 3, 9]] = [[4], [3], [2]]
+    result = explain(tiny, plan(20), logits)
+    assert result.top_slices[:3] == (12, 8, 14)
+    assert len(result.top_slices) == 5
+    finding = result.findings[0]
+    assert (finding.label, finding.threshold, finding.positive) == ("grey", 0.6, True)
+    assert finding.probability == pytest.approx(result.probabilities[[7, 3, 9, 0], 0].mean(), abs=1e-6)
+    assert result.warnings == ()
+
+
+def test_a_score_below_the_threshold_is_negative(tiny: Bundle) -> None:
+    assert not explain(tiny, plan(20), np.zeros((20, 1), np.float32)).findings[0].positive
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 slice was"), (9, "9 slices were")])
+def test_few_slices_are_said(tiny: Bundle, count: int, words: str) -> None:
+    warnings = explain(tiny, plan(count), np.zeros((count, 1), np.float32)).warnings
+    assert [warning.code for warning in warnings] == ["few_slices"]
+    assert words in warnings[0].detail
+
+
+def test_a_slice_without_clear_lung_is_said_first(tiny: Bundle) -> None:
+    warnings = explain(tiny, plan(1, little_lung=True), np.zeros((1, 1), np.float32)).warnings
+    assert [warning.code for warning in warnings] == ["little_lung", "few_slices"]
+
+
+def test_maps_survive_packing_and_stay_small() -> None:
+    count = 133
+    random = np.random.default_rng(5)
+    kept = Maps(
+        np.arange(count, dtype=np.int32),
+        random.normal(size=(count, 1)).astype(np.float32),
+        random.normal(size=(count, 1, 7, 7)).astype(np.float16),
+        BOX,
+    )
+    content = kept.pack()
+    again = Maps.unpack(content)
+    assert again.box == BOX
+    for name in ("slices", "logits", "cams"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(kept, name))
+    assert len(content) < 20_000
+
+
+def test_an_overlay_without_evidence_is_clear() -> None:
+    picture = open_png(heatmap_png(maps(np.full((7, 7), -2.0)), 0, 0, (64, 128), 1.0))
+    assert picture.shape == (64, 128, 4)
+    assert picture[..., 3].max() == 0
+
+
+def test_an_overlay_shows_evidence_where_it_is_and_nothing_outside_the_crop() -> None:
+    cam = np.full((7, 7), -4.0)
+    cam[1, 5] = 6.0
+    alpha = open_png(heatmap_png(maps(cam), 0, 0, (64, 128), 1.0))[..., 3]
+    outside = np.ones_like(alpha, bool)
+    outside[10:50, 20:100] = False
+    assert alpha[outside].max() == 0
+    y, x = np.unravel_index(alpha.argmax(), alpha.shape)
+    assert abs(y - (10 + 40 * 1.5 / 7)) <= 3
+    assert abs(x - (20 + 80 * 5.5 / 7)) <= 6
+    assert 100 < alpha.max() < 200, "the slice shines through"
+
+
+def test_the_models_bias_counts_in_the_overlay() -> None:
+    cam = np.full((7, 7), 1.0)
+    assert open_png(heatmap_png(maps(cam, bias=-3), 0, 0, (64, 128), 1.0))[..., 3].max() == 0
+    assert open_png(heatmap_png(maps(cam, bias=3), 0, 0, (64, 128), 1.0))[..., 3].max() > 100
+
+
+def test_a_slice_is_drawn_through_the_window() -> None:
+    hu = np.array([[-2000, -1350, -600], [150, 900, 150]], np.int16)
+    np.testing.assert_array_equal(open_png(slice_png(hu, -600, 1500)), [[0, 0, 128], [255, 255, 255]])
+
+
+def test_a_real_slice_goes_all_the_way_with_the_shipped_bundle() -> None:
+    hu = read_slice(data("dicom", "covid-19-ny-sbu", "A002304", "axial", "19010112-135.dcm"))
+    bundle = open_folder(BUNDLE)
+    how = bundle.manifest.preprocessing
+    found = plan_series(1, lambda _: hu, how.margin)
+    engine = Engine(bundle, "cpu")
+    logits, cams = engine.run(prepare_batch([hu], found.box, how))
+    engine.close()
+    result = explain(bundle.manifest, found, logits)
+    assert 0 < result.findings[0].probability < 1
+    kept = Maps.unpack(Maps(np.array(found.slices, np.int32), logits, cams.astype(np.float16), found.box).pack())
+    picture = open_png(heatmap_png(kept, 0, 0, hu.shape, bundle.manifest.labels[0].temperature))
+    assert picture.shape == (512, 512, 4)
