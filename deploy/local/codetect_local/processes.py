@@ -42,13 +42,10 @@ def of_ours(run: Path) -> list[Process]:
     """The live processes of the groups that the pid files name; a number used again by another doesn't match."""
     boot = BOOT.read_text().strip()
     records = []
-    for file in run.glob("*.pid"):
-        try:
-            noted, stat = file.read_text().split(" ", 1)
-            if noted == boot:
-                records.append(Process.parse(stat))
-        except (OSError, ValueError):
-            continue
+    for line in (line for file in run.glob("*.pid") for line in file.read_text().splitlines()):
+        noted, _, stat = line.partition(" ")
+        if noted == boot:
+            records.append(Process.parse(stat))
     return [
         process
         for process in running()

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SCRIPT = """#!/bin/sh
-# Note the process (number, group, session, start time) so that it can be found when the supervisor is gone.
+# Note the process (number, group, session, start time) so that it, and what it leaves behind, can be found later.
 read -r boot </proc/sys/kernel/random/boot_id
 read -r stat </proc/self/stat
-echo "$boot $stat" >{pid}
+echo "$boot $stat" >>{pid}
 {exports}
+cd {directory}
 exec {command}
 """
 
@@ -32,30 +33,24 @@ class Program:
     def script(self, run: Path) -> str:
         """The shell script that starts it; the environment stands here, where only the owner can read it."""
         exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in self.environment.items())
-        return SCRIPT.format(
-            pid=shlex.quote(str(run / f"{self.name}.pid")), exports=exports, command=shlex.join(self.command)
-        )
+        pid, directory = shlex.quote(f"{run}/{self.name}.pid"), shlex.quote(self.directory)
+        return SCRIPT.format(pid=pid, exports=exports, directory=directory, command=shlex.join(self.command))
 
-    def section(self, run: Path, log: Path) -> str:
+    def section(self) -> str:
         """Its part of the supervisor's configuration."""
-        path = str(run / self.name).replace("%", "%%")
-        return "\n".join(
-            (
-                f"[program:{self.name}]",
-                f"command=/bin/sh '{path}.sh'",
-                f"directory={self.directory}",
-                "autostart=false",
-                "autorestart=true",
-                "startsecs=1",
-                "startretries=100",
-                f"stopsignal={self.stop_signal}",
-                f"stopwaitsecs={self.stop_wait_s}",
-                "killasgroup=true",
-                f"priority={20 if self.service else 10}",
-                "redirect_stderr=true",
-                f"stdout_logfile={str(log / self.name).replace('%', '%%')}.log",
-                "stdout_logfile_maxbytes=20MB",
-                "stdout_logfile_backups=2",
-                "",
-            )
-        )
+        return f"""\
+[program:{self.name}]
+command=/bin/sh ./{self.name}.sh
+autostart=false
+autorestart=true
+startsecs=1
+startretries=100
+stopsignal={self.stop_signal}
+stopwaitsecs={self.stop_wait_s}
+killasgroup=true
+priority={20 if self.service else 10}
+redirect_stderr=true
+stdout_logfile=../log/{self.name}.log
+stdout_logfile_maxbytes=20MB
+stdout_logfile_backups=2
+"""

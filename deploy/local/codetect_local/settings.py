@@ -30,9 +30,7 @@ class Settings(BaseSettings):
     state_dir: Path = Field(default=ROOT / ".local", description="Folder of data, logs, secrets and mail")
     port_offset: int = Field(default=0, ge=0, le=7000, description="Added to every port that isn't set by name")
     replicas: int = Field(default=1, ge=1, le=3, description="How many of every service process run")
-    run_as: str = Field(
-        default="codetect", description="System user of servers and services when root starts the stack"
-    )
+    run_as: str = Field(default="codetect", description="User of servers and services when root starts the stack")
     base_domain: str = Field(default="localhost", description="Domain below which every facility has its host name")
 
     gateway_port: int = Field(default=8080, description="The one public door")
@@ -48,13 +46,11 @@ class Settings(BaseSettings):
     rabbitmq_dist_port: int = Field(default=55673, description="RabbitMQ's Erlang distribution")
     epmd_port: int = Field(default=55674, description="RabbitMQ's port mapper, our own")
     s3_port: int = Field(default=58333, description="Object store, S3")
-    s3_internal_port: int = Field(
-        default=58340, description="First of the seven ports between the object store's own parts"
-    )
+    s3_internal_port: int = Field(default=58340, description="First of the object store's seven inner ports")
     smtp_port: int = Field(default=52525, description="The sink that keeps outgoing mail")
 
     postgres_admin_url: str | None = Field(
-        default=None, description="A PostgreSQL of yours, as superuser, in place of ours"
+        default=None, description="A PostgreSQL of yours (superuser) in place of ours"
     )
     rabbitmq_url: str | None = Field(default=None, description="A RabbitMQ of yours in place of ours")
     storage_url: str | None = Field(default=None, description="An S3 server of yours in place of ours")

@@ -15,15 +15,15 @@ from codetect_local.processes import stop_orphans
 from codetect_local.programs import Program
 from codetect_local.settings import Trouble, private_file
 
+# Its paths are relative to the run folder, where it stays, so that no folder's name can upset it.
 HEAD = """\
 [unix_http_server]
-file={run}/supervisor.sock
+file=supervisor.sock
 chmod=0700
 [supervisord]
-logfile={log}/supervisord.log
-pidfile={run}/supervisord
-childlogdir={log}
-directory=/
+logfile=../log/supervisord.log
+pidfile=supervisord
+childlogdir=../log
 umask=022
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
@@ -35,17 +35,16 @@ class Supervisor:
 
     def __init__(self, state: Path) -> None:
         self.run, self.log = state / "run", state / "log"
-        self.socket = self.run / "supervisor.sock"
-        if len(str(self.socket)) > 100:
-            raise Trouble(
-                f"The state folder's path is too long for a socket, {state}. Choose a shorter CODETECT_STATE_DIR."
-            )
 
     def call(self, method: str, *arguments: Any) -> Any:
         """One call to supervisord, over a connection of its own."""
-        transport = SupervisorTransport(None, None, f"unix://{self.socket}")
-        with ServerProxy("http://local", transport) as proxy:
-            return getattr(proxy.supervisor, method)(*arguments)
+        folder = os.open(self.run, os.O_PATH)  # a socket's path may not be longer than 108
+        try:
+            transport = SupervisorTransport(None, None, f"unix:///proc/self/fd/{folder}/supervisor.sock")
+            with ServerProxy("http://local", transport) as proxy:
+                return getattr(proxy.supervisor, method)(*arguments)
+        finally:
+            os.close(folder)
 
     def pid(self) -> int | None:
         """The running supervisor's process number."""
@@ -61,14 +60,12 @@ class Supervisor:
         self.log.mkdir(exist_ok=True)
         for stale in self.run.iterdir():
             stale.unlink()
-        names = {"run": str(self.run).replace("%", "%%"), "log": str(self.log).replace("%", "%%")}
-        config = HEAD.format(**names)
         for program in programs:
             private_file(self.run / f"{program.name}.sh", program.script(self.run))
-            config += program.section(self.run, self.log)
-        path = private_file(self.run / "supervisord.conf", config)
-        command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+        config = "\n".join((HEAD, *(program.section() for program in programs)))
+        private_file(self.run / "supervisord.conf", config)
+        command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", "supervisord.conf"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.run)
         deadline = time.monotonic() + 10
         while self.pid() is None:
             if done.returncode or time.monotonic() > deadline:
