@@ -1,4 +1,4 @@
-"""Real input of the pure tests: CT series read with pydicom, volumes as ingest writes them, bundles that can be bent."""
+"""Real input of the pure tests: CT series read with pydicom, volumes as ingest writes them, bundles to bend."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pytest
 import zarr
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 from zarr.codecs import BloscCodec
 from zarr.storage import ZipStore
 
@@ -53,9 +54,7 @@ def volume_zip(hu: NDArray[np.int16], name: str = "hu") -> bytes:
         store = ZipStore(path, mode="w")
         group = zarr.create_group(store)
         codec = BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle")
-        array = group.create_array(
-            name, shape=hu.shape, chunks=(1, *hu.shape[1:]), dtype=hu.dtype, compressors=[codec]
-        )
+        array = group.create_array(name, shape=hu.shape, chunks=(1, *hu.shape[1:]), dtype=hu.dtype, compressors=[codec])
         array[:] = hu
         store.close()
         return path.read_bytes()
@@ -111,6 +110,4 @@ def bundle_files(model: onnx.ModelProto | None = None, **changes: Any) -> dict[s
 
 
 def open_png(content: bytes) -> NDArray[np.uint8]:
-    from PIL import Image
-
     return np.asarray(Image.open(io.BytesIO(content)))

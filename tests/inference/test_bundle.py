@@ -5,8 +5,6 @@ import json
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
-
 from codetect_inference.bundle import (
     BundleAltered,
     BundleExternalData,
@@ -18,6 +16,8 @@ from codetect_inference.bundle import (
     open_bundle,
     open_folder,
 )
+from onnx import TensorProto, helper, numpy_helper
+
 from tests.inference.samples import BUNDLE, bundle_files, sha256, tiny_model
 
 

@@ -6,10 +6,10 @@ import threading
 import numpy as np
 import onnxruntime as ort
 import pytest
-
 from codetect_inference.bundle import LoadedBundle, open_bundle, open_folder
 from codetect_inference.engine import Engine, ProviderUnavailable, session_options
 from codetect_inference.preprocess import plan_series, prepare_batch
+
 from tests.inference.samples import BUNDLE, bundle_files, data, read_slice
 
 RANDOM = np.random.default_rng(11)

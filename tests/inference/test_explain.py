@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from codetect_inference.bundle import Bundle, Pooling, open_bundle, open_folder
 from codetect_inference.engine import Engine
 from codetect_inference.explain import (
@@ -16,6 +13,9 @@ from codetect_inference.explain import (
     study_score,
 )
 from codetect_inference.preprocess import Box, Plan, plan_series, prepare_batch
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tests.inference.samples import BUNDLE, bundle_files, data, open_png, read_slice
 
 FIFTH = Pooling(method="mean_of_highest", share=0.2, at_least=3)

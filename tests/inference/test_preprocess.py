@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-
 from codetect_inference.bundle import Preprocessing
 from codetect_inference.preprocess import Box, Plan, plan_series, prepare_batch, prepare_slice, shows_lung, window
+from numpy.typing import NDArray
+
 from tests.inference.samples import data, read_series, read_slice
 
 HOW = Preprocessing(side=224, level_hu=-600, width_hu=1500, margin=0.18)

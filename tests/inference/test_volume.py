@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from codetect_inference.volume import VolumeRefused, open_volume
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from codetect_inference.volume import VolumeRefused, open_volume
 from tests.inference.samples import sha256, volume_zip
 
 HU = np.random.default_rng(3).integers(-1024, 3000, (5, 40, 30)).astype(np.int16)

@@ -56,3 +56,9 @@ def open_folder(folder: Path) -> Images:
     if {label for _, label in found} != {0, 1}:
         raise SystemExit(f"{folder} needs images in sub-folders covid and noncovid")
     return Images([path for path, _ in found], np.array([label for _, label in found], np.int64))
+
+
+def unlabelled(folder: Path) -> Images:
+    """The images of one flat folder, all as negatives."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    return Images(paths, np.zeros(len(paths), np.int64))

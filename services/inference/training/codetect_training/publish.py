@@ -12,7 +12,7 @@ import onnx
 import onnxruntime as ort
 from codetect_inference.bundle import MANIFEST, MODEL, open_bundle
 
-from codetect_training.data import data_root, open_folder
+from codetect_training.data import data_root, open_folder, unlabelled
 from codetect_training.evaluate import Predictions, predict
 from codetect_training.export import export_onnx, load_network, quantise_weights, torch_outputs
 from codetect_training.metrics import auc, fit_temperature, probability, summary, youden_threshold
@@ -82,6 +82,8 @@ def publish(run: Path, models: Path) -> Path:
         found = predict(open_bundle(bundle_files(stored, temperature, threshold, [])), elsewhere)
         metrics.append(figures("SARS-CoV-2 CT-scan dataset", found, temperature, threshold))
         metrics[1]["note"] = "Never seen in training: other hospitals, other scanners, whole slices instead of figures."
+    healthy = predict(open_bundle(bundle_files(stored, temperature, threshold, [])), unlabelled(data / "luna16-slices"))
+    proof["luna16_called_positive"] = float((healthy.probabilities >= threshold).mean())
     folder = models / NAME / VERSION
     write(folder, bundle_files(stored, temperature, threshold, metrics))
     (run / "proof.json").write_text(json.dumps(proof, indent=2))
