@@ -76,7 +76,6 @@ async def servers() -> AsyncIterator[dict[str, str]]:
             "CODETECT_STORAGE_SECRET_KEY": password,
             "CODETECT_STORAGE_BUCKET_PREFIX": "codetect-",
             "CODETECT_BASE_DOMAIN": "localhost",
-            "CODETECT_ISSUER": "codetect",
             "CODETECT_MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from codetect_local.settings import private_file
 
-DATABASES = ("auth", "ingest", "inference", "analytics", "gateway")
+DATABASES = ("gateway", "auth", "ingest", "inference", "analytics", "gateway")
 ROLES = ("app", "system", "owner")
 
 

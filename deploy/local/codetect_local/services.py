@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from codetect_local.account import as_user
+from codetect_local.account import as_user, give
 from codetect_local.programs import Program
 from codetect_local.secrets import DATABASES, ROLES
 from codetect_local.settings import ROOT, Settings, Trouble
@@ -29,7 +29,6 @@ def addresses(settings: Settings) -> dict[str, str]:
     """Where services find each other, and what the world calls us."""
     return {
         "CODETECT_BASE_DOMAIN": settings.base_domain,
-        "CODETECT_ISSUER": f"http://{settings.base_domain}:{settings.port('gateway')}",
         **{
             f"CODETECT_{name.upper()}_URL": f"http://127.0.0.1:{settings.port(name)}"
             for name in ("gateway", "auth", "ingest", "inference", "analytics")
@@ -58,6 +57,7 @@ def database_urls(admin_url: str, secrets: dict[str, str], prefix: str = "codete
 
 def programs(settings: Settings, environment: dict[str, str]) -> list[Program]:
     """Every process of every service, as many times as wanted."""
+    give(settings.state / "home", settings.run_as)
     return [
         _program(settings, environment, name, service, what, replica)
         for name, service, what in PROCESSES
