@@ -70,12 +70,14 @@ class Storage:
 
         return await self._call(listing)
 
-    async def get(self, bucket: Bucket, key: str, *, etag: str | None = None) -> bytes:
-        """An object's bytes, whole. ObjectMissing when it is gone or, with `etag`, is another one."""
+    async def get(
+        self, bucket: Bucket, key: str, *, etag: str | None = None, part: tuple[int, int] = (0, 0)
+    ) -> bytes:
+        """An object's bytes, whole or `part` (offset, length). ObjectMissing: gone or, with `etag`, another one."""
 
         def read() -> bytes:
             headers: dict[str, Any] | None = {"If-Match": f'"{etag}"'} if etag else None
-            response = self._client.get_object(self.bucket(bucket), key, request_headers=headers)
+            response = self._client.get_object(self.bucket(bucket), key, *part, request_headers=headers)
             try:
                 body: bytes = response.read()
             finally:

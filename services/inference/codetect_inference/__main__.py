@@ -1,0 +1,27 @@
+"""`python -m codetect_inference api|worker|migrate`."""
+
+import os
+import sys
+
+from codetect_shared.app import serve
+from codetect_shared.migrations import migrate
+
+from codetect_inference.app import api, worker
+from codetect_inference.settings import Settings, WorkerSettings
+
+
+def main() -> None:
+    """Run one process, or bring the database up to date."""
+    match sys.argv[1:]:
+        case ["api"]:
+            serve(api(settings := Settings()), settings)
+        case ["worker"]:
+            serve(worker(settings := WorkerSettings()), settings)
+        case ["migrate"]:
+            migrate("codetect_inference", os.environ["CODETECT_INFERENCE_DATABASE_OWNER_URL"])
+        case _:
+            raise SystemExit("Usage: python -m codetect_inference api|worker|migrate")
+
+
+if __name__ == "__main__":
+    main()

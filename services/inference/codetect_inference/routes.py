@@ -1,0 +1,246 @@
+"""HTTP: analyses, their slices and pictures, and the registered models."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from codetect_shared.db import Database, SessionDep
+from codetect_shared.problems import Forbidden, responses
+from codetect_shared.storage import Storage
+from codetect_shared.tokens import CurrentPrincipal, Role, require
+from fastapi import APIRouter, Depends, Query, Request, Response
+from sqlalchemy import select
+
+from codetect_inference import failures, pictures, queries, registry, service
+from codetect_inference.models import Model
+from codetect_inference.schemas import (
+    AnalysisChange,
+    AnalysisOut,
+    AnalysisPage,
+    AnalysisRequest,
+    Filters,
+    ModelChange,
+    ModelList,
+    ModelOut,
+    SliceList,
+)
+
+analyses = APIRouter(prefix="/api/v1/analyses", tags=["analyses"])
+models = APIRouter(prefix="/api/v1/models", tags=["models"])
+
+writer = require(Role.ADMIN, Role.MEMBER, Role.API_CLIENT)
+operator = require(Role.OPERATOR)
+IMMUTABLE = {"Cache-Control": "private, max-age=86400, immutable"}
+Responses = dict[int | str, dict[str, Any]]
+PNG: Responses = {200: {"content": {"image/png": {}}, "description": "A PNG."}}
+ANALYSIS_EXISTS: Responses = {200: {"model": AnalysisOut, "description": "It exists already."}}
+MODEL_EXISTS: Responses = {200: {"model": ModelOut, "description": "It is registered already."}}
+
+
+def database(request: Request) -> Database:
+    """For routes that read objects: no transaction may stay open meanwhile."""
+    db: Database = request.app.state.db
+    return db
+
+
+def object_store(request: Request) -> Storage:
+    """The object store."""
+    storage: Storage = request.app.state.storage
+    return storage
+
+
+StorageDep = Annotated[Storage, Depends(object_store)]
+
+
+async def subject(request: Request, principal: CurrentPrincipal, analysis_id: UUID) -> pictures.Subject:
+    """The analysis that pictures are asked of."""
+    return await pictures.subject(database(request), principal.facility_id, analysis_id)
+
+
+SubjectDep = Annotated[pictures.Subject, Depends(subject)]
+
+
+@analyses.get("", summary="List analyses", responses=responses(failures.CursorInvalid))
+async def list_analyses(session: SessionDep, filters: Annotated[Filters, Query()]) -> AnalysisPage:
+    """The facility's analyses, newest first, page by page; superseded ones are listed and say so."""
+    rows, following = await queries.page(session, filters)
+    return AnalysisPage(items=[AnalysisOut.of(row) for row in rows], next=following)
+
+
+@analyses.post(
+    "",
+    summary="Ask for an analysis",
+    status_code=201,
+    dependencies=[writer],
+    responses=ANALYSIS_EXISTS | responses(Forbidden, failures.StudyNotFound, failures.ModelNotFound),
+)
+async def create_analysis(
+    session: SessionDep, principal: CurrentPrincipal, body: AnalysisRequest, response: Response
+) -> AnalysisOut:
+    """One model's reading of a study's newest version; asked for twice, it is the same analysis."""
+    row, is_new = await service.ask(session, principal.facility_id, body.study_id, body.model)
+    response.status_code = 201 if is_new else 200
+    return AnalysisOut.of(row)
+
+
+@analyses.get("/{analysis_id}", summary="Get an analysis", responses=responses(failures.AnalysisNotFound))
+async def get_analysis(session: SessionDep, analysis_id: UUID) -> AnalysisOut:
+    """Its state, and its result once there is one."""
+    return AnalysisOut.of(await queries.analysis(session, analysis_id))
+
+
+@analyses.patch(
+    "/{analysis_id}",
+    summary="Organise an analysis",
+    dependencies=[writer],
+    responses=responses(Forbidden, failures.AnalysisNotFound),
+)
+async def change_analysis(session: SessionDep, analysis_id: UUID, body: AnalysisChange) -> AnalysisOut:
+    """Set its tags and its folder."""
+    return AnalysisOut.of(await service.organise(session, analysis_id, body))
+
+
+@analyses.delete(
+    "/{analysis_id}",
+    summary="Delete an analysis",
+    status_code=204,
+    dependencies=[writer],
+    responses=responses(Forbidden, failures.AnalysisNotFound),
+)
+async def delete_analysis(session: SessionDep, analysis_id: UUID) -> None:
+    """It goes with its result; the study stays."""
+    await service.remove(session, analysis_id)
+
+
+@analyses.post(
+    "/{analysis_id}/rerun",
+    summary="Run an analysis again",
+    status_code=202,
+    dependencies=[writer],
+    responses=responses(Forbidden, failures.AnalysisNotFound, failures.WrongState),
+)
+async def rerun_analysis(session: SessionDep, analysis_id: UUID) -> AnalysisOut:
+    """Queue one that failed or was cancelled."""
+    return AnalysisOut.of(await service.rerun(session, analysis_id))
+
+
+@analyses.post(
+    "/{analysis_id}/cancel",
+    summary="Cancel an analysis",
+    dependencies=[writer],
+    responses=responses(Forbidden, failures.AnalysisNotFound, failures.WrongState),
+)
+async def cancel_analysis(session: SessionDep, analysis_id: UUID) -> AnalysisOut:
+    """Stop one that waits or runs."""
+    return AnalysisOut.of(await service.cancel(session, analysis_id))
+
+
+@analyses.get(
+    "/{analysis_id}/slices",
+    summary="List an analysis's slices",
+    responses=responses(failures.AnalysisNotFound, failures.SliceNotFound),
+)
+async def list_slices(of: SubjectDep, storage: StorageDep) -> SliceList:
+    """Every slice of the series that was chosen, with the model's probabilities."""
+    return SliceList(items=await pictures.slices(storage, of))
+
+
+@analyses.get(
+    "/{analysis_id}/slices/{n}/image.png",
+    summary="Draw a slice",
+    response_class=Response,
+    responses=PNG | responses(failures.AnalysisNotFound, failures.SliceNotFound),
+)
+async def draw_image(
+    of: SubjectDep,
+    storage: StorageDep,
+    n: int,
+    level: Annotated[float, Query(ge=-2000, le=4000, description="Window level in HU.")] = -600,
+    width: Annotated[float, Query(ge=1, le=8000, description="Window width in HU.")] = 1500,
+) -> Response:
+    """The slice as the scanner made it, through a window (a lung window unless asked otherwise)."""
+    return Response(await pictures.image(storage, of, n, level, width), media_type="image/png", headers=IMMUTABLE)
+
+
+@analyses.get(
+    "/{analysis_id}/slices/{n}/heatmap.png",
+    summary="Draw a slice's heatmap",
+    response_class=Response,
+    responses=PNG | responses(failures.AnalysisNotFound, failures.SliceNotFound, failures.HeatmapNotFound),
+)
+async def draw_heatmap(
+    of: SubjectDep,
+    storage: StorageDep,
+    n: int,
+    label: Annotated[
+        str | None, Query(max_length=40, description="A label of the model; the first unless named.")
+    ] = None,
+) -> Response:
+    """What on this slice argues for a finding: a transparent overlay of the image's size."""
+    return Response(await pictures.heatmap(storage, of, n, label), media_type="image/png", headers=IMMUTABLE)
+
+
+@models.get("", summary="List models")
+async def list_models(session: SessionDep) -> ModelList:
+    """Every registered version of every model, with its card."""
+    rows = await session.scalars(select(Model).order_by(Model.name, Model.created_at.desc()))
+    return ModelList(items=[ModelOut.of(row) for row in rows])
+
+
+@models.get("/{name}/{version}", summary="Get a model", responses=responses(failures.ModelNotFound))
+async def get_model(session: SessionDep, name: str, version: str) -> ModelOut:
+    """One version, with its card."""
+    return ModelOut.of(await queries.model(session, name, version))
+
+
+@models.post(
+    "",
+    summary="Register a model",
+    status_code=201,
+    dependencies=[operator],
+    responses=MODEL_EXISTS
+    | responses(
+        Forbidden,
+        failures.LengthNeeded,
+        failures.BundleTooLarge,
+        failures.BundleNotAccepted,
+        failures.ModelVersionTaken,
+    ),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["bundle"],
+                        "properties": {"bundle": {"type": "string", "format": "binary", "description": "A zip."}},
+                    }
+                }
+            },
+        }
+    },
+)
+async def register_model(
+    request: Request, principal: CurrentPrincipal, storage: StorageDep, response: Response
+) -> ModelOut:
+    """Upload a bundle as a zip. It is checked before anything is kept, then serves all facilities."""
+    row, is_new = await registry.register(
+        database(request),
+        storage,
+        principal.facility_id,
+        await registry.received(request),
+        request.app.state.settings.bundle_max_bytes,
+    )
+    response.status_code = 201 if is_new else 200
+    return ModelOut.of(row)
+
+
+@models.patch(
+    "/{name}/{version}",
+    summary="Take a model in or out of service",
+    dependencies=[operator],
+    responses=responses(Forbidden, failures.ModelNotFound),
+)
+async def change_model(session: SessionDep, name: str, version: str, body: ModelChange) -> ModelOut:
+    """An inactive version reads no new studies; its results stay."""
+    return ModelOut.of(await registry.activate(session, name, version, body.active))

@@ -1,0 +1,200 @@
+"""What the API takes and gives."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from codetect_shared.events import Finding, Priority
+from codetect_shared.jobs import URGENT
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from codetect_inference.bundle import Bundle
+from codetect_inference.explain import DISCLAIMER
+from codetect_inference.models import Analysis, Model, Status
+
+PRINTABLE = r"^[^\x00-\x1f]*$"  # Postgres takes no NUL
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50, pattern=PRINTABLE)]
+Folder = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=PRINTABLE)]
+
+
+class ModelUsed(BaseModel):
+    """The model of an analysis; version and hash are missing when no such model is registered."""
+
+    name: str
+    version: str | None
+    sha256: str | None
+    title: str | None
+
+
+class Reason(BaseModel):
+    """A stable code, and a sentence for people."""
+
+    code: str
+    detail: str
+
+
+class OutOfDistribution(BaseModel):
+    """How unlike the training images a study is."""
+
+    score: float
+    flagged: bool
+
+
+class Timings(BaseModel):
+    """Milliseconds; `total_ms` from submission to result."""
+
+    upload_ms: int | None
+    import_ms: int | None
+    queued_ms: int | None
+    inference_ms: int | None
+    total_ms: int | None
+
+
+class AnalysisOut(BaseModel):
+    """An analysis: one model's reading of one version of a study."""
+
+    id: UUID
+    study_id: UUID
+    study_version: int
+    upload_id: UUID
+    series_id: UUID | None
+    series_reason: str | None = Field(description="Why this series was chosen among the study's.")
+    status: Status
+    priority: Priority
+    model: ModelUsed
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    attempts: int
+    slices_total: int = Field(description="Slices of the series.")
+    slices_done: int = Field(description="Slices read, or passed over since they show no lung.")
+    slices_analysed: int | None = Field(description="Slices the model read.")
+    findings: list[Finding]
+    warnings: list[Reason]
+    top_slices: list[int] = Field(description="Numbers of the slices that argue most for the findings.")
+    out_of_distribution: OutOfDistribution | None = Field(None, description="Given by models that can tell.")
+    provider: str | None = Field(description="ONNX Runtime's execution provider that ran the model.")
+    timings: Timings
+    error: Reason | None
+    superseded: bool = Field(description="A newer version of the study, or of the model, has its own analysis.")
+    tags: list[str]
+    folder: str | None
+    disclaimer: str = DISCLAIMER
+
+    @classmethod
+    def of(cls, row: Analysis) -> "AnalysisOut":
+        """From its row."""
+        error = Reason(code=row.error_code, detail=row.error_detail or "") if row.error_code else None
+        return cls.model_validate(
+            {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
+            | {
+                "series_id": row.series["series_id"] if row.series else None,
+                "priority": "urgent" if row.priority == URGENT else "routine",
+                "model": {
+                    "name": row.model_name,
+                    "version": row.model_version or None,
+                    "sha256": row.model_sha256,
+                    "title": row.model_title,
+                },
+                "timings": {name: getattr(row, name) for name in Timings.model_fields},
+                "error": error,
+            }
+        )
+
+
+class AnalysisPage(BaseModel):
+    """Analyses, and the cursor of those that follow."""
+
+    items: list[AnalysisOut]
+    next: str | None
+
+
+class AnalysisRequest(BaseModel):
+    """Ask for one model's reading of a study's newest version."""
+
+    study_id: UUID
+    model: str = Field(
+        min_length=1,
+        max_length=63,
+        pattern=PRINTABLE,
+        description="A registered model's name; its newest version reads.",
+    )
+
+
+class AnalysisChange(BaseModel):
+    """How an analysis is kept; what isn't sent stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tags: Annotated[list[Tag], Field(max_length=20)] | None = None
+    folder: Folder | None = Field(None, description="null takes it out of its folder.")
+
+
+class Filters(BaseModel):
+    """What a list of analyses shows."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    q: str | None = Field(
+        None, max_length=200, description="Words that all occur in model, findings, tags, folder or ids."
+    )
+    status: Status | None = None
+    finding: str | None = Field(None, max_length=40, pattern=PRINTABLE, description="A label that was found positive.")
+    study_id: UUID | None = None
+    upload_id: UUID | None = None
+    tag: Tag | None = None
+    folder: Folder | None = None
+    created_from: AwareDatetime | None = Field(None, alias="from", description="Created then or later.")
+    created_to: AwareDatetime | None = Field(None, alias="to", description="Created before.")
+    sort: Literal["-created_at", "created_at", "-finished_at", "finished_at"] = Field(
+        "-created_at", description="By `finished_at`, only finished analyses are listed."
+    )
+    cursor: str | None = Field(None, max_length=300, description="`next` of the page before, same filters.")
+    limit: int = Field(50, ge=1, le=200)
+
+
+class SliceOut(BaseModel):
+    """One slice of the series that was read."""
+
+    n: int = Field(description="Number within the series, from 0, feet to head.")
+    sop_instance_uid: str
+    position_mm: tuple[float, float, float]
+    analysed: bool = Field(description="Whether the model read it: it shows lung.")
+    probabilities: dict[str, float] = Field(description="By label; empty when the slice wasn't analysed.")
+
+
+class SliceList(BaseModel):
+    """All slices of the series, in order."""
+
+    items: list[SliceOut]
+
+
+class ModelOut(BaseModel):
+    """A registered model and its card."""
+
+    name: str
+    version: str
+    sha256: str = Field(description="Of bundle.json, which pins every file of the bundle.")
+    title: str
+    active: bool = Field(description="The newest active version of a name reads new studies.")
+    created_at: datetime
+    card: Bundle
+
+    @classmethod
+    def of(cls, row: Model) -> "ModelOut":
+        """From its row."""
+        facts: dict[str, Any] = {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
+        return cls.model_validate(facts | {"title": row.manifest["title"], "card": row.manifest})
+
+
+class ModelList(BaseModel):
+    """All registered models."""
+
+    items: list[ModelOut]
+    next: None = None
+
+
+class ModelChange(BaseModel):
+    """Whether a version serves."""
+
+    active: bool

@@ -1,0 +1,292 @@
+"""What can be done with analyses: ask for one, run it, settle it, organise it, forget it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from codetect_shared import events
+from codetect_shared.jobs import PRIORITIES, URGENT, LeaseLost
+from codetect_shared.outbox import tell
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from codetect_inference import queries
+from codetect_inference.choose import choose_series
+from codetect_inference.explain import Explanation
+from codetect_inference.failures import SENTENCES, ModelNotFound, StudyNotFound, WrongState
+from codetect_inference.models import ANALYSES, Analysis, Model, Removal, Status, Study, now
+from codetect_inference.schemas import AnalysisChange
+
+
+async def receive_study(session: AsyncSession, facility_id: UUID, event: events.StudyReceived) -> None:
+    """A study is ready: remember its newest version and queue an analysis for each model asked for."""
+    facts = {
+        "version": event.version,
+        "upload_id": event.upload_id,
+        "priority": PRIORITIES[event.priority],
+        "series": [one.model_dump(mode="json") for one in event.series],
+    }
+    known = insert(Study).values(id=event.study_id, facility_id=facility_id, erased=False, **facts)
+    newer = known.on_conflict_do_update(
+        index_elements=[Study.id], set_=facts, where=(Study.version < event.version) & ~Study.erased
+    )
+    await session.execute(newer)
+    study = (await session.scalars(select(Study).where(Study.id == event.study_id).with_for_update())).one()
+    if study.erased:
+        return
+    current = await queries.current_models(session)
+    names = current if event.models is None else dict.fromkeys(event.models)
+    for name in names or ["default"]:
+        analysis = Analysis(
+            facility_id=facility_id,
+            study_id=event.study_id,
+            study_version=event.version,
+            upload_id=event.upload_id,
+            model_name=name,
+            priority=PRIORITIES[event.priority],
+            submitted_at=event.submitted_at,
+            upload_ms=event.upload_ms,
+            import_ms=event.import_ms,
+            superseded=event.version < study.version,
+        )
+        await _add(session, analysis, current.get(name), event.series)
+
+
+async def ask(session: AsyncSession, facility_id: UUID, study_id: UUID, model_name: str) -> tuple[Analysis, bool]:
+    """One model's analysis of a study's newest version, and whether it is new."""
+    study = await session.scalar(select(Study).where(Study.id == study_id, ~Study.erased).with_for_update())
+    if study is None:
+        raise StudyNotFound
+    model = (await queries.current_models(session)).get(model_name)
+    if model is None:
+        raise ModelNotFound
+    there = await session.scalar(
+        select(Analysis).where(
+            Analysis.study_id == study_id, Analysis.study_version == study.version, Analysis.model_id == model.id
+        )
+    )
+    if there:
+        return there, False
+    analysis = Analysis(
+        facility_id=facility_id,
+        study_id=study_id,
+        study_version=study.version,
+        upload_id=study.upload_id,
+        model_name=model_name,
+        priority=study.priority,
+    )
+    await _add(session, analysis, model, [events.SeriesFacts.model_validate(one) for one in study.series])
+    return analysis, True
+
+
+async def _add(
+    session: AsyncSession, analysis: Analysis, model: Model | None, series: list[events.SeriesFacts]
+) -> None:
+    """Put a new analysis in the place of older ones of its study and model, and queue it; or say why it can't run."""
+    if not analysis.superseded:
+        older = update(Analysis).where(
+            Analysis.study_id == analysis.study_id, Analysis.model_name == analysis.model_name, ~Analysis.superseded
+        )
+        await session.execute(older.values(superseded=True))
+    choice = choose_series(series)
+    if model:
+        analysis.model_id, analysis.model_version = model.id, model.version
+        analysis.model_sha256, analysis.model_title = model.sha256, model.manifest["title"]
+    if choice:
+        analysis.series, analysis.series_reason = choice.series.model_dump(mode="json"), choice.reason
+        analysis.slices_total = choice.series.slices
+    session.add(analysis)
+    await session.flush()
+    if model and choice:
+        await _queue(session, analysis)
+    else:
+        await _tell_queued(session, analysis)
+        unknown = "no_model" if analysis.model_name == "default" else "unknown_model"
+        await fail(session, analysis, unknown if model is None else "no_usable_series")
+
+
+async def _queue(session: AsyncSession, analysis: Analysis) -> None:
+    await ANALYSES.enqueue(session, analysis)
+    await _tell_queued(session, analysis)
+
+
+async def _tell_queued(session: AsyncSession, a: Analysis) -> None:
+    told = events.AnalysisQueued(
+        analysis_id=a.id,
+        study_id=a.study_id,
+        study_version=a.study_version,
+        upload_id=a.upload_id,
+        model=a.model_name,
+        model_version=a.model_version,
+        priority="urgent" if a.priority == URGENT else "routine",
+    )
+    await tell(session, a, told)
+
+
+async def start(session: AsyncSession, job: Analysis) -> None:
+    """A worker took it."""
+    row = await _held(session, job)
+    row.move(Status.RUNNING)
+    row.started_at, row.slices_done = now(), 0
+    row.queued_ms = _ms(row.queued_at, row.started_at)
+    started = events.AnalysisStarted(
+        analysis_id=row.id,
+        study_id=row.study_id,
+        upload_id=row.upload_id,
+        model=row.model_name,
+        model_version=row.model_version,
+        attempt=row.attempts,
+        queued_ms=row.queued_ms,
+    )
+    await tell(session, row, started)
+
+
+async def progress(session: AsyncSession, job: Analysis, slices_done: int) -> None:
+    """A worker got further, or only looks whether it may go on. Raises LeaseLost when it may not."""
+    row = await _held(session, job)
+    if slices_done > row.slices_done:
+        row.slices_done = slices_done
+        progressed = events.AnalysisProgressed(
+            analysis_id=row.id,
+            study_id=row.study_id,
+            upload_id=row.upload_id,
+            slices_done=slices_done,
+            slices_total=row.slices_total,
+        )
+        await tell(session, row, progressed)
+
+
+async def _held(session: AsyncSession, job: Analysis) -> Analysis:
+    """The row of a job that is still this worker's. Raises LeaseLost when it was cancelled, erased or taken over."""
+    mine = select(Analysis).where(
+        Analysis.id == job.id, Analysis.fence == job.fence, Analysis.available_at.is_not(None)
+    )
+    row = await session.scalar(mine.with_for_update())
+    if row is None:
+        raise LeaseLost(str(job.id))
+    return row
+
+
+async def complete(
+    session: AsyncSession, job: Analysis, explanation: Explanation, *, maps_key: str, provider: str
+) -> None:
+    """Commit a result, guarded by the job's fence; an erased study's analysis has no row, so it can't be settled."""
+    row = await ANALYSES.settle(session, job)
+    row.move(Status.COMPLETED)
+    row.finished_at = now()
+    row.inference_ms = _ms(row.started_at or row.finished_at, row.finished_at)
+    row.total_ms = _ms(row.submitted_at, row.finished_at)
+    findings = [events.Finding.model_validate(one, from_attributes=True) for one in explanation.findings]
+    row.findings = [one.model_dump() for one in findings]
+    row.positive = [one.label for one in findings if one.positive]
+    row.warnings = [{"code": one.code, "detail": one.detail} for one in explanation.warnings]
+    row.top_slices = list(explanation.top_slices)
+    row.slices_done, row.slices_analysed = row.slices_total, len(explanation.probabilities)
+    row.maps_key, row.provider = maps_key, provider
+    completed = events.AnalysisCompleted(
+        analysis_id=row.id,
+        study_id=row.study_id,
+        upload_id=row.upload_id,
+        model=row.model_name,
+        model_version=row.model_version,
+        findings=findings,
+        warnings=[one.code for one in explanation.warnings],
+        slices_total=row.slices_total,
+        slices_analysed=row.slices_analysed,
+        provider=provider,
+        queued_ms=row.queued_ms or 0,
+        inference_ms=row.inference_ms,
+        total_ms=row.total_ms,
+    )
+    await tell(session, row, completed)
+
+
+async def fail(session: AsyncSession, row: Analysis, code: str) -> None:
+    """It ends without a result; the code has its sentence in `failures`."""
+    row.move(Status.FAILED)
+    row.finished_at = now()
+    row.total_ms = _ms(row.submitted_at, row.finished_at)
+    row.error_code, row.error_detail = code, SENTENCES[code]
+    failed = events.AnalysisFailed(
+        analysis_id=row.id,
+        study_id=row.study_id,
+        upload_id=row.upload_id,
+        model=row.model_name,
+        model_version=row.model_version,
+        code=code,
+    )
+    await tell(session, row, failed)
+
+
+async def rerun(session: AsyncSession, analysis_id: UUID) -> Analysis:
+    """Queue a failed or cancelled analysis again."""
+    row = await queries.analysis(session, analysis_id, lock=True)
+    if row.model_id is None or row.series is None:
+        raise WrongState(
+            "It would fail the same way; ask for an analysis with a registered model, or send more images."
+        )
+    row.move(Status.QUEUED)
+    row.submitted_at = row.queued_at = now()
+    row.started_at = row.finished_at = row.error_code = row.error_detail = None
+    row.upload_ms = row.import_ms = row.queued_ms = row.total_ms = None
+    row.slices_done = 0
+    await _queue(session, row)
+    return row
+
+
+async def cancel(session: AsyncSession, analysis_id: UUID) -> Analysis:
+    """Stop a waiting or running analysis; its worker notices within half a second."""
+    row = await queries.analysis(session, analysis_id, lock=True)
+    await _cancel(session, row)
+    return row
+
+
+async def _cancel(session: AsyncSession, row: Analysis) -> None:
+    row.move(Status.CANCELLED)
+    row.finished_at = now()
+    row.available_at = row.lease_until = None
+    cancelled = events.AnalysisCancelled(
+        analysis_id=row.id,
+        study_id=row.study_id,
+        upload_id=row.upload_id,
+        model=row.model_name,
+        model_version=row.model_version,
+    )
+    await tell(session, row, cancelled)
+
+
+async def organise(session: AsyncSession, analysis_id: UUID, change: AnalysisChange) -> Analysis:
+    """Set tags and folder."""
+    row = await queries.analysis(session, analysis_id)
+    if change.tags is not None:
+        row.tags = list(dict.fromkeys(change.tags))
+    if "folder" in change.model_fields_set:
+        row.folder = change.folder
+    return row
+
+
+async def remove(session: AsyncSession, analysis_id: UUID) -> None:
+    """Delete one analysis with its result objects."""
+    await _remove(session, await queries.analysis(session, analysis_id, lock=True))
+
+
+async def erase_study(session: AsyncSession, facility_id: UUID, event: events.StudyErased) -> None:
+    """A study is gone: so is everything read from it, and what is still being read is stopped."""
+    study_id, gone = event.study_id, {"erased": True, "series": []}
+    erased = insert(Study).values(
+        id=study_id, facility_id=facility_id, version=0, upload_id=study_id, priority=0, **gone
+    )
+    await session.execute(erased.on_conflict_do_update(index_elements=[Study.id], set_=gone))
+    for row in await session.scalars(select(Analysis).where(Analysis.study_id == study_id).with_for_update()):
+        await _remove(session, row)
+
+
+async def _remove(session: AsyncSession, row: Analysis) -> None:
+    if row.status in (Status.QUEUED, Status.RUNNING):
+        await _cancel(session, row)
+    session.add(Removal(facility_id=row.facility_id, prefix=row.results_prefix))
+    await session.delete(row)
+
+
+def _ms(since: datetime, until: datetime) -> int:
+    return max(0, round((until - since).total_seconds() * 1000))

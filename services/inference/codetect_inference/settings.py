@@ -1,0 +1,36 @@
+"""Settings of the inference service and its worker."""
+
+from pathlib import Path
+
+from codetect_shared.settings import ServiceSettings
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from codetect_inference.engine import Wanted
+
+
+class Settings(ServiceSettings):
+    """The API process."""
+
+    model_config = SettingsConfigDict(env_prefix="CODETECT_INFERENCE_")
+
+    port: int = Field(8103, description="Port the process listens on.")
+    bundle_max_bytes: int = Field(256 * 2**20, description="Largest model bundle taken, zipped and unzipped.")
+
+
+class WorkerSettings(Settings):
+    """The worker process: what runs the models, and how much it takes in hand."""
+
+    port: int = Field(8113, description="Port of the worker's health and metrics.")
+    provider: Wanted = Field(
+        "auto", description="ONNX Runtime's execution provider; one that is missing stops the start."
+    )
+    threads: int = Field(0, ge=0, description="Runs side by side on a CPU; 0: one for each core this process may use.")
+    batch: int = Field(0, ge=0, description="Slices a run takes; 0: what suits the provider.")
+    jobs_in_hand: int = Field(
+        2, ge=1, le=8, description="Analyses at once: one is read and prepared while another runs."
+    )
+    models_loaded: int = Field(4, ge=1, description="Models kept in memory; the one longest unused goes first.")
+    model_cache: Path = Field(
+        Path("~/.cache/codetect/models"), description="Folder for bundles fetched from the object store."
+    )

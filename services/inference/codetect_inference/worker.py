@@ -1,0 +1,132 @@
+"""The worker: takes analyses, streams their volumes, runs the model, commits results guarded by the job's fence."""
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+import structlog
+from codetect_shared import bus
+from codetect_shared.db import Database
+from codetect_shared.events import SeriesFacts
+from codetect_shared.jobs import LeaseLost
+from codetect_shared.storage import ObjectMissing, Storage, StorageUnavailable
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from codetect_inference import service
+from codetect_inference.engines import Engines, Loaded
+from codetect_inference.explain import Floats, Maps, explain
+from codetect_inference.failures import Unanalysable
+from codetect_inference.models import ANALYSES, Analysis
+from codetect_inference.preprocess import Plan, plan_series, prepare_batch
+from codetect_inference.volume import Volume, VolumeRefused, open_volume
+
+log = structlog.get_logger()
+SLICES = Counter("codetect_slices_total", "Slices a model read.", ["model", "version", "provider"])
+LOOK_S = 0.5  # how often progress is told, and whether to go on is asked
+STORE_AWAY_S = 5.0
+
+
+class Progress:
+    """How many slices of a series are done with; written by the run, read by who tells."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+
+class Analyser:
+    """Runs one analysis after the other; several may be in hand at once."""
+
+    def __init__(self, db: Database, storage: Storage, engines: Engines) -> None:
+        self._db, self._storage, self._engines = db, storage, engines
+
+    async def run(self, job: Analysis) -> None:
+        """Do one analysis and settle it. What can't end otherwise fails at once; what may, is tried again."""
+        try:
+            async with self._db.facility(job.facility_id) as session:
+                await service.start(session, job)
+            await self._watched(job)
+        except Unanalysable as error:
+            log.warning("analysis failed", code=error.code, cause=repr(error.__cause__))
+            async with self._db.facility(job.facility_id) as session:
+                await service.fail(session, await ANALYSES.settle(session, job), error.code)
+        except StorageUnavailable as error:
+            log.warning("the object store is away: the analysis waits", error=repr(error))
+            async with self._db.system() as session:
+                await ANALYSES.postpone(session, job, STORE_AWAY_S, spent=False)
+
+    async def _watched(self, job: Analysis) -> None:
+        """Analyse, and twice a second tell how far it got; stops when the job is no longer ours (LeaseLost)."""
+        progress = Progress()
+        work = asyncio.create_task(self._analyse(job, progress))
+        try:
+            while not (await asyncio.wait([work], timeout=LOOK_S))[0]:
+                try:
+                    async with self._db.facility(job.facility_id) as session:
+                        await service.progress(session, job, progress.done)
+                except bus.TRANSIENT as error:
+                    log.warning("progress not told", error=repr(error))
+            await work
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    async def _analyse(self, job: Analysis, progress: Progress) -> None:
+        series = SeriesFacts.model_validate(job.series)
+        model = await self._engines.get(job.model_name, job.model_version, str(job.model_sha256))
+        volume = await self._volume(series)
+        how = model.bundle.preprocessing
+        plan = await asyncio.to_thread(plan_series, len(volume), volume.slice, how.margin)
+        if not plan.shows_lung:
+            raise Unanalysable("no_lung")
+        progress.done = len(volume) - len(plan.slices)
+        logits, maps = await infer(model, volume, plan, progress)
+        SLICES.labels(job.model_name, job.model_version, model.engine.provider).inc(len(plan.slices))
+        await self._commit(job, model, plan, logits, maps)
+
+    async def _volume(self, series: SeriesFacts) -> Volume:
+        try:
+            content = await self._storage.get("studies", series.volume_key)
+            return await asyncio.to_thread(open_volume, content, series.volume_sha256)
+        except ObjectMissing as error:
+            raise Unanalysable("volume_missing") from error
+        except VolumeRefused as error:
+            raise Unanalysable("volume_unreadable") from error
+
+    async def _commit(self, job: Analysis, model: Loaded, plan: Plan, logits: Floats, maps: Maps) -> None:
+        """Store the maps under a key of this attempt, then commit; without the commit the object goes again."""
+        key = f"{job.results_prefix}{job.fence}/maps.npz"
+        await self._storage.put("results", key, await asyncio.to_thread(maps.pack))
+        explanation = explain(model.bundle, plan, logits)
+        try:
+            async with self._db.facility(job.facility_id) as session:
+                await service.complete(session, job, explanation, maps_key=key, provider=model.engine.provider)
+        except LeaseLost:
+            await self._storage.remove("results", [key])
+            raise
+        if job.fence > 1:
+            left = await self._storage.list("results", job.results_prefix)
+            await self._storage.remove("results", [one.key for one in left if one.key != key])
+
+
+async def infer(model: Loaded, volume: Volume, plan: Plan, progress: Progress) -> tuple[Floats, Maps]:
+    """Run the planned slices, a few batches prepared ahead in threads, so that the model never waits for one."""
+    how, size = model.bundle.preprocessing, model.batch
+
+    async def run(numbers: Sequence[int]) -> tuple[Floats, Floats]:
+        async with model.slots:
+            images = await asyncio.to_thread(prepare_batch, map(volume.slice, numbers), plan.box, how)
+            outputs = await model.engine.submit(images)
+        progress.done += len(numbers)
+        return outputs
+
+    async with asyncio.TaskGroup() as group:
+        batches = [plan.slices[at : at + size] for at in range(0, len(plan.slices), size)]
+        runs = [group.create_task(run(batch)) for batch in batches]
+    logits, cams = (np.concatenate(parts) for parts in zip(*(one.result() for one in runs), strict=True))
+    return logits, Maps(np.array(plan.slices, np.int32), logits, cams.astype(np.float16), plan.box)
+
+
+async def give_up(session: AsyncSession, row: Analysis, error: Exception | None) -> None:
+    """After the last attempt."""
+    await service.fail(session, row, "gave_up")
