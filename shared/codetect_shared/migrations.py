@@ -119,11 +119,19 @@ def create_messaging() -> None:
 
 def fence(*tables: str) -> None:
     """Row-level security: a session of the app role sees and writes only rows of the facility it has set."""
-    mine = "facility_id = nullif(current_setting('codetect.facility', true), '')::uuid"
     for table in tables:
-        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-        op.execute(f"CREATE POLICY facility ON {table} USING ({mine}) WITH CHECK ({mine})")
+        for statement in fencing(table):
+            op.execute(statement)
+
+
+def fencing(table: str) -> list[str]:
+    """The statements that fence a table."""
+    mine = "facility_id = nullif(current_setting('codetect.facility', true), '')::uuid"
+    return [
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY facility ON {table} USING ({mine}) WITH CHECK ({mine})",
+    ]
 
 
 def aggregate_columns() -> list[sa.Column[Any]]:

@@ -1,0 +1,47 @@
+"""The two processes: the API that answers, and the projector that counts."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from codetect_shared.app import Background, create_app, readiness
+from fastapi import FastAPI
+from sqlalchemy import make_url, text
+
+from codetect_analytics.models import FIGURES_VERSION
+from codetect_analytics.projector import Projector
+from codetect_analytics.routes import router
+from codetect_analytics.settings import ProjectorSettings, Settings
+
+
+class FiguresMissing(Exception):
+    """The projector has not made the figures of this version yet."""
+
+
+def api(settings: Settings) -> FastAPI:
+    """The HTTP API."""
+
+    async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
+        async def figures() -> None:
+            async with app.state.db.system() as session:
+                if await session.scalar(text("SELECT figures_version FROM cursor")) != FIGURES_VERSION:
+                    raise FiguresMissing
+
+        readiness(app, {"database": app.state.db.ping, "figures": figures})
+        yield []
+
+    return create_app(settings, "analytics", parts, [router])
+
+
+def projector(settings: ProjectorSettings) -> FastAPI:
+    """The projector, with health and metrics."""
+
+    async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
+        part = Projector(settings.database_system_url, settings.rabbitmq_url, app_role(settings))
+        readiness(app, {"database": app.state.db.ping, "stream": part.check}, part.facts)
+        yield [part.run]
+
+    return create_app(settings, "projector", parts)
+
+
+def app_role(settings: Settings) -> str:
+    """The role that may read figures."""
+    return make_url(settings.database_url.get_secret_value()).username or ""
