@@ -10,7 +10,7 @@ from pathlib import Path
 
 import docker
 from codetect_local import buckets
-from codetect_local.secrets import _make
+from codetect_local.secrets import make
 from codetect_local.services import database_urls
 from docker.errors import DockerException
 from testcontainers.core.container import DockerContainer
@@ -88,4 +88,4 @@ async def servers() -> AsyncIterator[dict[str, str]]:
 
 def databases(environment: dict[str, str]) -> dict[str, str]:
     """The services' databases on that server, with passwords of this session."""
-    return database_urls(environment["CODETECT_POSTGRES_ADMIN_URL"], _make())
+    return database_urls(environment["CODETECT_POSTGRES_ADMIN_URL"], make())

@@ -1,7 +1,9 @@
 """Passwords and keys of the local stack: made once, kept in the state folder, readable by its owner alone."""
 
 import base64
+import fcntl
 import json
+import os
 import secrets
 from pathlib import Path
 
@@ -11,7 +13,8 @@ DATABASES = ("gateway", "auth", "ingest", "inference", "analytics", "gateway")
 ROLES = ("app", "system", "owner")
 
 
-def _make() -> dict[str, str]:
+def make() -> dict[str, str]:
+    """A new set."""
     names = ["postgres", "rabbitmq", "storage_secret_key", *(f"{name}_{role}" for name in DATABASES for role in ROLES)]
     return {
         **{name: secrets.token_urlsafe(24) for name in names},
@@ -23,11 +26,16 @@ def _make() -> dict[str, str]:
 
 
 def load(state: Path) -> dict[str, str]:
-    """The secrets of this state folder; what a newer version needs besides is added."""
+    """The secrets of this state folder; what a newer version needs besides is added, by one process at a time."""
     path = state / "secrets.json"
-    known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    wanted = _make()
-    if wanted.keys() - known.keys():
-        known = wanted | known
-        private_file(path, json.dumps(known, indent=1))
+    folder = os.open(state, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        wanted = make()
+        if wanted.keys() - known.keys():
+            known = wanted | known
+            private_file(path, json.dumps(known, indent=1))
+    finally:
+        os.close(folder)
     return known

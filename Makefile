@@ -1,0 +1,48 @@
+# What a person asks of this repository. Each target installs what it needs and can be run twice.
+MAKEFLAGS += --no-print-directory
+LOCAL := .venv/bin/python -m codetect_local
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test up down reset lint web bench path train images k8s
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+install:
+	@scripts/install
+
+demo: install ## start everything, open a demo facility, analyse the sample CT, say where to log in
+	@$(LOCAL) demo
+
+test: install ## the whole test suite, on servers of its own
+	.venv/bin/pytest
+
+up: install ## start the stack on this machine, wait until it is ready, say what is where
+	@$(LOCAL) up
+
+down: install ## stop what `up` or `demo` started, and nothing else
+	@$(LOCAL) down
+
+reset: install ## the same, and erase the data
+	@$(LOCAL) reset
+
+lint: install ## format, style, types, walls between the packages
+	@scripts/lint
+
+web: ## build the web app
+	@echo "The web app comes with its own issue; until then there are the command line and the API (docs/cli.md, docs/api.md)."
+
+bench: install ## measure the speeds that docs/performance.md tells
+	@scripts/bench
+
+path: install ## the lines of ours that one submit runs
+	@scripts/path
+
+train: ## train the model again, in its own environment
+	@scripts/train
+
+images: ## container images of the services (needs Docker)
+	@scripts/images
+
+k8s: install ## render and validate the Kubernetes manifests
+	@scripts/k8s
