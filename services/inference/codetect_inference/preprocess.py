@@ -74,8 +74,10 @@ def shows_lung(hu: HU) -> bool:
 def shrink(hu: HU, step: int) -> HU:
     """Means of step x step pixels, so that noise of thin slices doesn't tear the masks."""
     rows, columns = (size - size % step for size in hu.shape)
-    blocks = hu[:rows, :columns].reshape(rows // step, step, columns // step, step)
-    return np.asarray(blocks.mean((1, 3), dtype=np.float32), np.int16)
+    lines = hu[:rows:step, :columns].astype(np.int32)
+    for offset in range(1, step):
+        lines += hu[offset:rows:step, :columns]
+    return np.asarray(sum(lines[:, offset::step] for offset in range(step)) // step**2, np.int16)
 
 
 def body_mask(small: HU) -> Mask:
@@ -85,20 +87,19 @@ def body_mask(small: HU) -> Mask:
     if not count:
         return np.zeros(small.shape, np.bool_)
     largest = int(np.bincount(labels.ravel())[1:].argmax()) + 1
-    filled: Mask = ndimage.binary_fill_holes(labels == largest)
-    return np.asarray(filled[1:-1, 1:-1])
+    around, _ = ndimage.label(labels != largest)
+    return np.asarray((around != around[0, 0])[1:-1, 1:-1])
 
 
 def lung_mask(small: HU, body: Mask) -> Mask:
     """Large airy regions inside the body whose HU are a lung's; (n, rows, columns), connected across slices."""
     airy = ndimage.binary_opening(body & (small < AIR_HU), structure=np.ones((1, 2, 2), bool))
-    labels, count = ndimage.label(airy)
-    if not count:
-        return np.zeros(small.shape, np.bool_)
-    sizes = np.bincount(labels.ravel())[1:]
-    medians = np.atleast_1d(ndimage.median(small, labels, np.arange(1, count + 1)))
-    lungs = (sizes >= LARGE_SHARE * sizes.max()) & (medians > LUNG_HU[0]) & (medians < LUNG_HU[1])
-    return np.asarray(np.concatenate([[False], lungs])[labels], np.bool_)
+    labels, _ = ndimage.label(airy)
+    sizes = np.bincount(labels.ravel(), minlength=2)
+    sizes[0] = 0
+    large = np.flatnonzero(sizes >= max(1, LARGE_SHARE * sizes.max()))
+    lungs = [one for one in large if LUNG_HU[0] < np.median(small[labels == one]) < LUNG_HU[1]]
+    return np.asarray(np.isin(labels, lungs), np.bool_)
 
 
 def shows_airway(small: HU, body: Mask) -> bool:
