@@ -1,0 +1,15 @@
+"""The `codetect` command."""
+
+from codetect.cli.access import access
+from codetect.cli.export import exports
+from codetect.cli.models import models
+from codetect.cli.results import results
+from codetect.cli.root import app
+from codetect.cli.submitting import submitting
+from codetect.cli.watching import watching
+
+for commands in (access, submitting, watching, results, exports):
+    app.add_typer(commands)
+app.add_typer(models, name="models")
+
+__all__ = ["app"]

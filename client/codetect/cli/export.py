@@ -1,0 +1,134 @@
+"""`codetect export`: analyses for spreadsheets and scripts."""
+
+import csv
+import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+
+from codetect.cli.filters import (
+    FindingOption,
+    FolderOption,
+    FromOption,
+    QueryArgument,
+    StatusOption,
+    StudyOption,
+    TagOption,
+    ToOption,
+    UploadOption,
+    filters,
+)
+from codetect.cli.root import DISCLAIMER, FacilityOption, client, complain, run
+from codetect.models import Analysis
+
+exports = typer.Typer()
+COLUMNS = [
+    "analysis_id",
+    "study_id",
+    "study_version",
+    "upload_id",
+    "status",
+    "error",
+    "model",
+    "model_version",
+    "created_at",
+    "finished_at",
+    "total_ms",
+    "slices_total",
+    "slices_analysed",
+    "superseded",
+    "tags",
+    "folder",
+    "warnings",
+    "label",
+    "probability",
+    "threshold",
+    "positive",
+]
+
+
+class Format(StrEnum):
+    """How analyses are exported."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+@exports.command()
+def export(
+    q: QueryArgument = None,
+    facility: FacilityOption = None,
+    status: StatusOption = None,
+    finding: FindingOption = None,
+    tag: TagOption = None,
+    folder: FolderOption = None,
+    study: StudyOption = None,
+    upload: UploadOption = None,
+    since: FromOption = None,
+    until: ToOption = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="One row a finding, or one JSON object a line.")
+    ] = Format.CSV,
+    output: Annotated[Path | None, typer.Option(dir_okay=False, help="A file; default: stdout.")] = None,
+) -> None:
+    """Write all analyses that match as CSV or JSON lines."""
+    chosen = filters(q, status, finding, tag, folder, study, upload, since, until, "created_at")
+
+    async def write(file: IO[str]) -> int:
+        async with client(facility) as door, aclosing(door.analyses(**chosen)) as found:
+            return await (_write_csv if form is Format.CSV else _write_lines)(found, file)
+
+    if output is None:
+        run(write(sys.stdout))
+        return
+    with output.open("w", newline="", encoding="utf-8") as file:
+        count = run(write(file))
+    complain(f"{count:,} analyses in {output}. {DISCLAIMER}")
+
+
+async def _write_lines(found: AsyncIterator[Analysis], file: IO[str]) -> int:
+    count = 0
+    async for analysis in found:
+        file.write(analysis.model_dump_json() + "\n")
+        count += 1
+    return count
+
+
+async def _write_csv(found: AsyncIterator[Analysis], file: IO[str]) -> int:
+    """A row a finding, so that a new label needs no new column; one row for an analysis without findings."""
+    rows = csv.DictWriter(file, COLUMNS)
+    rows.writeheader()
+    count = 0
+    async for analysis in found:
+        facts = {
+            "analysis_id": analysis.id,
+            "study_id": analysis.study_id,
+            "study_version": analysis.study_version,
+            "upload_id": analysis.upload_id,
+            "status": analysis.status,
+            "error": analysis.error.code if analysis.error else None,
+            "model": analysis.model.name,
+            "model_version": analysis.model.version,
+            "created_at": analysis.created_at and analysis.created_at.isoformat(),
+            "finished_at": analysis.finished_at and analysis.finished_at.isoformat(),
+            "total_ms": analysis.timings.total_ms,
+            "slices_total": analysis.slices_total,
+            "slices_analysed": analysis.slices_analysed,
+            "superseded": analysis.superseded,
+            "tags": _harmless(" ".join(analysis.tags)),
+            "folder": _harmless(analysis.folder or ""),
+            "warnings": " ".join(warning.code for warning in analysis.warnings),
+        }
+        for finding in analysis.findings or (None,):
+            rows.writerow(facts | (finding.model_dump(include=set(COLUMNS)) if finding else {}))
+        count += 1
+    return count
+
+
+def _harmless(text: str) -> str:
+    """Text that a spreadsheet doesn't take for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -1,0 +1,53 @@
+"""`codetect models`: which models there are, and, for the operator, new ones."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codetect.cli.root import FacilityOption, JsonOption, client, printable, run, say
+from codetect.models import RegisteredModel
+
+models = typer.Typer(help="List the models; `push` registers one (operator).")
+
+
+@models.callback(invoke_without_command=True)
+def list_models(context: typer.Context, facility: FacilityOption = None, as_json: JsonOption = False) -> None:
+    """List the models that can be asked for."""
+    if context.invoked_subcommand:
+        return
+
+    async def read() -> list[RegisteredModel]:
+        async with client(facility) as door:
+            return await door.models()
+
+    found = run(read())
+    if as_json:
+        print(json.dumps([model.model_dump(mode="json") for model in found], indent=2))
+        return
+    for model in found:
+        state = "" if model.active else "out of service"
+        print("\t".join(map(printable, (model.name, model.version, model.title or "", state))).rstrip())
+    if not found:
+        print("No model is registered yet.", file=sys.stderr)
+
+
+@models.command()
+def push(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, metavar="FOLDER", help="The model bundle.")],
+    facility: FacilityOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Register a model bundle, at the operator's own address (admin.<domain>)."""
+
+    async def send() -> RegisteredModel:
+        async with client(facility, operator=True, patience_s=60) as door:
+            return await door.push_model(folder)
+
+    model = run(send())
+    if as_json:
+        print(model.model_dump_json(indent=2))
+    else:
+        say(f"{model.name} {model.version} is registered.")

@@ -1,0 +1,201 @@
+"""The client: one facility, typed, async."""
+
+import asyncio
+import zipfile
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryFile
+from types import TracebackType
+from typing import IO, Any, Self
+from uuid import UUID
+
+import httpx
+
+from codetect import credentials as door
+from codetect.api import Api
+from codetect.credentials import Credentials, Fixed
+from codetect.errors import CodetectError
+from codetect.live import watch
+from codetect.models import (
+    Analysis,
+    AnalysisStatus,
+    Challenge,
+    Enrolled,
+    Enrolment,
+    Facility,
+    LiveEvent,
+    Me,
+    Page,
+    Priority,
+    RegisteredModel,
+    Slice,
+    Tokens,
+    Upload,
+)
+from codetect.submission import Progress, Submission
+from codetect.submit import Wishes, submit
+
+PAGE = 100
+BUNDLE_TIMEOUT_S = 300
+
+
+class Client:
+    """What one may do at a facility; an async context manager.
+
+    `credentials` may come later, through `log_in`. `patience_s` is how long a server that is away or restarting is
+    asked again before `Unreachable` is raised; posts to the object store have their own.
+    """
+
+    def __init__(self, url: str, credentials: Credentials | None = None, *, patience_s: float = 30) -> None:
+        self.api = Api(url, credentials, patience_s)
+
+    @property
+    def url(self) -> httpx.URL:
+        """The facility's address."""
+        return self.api.url
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.api.http.aclose()
+
+    async def facility(self) -> Facility:
+        """The facility behind the address; needs no login."""
+        return await self.api.get(Facility, "/api/v1/facility", bearer=False)
+
+    async def log_in(self, email: str, password: str) -> Challenge:
+        """First step: `confirm` follows, or `enrol` when the answer has an enrolment token."""
+        return await door.login(self.api, email, password)
+
+    async def confirm(self, challenge: Challenge, code: str, method: str = "totp") -> Tokens:
+        """Second step, with a code of the authenticator or a recovery code; this client is logged in then."""
+        return self._use(await door.second_factor(self.api, challenge.mfa_token or "", code, method))
+
+    async def enrol(self, challenge: Challenge) -> Enrolment:
+        """At the first login: the secret for an authenticator."""
+        body = {"enrolment_token": challenge.enrolment_token}
+        return await self.api.post(Enrolment, "/api/v1/auth/totp/enrol", bearer=False, retry=True, json=body)
+
+    async def confirm_enrolment(self, challenge: Challenge, code: str) -> Enrolled:
+        """At the first login: a code of the new authenticator. The recovery codes are told this once."""
+        body = {"enrolment_token": challenge.enrolment_token, "code": code}
+        enrolled = await self.api.post(Enrolled, "/api/v1/auth/totp/confirm", bearer=False, json=body)
+        self._use(enrolled)
+        return enrolled
+
+    async def log_out(self, refresh_token: str) -> None:
+        """End a login at the server."""
+        body = {"refresh_token": refresh_token}
+        await self.api.request("POST", "/api/v1/auth/logout", bearer=False, retry=True, json=body)
+
+    async def me(self) -> Me:
+        """Who is logged in."""
+        return await self.api.get(Me, "/api/v1/auth/me")
+
+    async def submit(
+        self,
+        paths: Iterable[Path | str],
+        *,
+        reference: str | None = None,
+        priority: Priority = "routine",
+        models: Sequence[str] = (),
+        wait: bool = True,
+        parallel: int = 8,
+        timeout_s: float = 3600,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> Submission:
+        """Files, folders and zips to results. Called again with the same files it goes on where it was interrupted.
+
+        Raises NothingToSubmit, TooMuch, UnderWay, NotFinished, and what every request may raise.
+        """
+        wishes = Wishes(reference, priority, tuple(models))
+        return await submit(self, paths, wishes, wait=wait, parallel=parallel, timeout_s=timeout_s, report=on_progress)
+
+    async def complete(self, upload_id: UUID, file_count: int, total_bytes: int) -> Upload:
+        """Say that all files are there; asked again, the server answers the same."""
+        claim = {"file_count": file_count, "total_bytes": total_bytes}
+        return await self.api.post(Upload, f"/api/v1/uploads/{upload_id}/complete", retry=True, json=claim)
+
+    async def upload(self, upload_id: UUID) -> Upload:
+        """How far an upload is, and the outcome of each file by its number."""
+        return await self.api.get(Upload, f"/api/v1/uploads/{upload_id}")
+
+    async def analyses(
+        self,
+        *,
+        q: str | None = None,
+        status: AnalysisStatus | None = None,
+        finding: str | None = None,
+        tag: str | None = None,
+        folder: str | None = None,
+        study_id: UUID | None = None,
+        upload_id: UUID | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        sort: str | None = None,
+    ) -> AsyncGenerator[Analysis, None]:
+        """All analyses that match, page by page as they are read."""
+        filters: dict[str, Any] = {
+            "q": q,
+            "status": status,
+            "finding": finding,
+            "tag": tag,
+            "folder": folder,
+            "study_id": study_id,
+            "upload_id": upload_id,
+            "from": since.isoformat() if since else None,
+            "to": until.isoformat() if until else None,
+            "sort": sort,
+            "limit": PAGE,
+        }
+        query = {name: str(value) for name, value in filters.items() if value is not None}
+        while True:
+            page = await self.api.get(Page[Analysis], "/api/v1/analyses", params=query)
+            for analysis in page.items:
+                yield analysis
+            if not page.next:
+                return
+            query["cursor"] = page.next
+
+    async def analysis(self, analysis_id: UUID | str) -> Analysis:
+        """One analysis."""
+        return await self.api.get(Analysis, f"/api/v1/analyses/{analysis_id}")
+
+    async def slices(self, analysis_id: UUID | str) -> list[Slice]:
+        """The slices of an analysis, from feet to head."""
+        return (await self.api.get(Page[Slice], f"/api/v1/analyses/{analysis_id}/slices")).items
+
+    async def models(self) -> list[RegisteredModel]:
+        """The models that can be asked for."""
+        return (await self.api.get(Page[RegisteredModel], "/api/v1/models")).items
+
+    async def push_model(self, folder: Path) -> RegisteredModel:
+        """Register a model bundle (operator): a folder with `bundle.json` and the files that it names."""
+        with TemporaryFile() as archive:
+            await asyncio.to_thread(_zip, folder, archive)
+            files = {"bundle": ("bundle.zip", archive, "application/zip")}
+            return await self.api.post(RegisteredModel, "/api/v1/models", files=files, timeout=BUNDLE_TIMEOUT_S)
+
+    def watch(self, after: str | None = None, *, patience_s: float = float("inf")) -> AsyncGenerator[LiveEvent, None]:
+        """What happens, as it happens, without end; see `LiveEvent`. Cuts are bridged."""
+        return watch(self.api, after, patience_s)
+
+    def _use(self, tokens: Tokens) -> Tokens:
+        self.api.bearer.credentials = Fixed(tokens)
+        self.api.bearer.set(tokens)
+        return tokens
+
+
+def _zip(folder: Path, archive: IO[bytes]) -> None:
+    """The bundle's files, stored as they are: weights hardly shrink."""
+    if not (folder / "bundle.json").is_file():
+        raise CodetectError(f"{folder} is no model bundle: there is no bundle.json in it.")
+    with zipfile.ZipFile(archive, "w") as entries:
+        for path in sorted(folder.iterdir()):
+            if path.is_file() and not path.name.startswith("."):
+                entries.write(path, path.name)
+    archive.seek(0)
