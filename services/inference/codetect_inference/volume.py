@@ -39,8 +39,9 @@ class Volume:
 
 def open_volume(source: bytes | Path, sha256: str) -> Volume:
     """Open volume.zarr.zip and check its hash. Raises VolumeRefused."""
-    content = source if isinstance(source, bytes) else source.read_bytes()
-    if hashlib.sha256(content).hexdigest() != sha256:
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
         raise VolumeRefused("the volume's SHA-256 isn't the one its manifest gives")
     try:
         store = _memory(source) if isinstance(source, bytes) else ZipStore(source, mode="r")
