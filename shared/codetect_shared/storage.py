@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import urllib3
@@ -94,6 +95,12 @@ class Storage:
         await self._call(
             lambda: self._client.put_object(self.bucket(bucket), key, BytesIO(body), len(body), content_type)
         )
+
+    async def put_file(
+        self, bucket: Bucket, key: str, path: Path, content_type: str = "application/octet-stream"
+    ) -> None:
+        """Write an object from a file, in parts when it is large."""
+        await self._call(lambda: self._client.fput_object(self.bucket(bucket), key, str(path), content_type))
 
     async def remove(self, bucket: Bucket, keys: Iterable[str]) -> None:
         """Remove objects; those that are gone already do not matter."""

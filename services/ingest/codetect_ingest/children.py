@@ -53,9 +53,9 @@ class Children:
         self._context.set_forkserver_preload([PRELOADED])
         self._timeout_s, self._memory_bytes = timeout_s, memory_bytes
         self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
+        self.size = size
         for _ in range(size):
             self._idle.put(None)
-        self._size = size
 
     def prepare(self, data: bytes, key: bytes) -> Prepared:
         """Run `dicom.instance.prepare` in a child. Raises `Refused`, also for a child that died or took too long."""
@@ -81,7 +81,7 @@ class Children:
 
     def close(self) -> None:
         """End every child; waits for those at work."""
-        for _ in range(self._size):
+        for _ in range(self.size):
             child = self._idle.get()
             if child is not None:
                 child.end()

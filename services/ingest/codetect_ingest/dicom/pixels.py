@@ -1,5 +1,7 @@
 """Stored pixel values and Hounsfield units."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
@@ -49,13 +51,20 @@ def hounsfield(stored: NDArray[np.integer], ds: Dataset) -> NDArray[np.int16]:
     )
     if slope == 0:
         raise Refused(Refusal.MALFORMED, "RescaleSlope")
-    exact = slope == 1 and intercept.is_integer() and stored.dtype.itemsize < 4
-    hu = stored.astype(np.int32) + np.int32(intercept) if exact else np.rint(stored * np.float64(slope) + intercept)
-    hu = np.clip(hu, INT16_MIN, INT16_MAX).astype(np.int16)
+    hu: NDArray[Any]
+    if slope == 1 and intercept.is_integer() and stored.dtype.itemsize < 4:
+        hu = stored.astype(np.int32)
+        hu += np.int32(intercept)
+    else:
+        hu = stored.astype(np.float32)
+        hu *= np.float32(slope)
+        hu += np.float32(intercept)
+        np.rint(hu, out=hu)
+    units = np.clip(hu, INT16_MIN, INT16_MAX, out=hu).astype(np.int16)
     padding = padding_range(ds)
     if padding:
-        hu[(stored >= padding[0]) & (stored <= padding[1])] = AIR_HU
-    return hu
+        units[(stored >= padding[0]) & (stored <= padding[1])] = AIR_HU
+    return units
 
 
 def codestream_size(frame: bytes) -> tuple[int, int] | None:

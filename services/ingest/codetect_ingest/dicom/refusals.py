@@ -15,6 +15,7 @@ class Refusal(StrEnum):
         member.sentence = sentence
         return member
 
+    GONE = "gone", "The file isn't in the store any more as it was sent. Send it again."
     EMPTY = "empty", "The file is empty."
     NOT_DICOM = "not_dicom", "This isn't a DICOM file."
     TRUNCATED = "truncated", "The file ends too early: part of it was lost on the way. Export it again."

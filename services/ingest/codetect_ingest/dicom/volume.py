@@ -4,7 +4,7 @@ import hashlib
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import zarr
 from pydantic import BaseModel, ConfigDict
@@ -79,9 +79,9 @@ def write_volume(path: Path, shape: tuple[int, int, int], slices: Iterable[bytes
         return hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
 
 
-def read_chunks(path: Path) -> list[bytes]:
+def read_chunks(source: Path | IO[bytes]) -> list[bytes]:
     """Return a volume's compressed slices in order: a later version of the series is made of them, undecoded."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(source) as archive:
         chunks = sum(name.startswith(f"{ARRAY}/c/") for name in archive.namelist())
         return [archive.read(chunk_name(index)) for index in range(chunks)]
 

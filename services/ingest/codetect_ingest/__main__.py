@@ -1,0 +1,29 @@
+"""`python -m codetect_ingest api | importer | migrate`"""
+
+import os
+import sys
+
+
+def main(arguments: list[str]) -> None:
+    """Run the process or the command that is named; imports wait, since the importer's children import this module."""
+    from codetect_shared.app import serve
+    from codetect_shared.migrations import migrate
+
+    from codetect_ingest import app
+    from codetect_ingest.settings import Settings
+
+    match arguments:
+        case ["api"]:
+            settings = Settings()
+            serve(app.api(settings), settings)
+        case ["importer"]:
+            settings = Settings()
+            serve(app.importer(settings), settings)
+        case ["migrate"]:
+            migrate("codetect_ingest", os.environ["CODETECT_INGEST_DATABASE_OWNER_URL"])
+        case _:
+            raise SystemExit("Usage: python -m codetect_ingest api | importer | migrate")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

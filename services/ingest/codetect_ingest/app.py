@@ -1,0 +1,52 @@
+"""The service's processes: the API, and the importer, which answers only for its health."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from codetect_shared import topology
+from codetect_shared.app import Background, create_app, every, readiness
+from codetect_shared.bus import EventConsumer
+from codetect_shared.jobs import Reaper, Worker
+from codetect_shared.outbox import Relay
+from fastapi import FastAPI
+
+from codetect_ingest import consumers, routes
+from codetect_ingest.children import Children
+from codetect_ingest.importer import Importer, give_up
+from codetect_ingest.models import UPLOADS
+from codetect_ingest.service import Ingest
+from codetect_ingest.settings import Settings
+from codetect_ingest.sweep import sweep
+
+DRAIN_S = 15  # supervisors wait 20 s
+SWEEP_S = 60
+
+
+def api(settings: Settings) -> FastAPI:
+    """Routes; the consumer that makes facilities' keys; relay, reaper and the sweep of what uploads leave behind."""
+
+    async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
+        db, storage = app.state.db, app.state.storage
+        app.state.ingest = Ingest(settings, db, storage)
+        readiness(app, {"database": db.ping, "storage": storage.ping})
+        yield [
+            Relay(settings.database_system_url, settings.rabbitmq_url, "ingest").run,
+            Reaper(settings.database_system_url, UPLOADS).run,
+            EventConsumer(settings.rabbitmq_url, topology.FACILITIES, db, consumers.handlers(settings.master_key)).run,
+            every(SWEEP_S, "ingest.sweep", lambda: sweep(app.state.ingest)),
+        ]
+
+    return create_app(settings, "ingest", parts, [routes.uploads, routes.studies])
+
+
+def importer(settings: Settings) -> FastAPI:
+    """One upload at a time, its files read by as many children as there are cores."""
+
+    async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
+        db, storage = app.state.db, app.state.storage
+        children = Children(settings.children)
+        readiness(app, {"database": db.ping, "storage": storage.ping})
+        run = Importer(settings, db, storage, children).run
+        yield [Worker(UPLOADS, db, settings.rabbitmq_url, run, give_up, drain_s=DRAIN_S).run]
+        children.close()
+
+    return create_app(settings, "importer", parts)

@@ -1,0 +1,17 @@
+"""Events of other services that ingest reacts to."""
+
+from codetect_shared.bus import Envelope, Handler
+from codetect_shared.events import Event, FacilityOpened
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from codetect_ingest.keys import facility_key
+
+
+def handlers(master_key: bytes) -> dict[type[Event], Handler]:
+    """Return what to do on each event."""
+
+    async def on_facility_opened(session: AsyncSession, event: FacilityOpened, envelope: Envelope) -> None:
+        """Give the facility its key."""
+        await facility_key(session, event.facility_id, master_key)
+
+    return {FacilityOpened: on_facility_opened}

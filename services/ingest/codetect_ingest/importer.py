@@ -1,0 +1,86 @@
+"""The importer: an upload's frozen files become studies. The way: intake, sorting out, assembly, filing, tidying."""
+
+import tempfile
+from pathlib import Path
+
+import structlog
+from codetect_shared import outbox
+from codetect_shared.db import Database
+from codetect_shared.events import UploadRefused
+from codetect_shared.storage import Storage, StorageUnavailable
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from codetect_ingest import filing, objects
+from codetect_ingest.assembly import Assembler, sort_out
+from codetect_ingest.children import Children
+from codetect_ingest.filing import StudyMoved
+from codetect_ingest.intake import Intake
+from codetect_ingest.keys import facility_key
+from codetect_ingest.models import UPLOADS, Upload, UploadFile
+from codetect_ingest.settings import Settings
+
+log = structlog.get_logger()
+AWAY_S = 5.0
+IMPORT_FAILED = "import_failed"
+
+
+class Importer:
+    """Imports one upload after the other."""
+
+    def __init__(self, settings: Settings, db: Database, storage: Storage, children: Children) -> None:
+        self._settings, self._db, self._storage, self._children = settings, db, storage, children
+
+    async def run(self, job: Upload) -> None:
+        """Import and settle; while the object store is away or the disk full, the upload waits and loses no attempt."""
+        try:
+            with tempfile.TemporaryDirectory(prefix="codetect-import-", ignore_cleanup_errors=True) as scratch:
+                numbers = await self._import(job, Path(scratch))
+        except* OSError as away:
+            log.warning("what the import needs is away: the upload waits", error=repr(away.exceptions[0]))
+            async with self._db.system() as session:
+                await UPLOADS.postpone(session, job, AWAY_S, spent=False)
+        else:
+            await self._tidy(job, numbers)
+
+    async def _import(self, job: Upload, scratch: Path) -> list[int]:
+        async with self._db.facility(job.facility_id) as session:
+            key = await facility_key(session, job.facility_id, self._settings.master_key)
+            query = select(UploadFile).where(UploadFile.upload_id == job.id).order_by(UploadFile.number)
+            files = list(await session.scalars(query))
+        intake = Intake(self._db, self._storage, self._children, job, key.pseudonyms)
+        await intake.read(files, scratch)
+        refused = intake.refused | sort_out(intake.found)
+        while not await self._file(job, intake, refused, scratch):
+            log.info("another upload brought the same study meanwhile; joining them")
+        return [file.number for file in files]
+
+    async def _file(self, job: Upload, intake: Intake, refused: filing.Refusals, scratch: Path) -> bool:
+        """Join with what is known, write volumes, commit; False when what was known has moved on."""
+        staying = {number: one for number, one in intake.found.items() if number not in refused}
+        async with self._db.facility(job.facility_id) as session:
+            known = await filing.known_studies(session, staying.values())
+        studies, unfit = await Assembler(self._storage, job, scratch).assemble(staying, known)
+        refused = {**refused, **unfit}
+        dropped = [objects.clean_key(job.facility_id, job.id, n) for n in intake.found if n in refused]
+        await self._storage.remove("studies", dropped)
+        try:
+            async with self._db.facility(job.facility_id) as session:
+                await filing.file_upload(session, job, studies, refused)
+        except StudyMoved:
+            return False
+        return True
+
+    async def _tidy(self, job: Upload, numbers: list[int]) -> None:
+        """Remove the originals, now that nobody needs them; what fails here is the sweep's."""
+        try:
+            keys = [objects.raw_key(job.facility_id, job.id, number) for number in numbers]
+            await self._storage.remove("raw", keys)
+        except StorageUnavailable as error:
+            log.warning("originals not removed yet", error=repr(error))
+
+
+async def give_up(session: AsyncSession, upload: Upload, error: Exception | None) -> None:
+    """After the last attempt: say so. The originals stay for the operator until the bucket's rule removes them."""
+    filing.refuse(upload, IMPORT_FAILED, "The import failed again and again; the operator has been told.")
+    await outbox.tell(session, upload, UploadRefused(upload_id=upload.id, code=IMPORT_FAILED))

@@ -1,0 +1,147 @@
+"""What the API takes and gives."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from codetect_shared.events import Priority
+from codetect_shared.jobs import URGENT
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from codetect_ingest.models import FileState, State, Upload, UploadFile
+
+PRINTABLE = r"^[^\x00-\x1f]*$"  # Postgres takes no NUL
+ModelName = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=PRINTABLE)]
+
+
+class UploadRequest(BaseModel):
+    """Open an upload."""
+
+    reference: str | None = Field(
+        None, max_length=200, pattern=PRINTABLE, description="Free text of your own, sealed; no names, please."
+    )
+    models: list[ModelName] | None = Field(
+        None, max_length=16, description="Models to read with; none: the facility's."
+    )
+    priority: Priority = "routine"
+
+
+class Post(BaseModel):
+    """A presigned POST (multipart/form-data): the fields first, then `key`, then `file`."""
+
+    url: str
+    fields: dict[str, str]
+
+
+class UploadOpenedOut(BaseModel):
+    """Where and until when to post files: file 17 goes to `key_prefix` + `000017`."""
+
+    id: UUID
+    state: State
+    post: Post
+    key_prefix: str
+    max_file_bytes: int
+    max_files: int
+    max_total_bytes: int
+    expires_at: datetime
+
+
+class Claim(BaseModel):
+    """What the client posted."""
+
+    file_count: int = Field(ge=0)
+    total_bytes: int = Field(ge=0)
+
+
+class StudyOfUpload(BaseModel):
+    """A study that an upload brought slices of."""
+
+    study_id: UUID
+    version: int
+    series: int
+    instances: int
+
+
+class FileOut(BaseModel):
+    """A file's outcome; code and sentence where it was refused."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    number: int
+    state: FileState
+    code: str | None
+    detail: str | None
+    study_id: UUID | None
+
+
+class Reason(BaseModel):
+    """A stable code, and a sentence for people."""
+
+    code: str
+    detail: str
+
+
+class UploadOut(BaseModel):
+    """An upload, and what has become of each file so far."""
+
+    id: UUID
+    state: State
+    priority: Priority
+    models: list[str] | None
+    created_at: datetime
+    expires_at: datetime
+    completed_at: datetime | None
+    finished_at: datetime | None
+    files_total: int
+    files_done: int
+    studies: list[StudyOfUpload]
+    files: list[FileOut]
+    error: Reason | None
+
+    @classmethod
+    def of(cls, row: Upload, files: list[UploadFile]) -> "UploadOut":
+        """From its rows."""
+        named = {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
+        return cls.model_validate(
+            named
+            | {
+                "priority": "urgent" if row.priority == URGENT else "routine",
+                "files": [FileOut.model_validate(file) for file in files],
+                "error": Reason(code=row.error_code, detail=row.error_detail or "") if row.error_code else None,
+            }
+        )
+
+
+class SeriesOut(BaseModel):
+    """A series in its newest version."""
+
+    series_id: UUID
+    series_instance_uid: str
+    modality: str
+    plane: str
+    slices: int
+    rows: int
+    columns: int
+    convolution_kernel: str | None
+    body_part: str | None
+    slice_thickness_mm: float | None
+
+
+class StudyOut(BaseModel):
+    """A study under its pseudonyms; dates are shifted."""
+
+    id: UUID
+    study_instance_uid: str
+    patient_id: str
+    study_date: str | None = Field(description="YYYYMMDD, moved by a number of days that is the patient's own.")
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    series: list[SeriesOut]
+
+
+class StudyPage(BaseModel):
+    """A part of the list; `next` is the cursor of the part after it."""
+
+    items: list[StudyOut]
+    next: str | None

@@ -1,0 +1,231 @@
+"""Uploads and studies, as requests see them."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NoReturn
+from uuid import UUID
+
+from codetect_shared import outbox
+from codetect_shared.db import Database
+from codetect_shared.events import UploadCompleted, UploadOpened
+from codetect_shared.jobs import PRIORITIES
+from codetect_shared.problems import ServiceUnavailable
+from codetect_shared.storage import Listed, Storage, StorageUnavailable
+from codetect_shared.tokens import Principal
+from sqlalchemy import func, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from codetect_ingest import objects, problems
+from codetect_ingest.keys import facility_key
+from codetect_ingest.models import UPLOADS, Series, State, Study, Upload, UploadFile, now
+from codetect_ingest.schemas import (
+    Claim,
+    Post,
+    SeriesOut,
+    StudyOut,
+    StudyPage,
+    UploadOpenedOut,
+    UploadOut,
+    UploadRequest,
+)
+from codetect_ingest.settings import Settings
+
+GAPS_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """What requests work with."""
+
+    settings: Settings
+    db: Database
+    storage: Storage
+
+
+async def open_upload(
+    session: AsyncSession, ingest: Ingest, who: Principal, request: UploadRequest, idempotency_key: str | None
+) -> UploadOpenedOut:
+    """Open an upload; asked again with the same key, answer with the same upload. Raises KeyReused."""
+    upload = Upload(
+        facility_id=who.facility_id,
+        created_by=who.subject,
+        idempotency_key=idempotency_key,
+        models=request.models,
+        priority=PRIORITIES[request.priority],
+        expires_at=now() + timedelta(minutes=ingest.settings.upload_minutes),
+    )
+    if idempotency_key:
+        known = await _opened_before(session, upload)
+        if known:
+            return _opened(ingest, known)
+    session.add(upload)
+    await session.flush()
+    if request.reference:
+        key = await facility_key(session, who.facility_id, ingest.settings.master_key)
+        upload.sealed_reference = key.seal(request.reference, upload.id)
+    await outbox.tell(session, upload, UploadOpened(upload_id=upload.id, priority=request.priority))
+    return _opened(ingest, upload)
+
+
+async def renew_upload(session: AsyncSession, ingest: Ingest, upload_id: UUID) -> UploadOpenedOut:
+    """Give an open upload more time. Raises UploadNotFound, UploadExpired, WrongState."""
+    upload = await find_upload(session, upload_id, lock=True)
+    if upload.state == State.EXPIRED:
+        raise problems.UploadExpired("Begin a new upload.")
+    if upload.state != State.OPEN:
+        raise problems.WrongState(f"The upload is {upload.state}; nothing more can be posted.")
+    upload.expires_at = now() + timedelta(minutes=ingest.settings.upload_minutes)
+    return _opened(ingest, upload)
+
+
+async def complete_upload(ingest: Ingest, who: Principal, upload_id: UUID, claim: Claim) -> UploadOut:
+    """Freeze what was posted and have it imported; asked again, even at once, the answer is the same.
+
+    Raises UploadNotFound, UploadExpired, UploadEmpty, UploadTooLarge, ClaimMismatch, ServiceUnavailable. The listing is
+    read between two transactions: a slow store must not hold one open.
+    """
+    async with ingest.db.facility(who.facility_id) as session:
+        upload = await find_upload(session, upload_id)
+        if upload.state != State.OPEN:
+            return await show_upload(session, upload_id)
+    try:
+        listed = await ingest.storage.list("raw", objects.raw_prefix(who.facility_id, upload_id))
+    except StorageUnavailable as error:
+        raise ServiceUnavailable from error
+    async with ingest.db.facility(who.facility_id) as session:
+        upload = await find_upload(session, upload_id, lock=True)
+        if upload.state == State.OPEN:
+            await _freeze(session, ingest.settings, upload, claim, listed)
+        return await show_upload(session, upload_id)
+
+
+async def show_upload(session: AsyncSession, upload_id: UUID) -> UploadOut:
+    """Show an upload with the outcome of each file so far. Raises UploadNotFound."""
+    upload = await find_upload(session, upload_id)
+    files = await session.scalars(
+        select(UploadFile).where(UploadFile.upload_id == upload_id).order_by(UploadFile.number)
+    )
+    return UploadOut.of(upload, list(files))
+
+
+async def find_upload(session: AsyncSession, upload_id: UUID, *, lock: bool = False) -> Upload:
+    """Find an upload of the session's facility, as it is now. Raises UploadNotFound."""
+    query = select(Upload).where(Upload.id == upload_id).execution_options(populate_existing=True)
+    upload = await session.scalar(query.with_for_update() if lock else query)
+    if upload is None:
+        raise problems.UploadNotFound
+    return upload
+
+
+async def list_studies(session: AsyncSession, cursor: str | None, limit: int) -> StudyPage:
+    """List the newest studies first. Raises CursorInvalid."""
+    query = select(Study).order_by(Study.id.desc()).limit(limit + 1)
+    if cursor:
+        query = query.where(Study.id < _place(cursor))
+    found = list(await session.scalars(query))
+    items = await _with_series(session, found[:limit])
+    more = len(found) > limit
+    return StudyPage(items=items, next=base64.urlsafe_b64encode(items[-1].id.bytes).decode() if more else None)
+
+
+async def show_study(session: AsyncSession, study_id: UUID) -> StudyOut:
+    """Show one study. Raises StudyNotFound."""
+    study = await session.get(Study, study_id)
+    if study is None:
+        raise problems.StudyNotFound
+    return (await _with_series(session, [study]))[0]
+
+
+async def _opened_before(session: AsyncSession, upload: Upload) -> Upload | None:
+    """Return the upload that was opened with this key; of two requests at once, one waits for the other. KeyReused."""
+    taken = f"{upload.facility_id}/{upload.created_by}/{upload.idempotency_key}"
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(taken, 0))))
+    known: Upload | None = await session.scalar(
+        select(Upload).where(Upload.created_by == upload.created_by, Upload.idempotency_key == upload.idempotency_key)
+    )
+    if known and (known.models, known.priority) != (upload.models, upload.priority):
+        raise problems.KeyReused
+    return known
+
+
+async def _freeze(
+    session: AsyncSession, settings: Settings, upload: Upload, claim: Claim, listed: list[Listed]
+) -> None:
+    """Hold the listing against the claim and write it down, with the job and the event."""
+    files = {number: file for file in listed if (number := objects.number_of(file.key)) is not None}
+    size = sum(file.size for file in files.values())
+    if upload.expires_at < now():
+        raise problems.UploadExpired("Renew it, or begin a new one.")
+    if claim.file_count == 0:
+        raise problems.UploadEmpty
+    if claim.file_count > settings.max_files or claim.total_bytes > settings.max_total_bytes:
+        _too_large(settings)
+    if (len(files), size) != (claim.file_count, claim.total_bytes):
+        _mismatch(claim, sorted(files), size)
+    rows = [
+        {"upload_id": upload.id, "number": n, "facility_id": upload.facility_id, "etag": file.etag, "size": file.size}
+        for n, file in sorted(files.items())
+    ]
+    await session.execute(insert(UploadFile), rows)
+    upload.move(State.IMPORTING)
+    upload.completed_at, upload.files_total = now(), len(rows)
+    await UPLOADS.enqueue(session, upload)
+    await outbox.tell(session, upload, UploadCompleted(upload_id=upload.id, files=len(rows), bytes=size))
+
+
+def _too_large(settings: Settings) -> NoReturn:
+    raise problems.UploadTooLarge(
+        f"At most {settings.max_files} files and {settings.max_total_bytes} bytes are taken at once.",
+        max_files=settings.max_files,
+        max_total_bytes=settings.max_total_bytes,
+    )
+
+
+def _mismatch(claim: Claim, numbers: list[int], size: int) -> NoReturn:
+    """Say what is missing, so that a client can post it and ask again."""
+    present = set(numbers)
+    gaps = [n for n in range(numbers[0], numbers[-1]) if n not in present] if numbers else []
+    raise problems.ClaimMismatch(
+        f"{claim.file_count} files with {claim.total_bytes} bytes were claimed; {len(numbers)} with {size} are there.",
+        files_found=len(numbers),
+        bytes_found=size,
+        numbers_missing=gaps[:GAPS_SHOWN],
+    )
+
+
+async def _with_series(session: AsyncSession, studies: Sequence[Study]) -> list[StudyOut]:
+    series: dict[UUID, list[SeriesOut]] = {study.id: [] for study in studies}
+    for row in await session.scalars(select(Series).where(Series.study_id.in_(series)).order_by(Series.id)):
+        series[row.study_id].append(SeriesOut.model_validate(row.facts))
+    return [
+        StudyOut.model_validate(
+            {name: getattr(study, name) for name in StudyOut.model_fields if name != "series"}
+            | {"series": series[study.id]}
+        )
+        for study in studies
+    ]
+
+
+def _place(cursor: str) -> UUID:
+    try:
+        return UUID(bytes=base64.urlsafe_b64decode(cursor))
+    except ValueError as error:
+        raise problems.CursorInvalid from error
+
+
+def _opened(ingest: Ingest, upload: Upload) -> UploadOpenedOut:
+    settings = ingest.settings
+    prefix = objects.raw_prefix(upload.facility_id, upload.id)
+    url, fields = ingest.storage.presign_post("raw", prefix, settings.max_file_bytes, upload.expires_at)
+    return UploadOpenedOut(
+        id=upload.id,
+        state=State(upload.state),
+        post=Post(url=url, fields=fields),
+        key_prefix=prefix,
+        max_file_bytes=settings.max_file_bytes,
+        max_files=settings.max_files,
+        max_total_bytes=settings.max_total_bytes,
+        expires_at=upload.expires_at,
+    )

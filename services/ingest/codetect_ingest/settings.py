@@ -1,0 +1,23 @@
+"""Settings of the ingest service, from the environment (`CODETECT_INGEST_...`)."""
+
+import os
+
+from codetect_shared.settings import ServiceSettings
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+MIB = 2**20
+
+
+class Settings(ServiceSettings):
+    """What ingest needs beside what every service needs."""
+
+    model_config = SettingsConfigDict(env_prefix="CODETECT_INGEST_", extra="ignore", populate_by_name=True)
+
+    port: int = Field(8102, description="Port the process listens on.")
+    upload_minutes: float = Field(10, description="Time to post files with one policy; renewable.")
+    upload_hours: float = Field(24, description="An upload that nobody renewed for so long is given up.")
+    max_files: int = Field(5000, description="Files an upload may hold.")
+    max_file_bytes: int = Field(64 * MIB, description="Size of one file.")
+    max_total_bytes: int = Field(8192 * MIB, description="Size of an upload.")
+    children: int = Field(os.cpu_count() or 1, description="Processes that read DICOM files side by side.")
