@@ -17,6 +17,7 @@ import pyotp
 from codetect_shared.db import Database
 from codetect_shared.problems import BadInput, NotFound, Problem
 from codetect_shared.tokens import Role, Scope
+from pydantic import ValidationError
 from sqlalchemy import select
 
 from codetect_auth import clients, people, second_factor, throttle
@@ -38,6 +39,9 @@ def run(arguments: list[str]) -> None:
         print(problem.detail or problem.title(), file=sys.stderr)
         exists = isinstance(problem, people.FacilityExists | people.PersonExists)
         raise SystemExit(EXISTS if exists else 1) from None
+    except ValidationError as error:
+        missing = ", ".join(str(item["loc"][0]) for item in error.errors())
+        raise SystemExit(f"The service's settings are not all in the environment: {missing}") from None
     if options.json:
         print(json.dumps(result))
     else:
@@ -69,12 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     opened.add_argument("--name", required=True)
     command("create-operator", _create_operator, "Add an operator of the whole platform.", person)
     added = command("create-person", _create_person, "Add a person to a facility.", facility, person)
-    added.add_argument("--role", required=True, type=Role, choices=[Role.ADMIN, Role.MEMBER, Role.VIEWER])
+    added.add_argument("--role", required=True, choices=["admin", "member", "viewer"])
     client = command(
         "create-api-client", _create_api_client, "Make an API client; its secret is printed once.", facility
     )
     client.add_argument("--name", required=True)
-    client.add_argument("--scope", action="append", type=Scope, choices=list(Scope), help="default: read and write")
+    client.add_argument("--scope", action="append", choices=["read", "write"], help="default: both")
     keys = command("rotate-keys", _rotate_keys, "Sign access tokens with a new key, in a minute.")
     keys.add_argument("--revoke", metavar="KID", help="instead: refuse this key's tokens everywhere within a minute")
     unlock = command("unlock", _unlock, "Let a person try to log in again at once.", facility)
@@ -115,13 +119,15 @@ async def _create_operator(auth: Auth, options: argparse.Namespace) -> dict[str,
 
 
 async def _create_person(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
-    return await _add_person(auth, options, await _facility(auth, options.facility), options.role)
+    return await _add_person(auth, options, await _facility(auth, options.facility), Role(options.role))
 
 
 async def _create_api_client(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
     facility = await _facility(auth, options.facility)
     async with auth.db.facility(facility.id) as session:
-        client, secret = await clients.create_client(session, facility.id, options.name, options.scope or list(Scope))
+        client, secret = await clients.create_client(
+            session, facility.id, options.name, [Scope(name) for name in options.scope or Scope]
+        )
     return {"client_id": str(client.id), "client_secret": secret, "scopes": client.scopes, "facility": facility.slug}
 
 

@@ -41,7 +41,11 @@ async def get_facility(caller: CallerDep) -> schemas.PublicFacility:
     return schemas.PublicFacility.model_validate(caller.facility)
 
 
-@router.post("/api/v1/auth/login", responses=responses(login.LoginRefused, TooManyAttempts, BadInput))
+@router.post(
+    "/api/v1/auth/login",
+    response_model_exclude_none=True,
+    responses=responses(login.LoginRefused, TooManyAttempts, BadInput),
+)
 async def log_in(auth: AuthDep, caller: CallerDep, body: schemas.Login) -> schemas.SecondStep:
     """First step: e-mail address and password."""
     step = await login.begin(auth, caller, body.email, body.password.get_secret_value())
