@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Text, any_, cast, func, literal, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_inference.failures import AnalysisNotFound, CursorInvalid, ModelNotFound
@@ -33,7 +34,9 @@ async def model(session: AsyncSession, name: str, version: str) -> Model:
 
 async def current_models(session: AsyncSession) -> dict[str, Model]:
     """What each name stands for: its newest active bundle."""
-    statement = select(Model).where(Model.active).distinct(Model.name).order_by(Model.name, Model.created_at.desc())
+    statement = (
+        select(Model).where(Model.active).order_by(Model.name, Model.created_at.desc()).ext(distinct_on(Model.name))
+    )
     return {row.name: row for row in await session.scalars(statement)}
 
 

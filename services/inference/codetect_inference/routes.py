@@ -7,12 +7,13 @@ from codetect_shared.db import Database, SessionDep
 from codetect_shared.problems import Forbidden, responses
 from codetect_shared.storage import Storage
 from codetect_shared.tokens import CurrentPrincipal, Role, require
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import select
 
 from codetect_inference import failures, pictures, queries, registry, service
 from codetect_inference.models import Model
 from codetect_inference.schemas import (
+    PRINTABLE,
     AnalysisChange,
     AnalysisOut,
     AnalysisPage,
@@ -56,6 +57,8 @@ async def subject(request: Request, principal: CurrentPrincipal, analysis_id: UU
     return await pictures.subject(database(request), principal.facility_id, analysis_id)
 
 
+ModelName = Annotated[str, Path(max_length=63, pattern=PRINTABLE)]
+ModelVersion = Annotated[str, Path(max_length=63, pattern=PRINTABLE)]
 SubjectDep = Annotated[pictures.Subject, Depends(subject)]
 
 
@@ -187,7 +190,7 @@ async def list_models(session: SessionDep) -> ModelList:
 
 
 @models.get("/{name}/{version}", summary="Get a model", responses=responses(failures.ModelNotFound))
-async def get_model(session: SessionDep, name: str, version: str) -> ModelOut:
+async def get_model(session: SessionDep, name: ModelName, version: ModelVersion) -> ModelOut:
     """One version, with its card."""
     return ModelOut.of(await queries.model(session, name, version))
 
@@ -241,6 +244,6 @@ async def register_model(
     dependencies=[operator],
     responses=responses(Forbidden, failures.ModelNotFound),
 )
-async def change_model(session: SessionDep, name: str, version: str, body: ModelChange) -> ModelOut:
+async def change_model(session: SessionDep, name: ModelName, version: ModelVersion, body: ModelChange) -> ModelOut:
     """An inactive version reads no new studies; its results stay."""
     return ModelOut.of(await registry.activate(session, name, version, body.active))

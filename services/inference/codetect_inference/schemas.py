@@ -136,7 +136,10 @@ class Filters(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     q: str | None = Field(
-        None, max_length=200, description="Words that all occur in model, findings, tags, folder or ids."
+        None,
+        max_length=200,
+        pattern=PRINTABLE,
+        description="Words that all occur in model, status, findings, tags, folder or ids.",
     )
     status: Status | None = None
     finding: str | None = Field(None, max_length=40, pattern=PRINTABLE, description="A label that was found positive.")
