@@ -101,6 +101,25 @@ async def test_a_revoked_or_expired_client_gets_no_token(house: House) -> None:
     assert "client_secret" not in listed[0]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"expires_at": "2020-01-01T00:00:00Z"},
+        {"expires_at": "9999-12-31T23:59:59-14:00"},
+        {"expires_at": "0001-01-01T00:00:00+14:00"},
+        {"expires_at": "2027-01-01T00:00:00"},
+        {"scopes": []},
+        {"scopes": ["operator"]},
+        {"name": ""},
+        {"name": "a\0b"},
+    ],
+)
+async def test_a_client_that_cannot_be_is_refused_in_words(house: House, body: dict[str, Any]) -> None:
+    account, headers = await admin(house)
+    answer = await account.client.post("/api/v1/api-clients", json={"name": "PACS"} | body, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+
+
 async def test_only_admins_make_clients_and_clients_make_none(house: House) -> None:
     account, headers = await admin(house)
     token = (await ask(account, await make_client(account, headers))).json()["access_token"]

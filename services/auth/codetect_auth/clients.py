@@ -2,18 +2,20 @@
 
 import hmac
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
 from codetect_shared.db import uuid7
-from codetect_shared.problems import NotFound, Problem
+from codetect_shared.problems import BadInput, NotFound, Problem
 from codetect_shared.tokens import Principal, Role, Scope, issue
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
 from codetect_auth.models import ApiClient
+
+LONGEST_LIFE = timedelta(days=5 * 366)
 
 
 class TokenRequestRefused(Problem):
@@ -56,6 +58,8 @@ async def create_client(
     created_by: UUID | None = None,
 ) -> tuple[ApiClient, str]:
     """A new API client, and its secret, which is kept nowhere."""
+    if expires_at and not datetime.now(UTC) < expires_at < datetime.now(UTC) + LONGEST_LIFE:
+        raise BadInput("expires_at lies in the past, or more than five years ahead.")
     secret = opaque_token()
     client = ApiClient(
         id=uuid7(),
