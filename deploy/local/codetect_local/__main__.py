@@ -1,4 +1,4 @@
-"""`python -m codetect_local up|down|reset|status|env`: the stack on this machine."""
+"""`python -m codetect_local up|down|reset|demo|status|env`: the stack on this machine."""
 
 import argparse
 import asyncio
@@ -18,6 +18,7 @@ def main() -> None:
     up.add_argument("--servers", action="store_true", help="only the servers, none of the services")
     commands.add_parser("down", help="stop everything that this state folder started")
     commands.add_parser("reset", help="stop, then erase the state")
+    commands.add_parser("demo", help="start everything, open a demo facility, analyse the sample CT")
     commands.add_parser("status", help="what runs")
     commands.add_parser("env", help="the environment of the services, for a shell")
     arguments = parser.parse_args()
@@ -35,6 +36,10 @@ def main() -> None:
         elif arguments.command == "reset":
             stack.reset()
             print(f"CoDetect is down and {stack.settings.state} is erased.")
+        elif arguments.command == "demo":
+            from codetect_local import demo  # takes a while to import, and only this command needs it
+
+            sys.exit(demo.run(stack.settings))
         elif arguments.command == "status":
             print(stack.status())
         else:

@@ -1,5 +1,6 @@
 """Ports: whether they are free, who has them, and free ones for tests."""
 
+import asyncio
 import random
 import socket
 
@@ -27,6 +28,23 @@ def require_free(settings: Settings, wanted: list[tuple[str, int]]) -> None:
             taken.append(f"Port {port} ({name}) is taken by {by}. Another: CODETECT_{name.upper()}_PORT=...")
     if taken:
         raise Trouble("\n".join([*taken, "Or move all ports at once, for example CODETECT_PORT_OFFSET=1000."]))
+
+
+async def says(port: int, greeting: bytes = b"") -> bytes:
+    """The first bytes that a listener on loopback answers to a greeting; raises while there is none."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(greeting)
+        return await reader.read(64) if greeting else b""
+    finally:
+        writer.close()
+
+
+async def answers(port: int, path: str) -> None:
+    """Raises unless a GET is answered 2xx. By hand: an HTTP client costs more to make than all the rest of a look."""
+    reply = await says(port, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+    if not reply.startswith(b"HTTP/1.1 2"):
+        raise ConnectionError(f"{path} answered {reply[:40]!r}")
 
 
 def free_block(size: int = 100) -> int:

@@ -1,18 +1,16 @@
 """The real servers: PostgreSQL, RabbitMQ with its port mapper, the S3 server and the mail sink."""
 
-import asyncio
 import json
 import os
 import shutil
 import subprocess
 import sys
-import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg  # type: ignore[import-untyped]
 
-from codetect_local import rabbitmq
+from codetect_local import ports, rabbitmq
 from codetect_local.account import as_user, give, give_file
 from codetect_local.programs import Program
 from codetect_local.settings import Settings, Trouble
@@ -135,7 +133,7 @@ def storage(settings: Settings, secrets: dict[str, str]) -> Program:
     }
 
     async def ready() -> None:
-        await asyncio.to_thread(urllib.request.urlopen, f"http://127.0.0.1:{port}/healthz", timeout=2)
+        await ports.answers(port, "/healthz")
 
     weed = Path(sys.executable).parent / "weed"
     arguments = ["-logtostderr=true", "server", "-s3", *(f"-{name}={value}" for name, value in flags.items())]
@@ -155,8 +153,7 @@ def epmd(settings: Settings) -> Program:
     port = settings.port("epmd")
 
     async def ready() -> None:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.close()
+        await ports.says(port)
 
     command = [*as_user(settings.run_as, settings.state), "epmd", "-port", str(port), "-address", "127.0.0.1"]
     return Program("epmd", command, ready, address=f"127.0.0.1:{port}")
@@ -168,10 +165,7 @@ def broker(settings: Settings, secrets: dict[str, str]) -> Program:
     port = settings.port("rabbitmq")
 
     async def ready() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"AMQP\0\0\x09\x01")
-        await reader.readexactly(8)
-        writer.close()
+        await ports.says(port, b"AMQP\0\0\x09\x01")
 
     return Program(
         "rabbitmq",
@@ -189,8 +183,7 @@ def mail(settings: Settings) -> Program:
     port = settings.port("smtp")
 
     async def ready() -> None:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.close()
+        await ports.says(port)
 
     command = [sys.executable, "-m", "codetect_local.mail", str(port), str(folder)]
     return Program("smtp", [*as_user(settings.run_as, settings.state), *command], ready, address=f"127.0.0.1:{port}")

@@ -75,11 +75,14 @@ class Stack:
         for stage in (False, True):
             batch = [program for program in programs if program.service is stage]
             self.supervisor.launch(*(program.name for program in batch))
-            await asyncio.gather(*(self._ready(program) for program in batch))
+            waits = [self._ready(program) for program in batch]
+            if with_services and not stage:
+                waits.append(asyncio.to_thread(services.prepare_to_migrate))
+            await asyncio.gather(*waits)
             if not stage:
                 await asyncio.to_thread(self._buckets)
                 if with_services:
-                    await services.migrate(self.environment())
+                    await asyncio.to_thread(services.migrate, self.environment())
         return programs
 
     def down(self) -> int:
@@ -137,7 +140,7 @@ class Stack:
                         f"{program.name} did not become ready ({type(error).__name__}: {error}). "
                         f"The end of {log}:\n{tail}"
                     ) from None
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
 
     def status(self) -> str:
         """What runs, as JSON."""

@@ -1,0 +1,170 @@
+"""`make demo`: a facility with people in it, the model, the sample CT through the whole house."""
+
+import asyncio
+import io
+import json
+import os
+import secrets as random
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyotp
+
+from codetect_local.services import command
+from codetect_local.settings import ROOT, Settings, Trouble, private_file
+from codetect_local.stack import Stack
+
+SLUG = "demo"
+SAMPLE = ROOT / "tests" / "data" / "lidc-idri-0001"
+PEOPLE = {
+    "operator": ("olga@operators.example", "Olga Operator"),
+    "admin": ("anna@demo.example", "Anna Admin"),
+    "member": ("mira@demo.example", "Mira Member"),
+}
+TOTP_STEP_S = 30
+
+
+class Demo:
+    """What is known of the demo facility so far; kept after each step, so that one cut short goes on."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.settings, self.environment = stack.settings, stack.environment()
+        self.path = stack.settings.state / "demo.json"
+        port = self.settings.port("gateway")
+        self.hosts = {name: f"{name}.{self.settings.base_domain}:{port}" for name in ("admin", SLUG)}
+        self.known: dict[str, Any] = json.loads(self.path.read_text()) if self.path.exists() else {}
+        self.known |= {"url": f"http://{self.hosts[SLUG]}"}
+
+    def keep(self) -> None:
+        """Write what is known, for the owner alone."""
+        private_file(self.path, json.dumps(self.known, indent=1))
+
+    def door(self, who: str) -> httpx.Client:
+        """The gateway under the host name of somebody's facility; Python wouldn't resolve *.localhost."""
+        host = self.hosts["admin" if who == "operator" else SLUG]
+        url = f"http://127.0.0.1:{self.settings.port('gateway')}"
+        return httpx.Client(base_url=url, headers={"Host": host}, timeout=60, trust_env=False)
+
+    async def auth(self, *arguments: str, password: str = "") -> dict[str, Any]:
+        """A command of the auth service; what exists already is fine (exit 3)."""
+        call = ("admin", *arguments, "--json")
+        code, output, errors = await command("codetect_auth", *call, environment=self.environment, stdin=password)
+        if code not in (0, 3):
+            raise Trouble(f"`codetect_auth admin {arguments[0]}` failed: {errors}")
+        return dict(json.loads(output)) if code == 0 else {}
+
+    async def open_facility(self) -> None:
+        """The facility, one person of each kind with a second factor, and an API client."""
+        await self.auth("create-facility", "--slug", SLUG, "--name", "Demo Hospital")
+        for who, (email, name) in PEOPLE.items():
+            person = self.known.setdefault(who, {"email": email, "password": random.token_urlsafe(15)})
+            if who == "operator":
+                person["url"] = f"http://{self.hosts['admin']}"
+            self.keep()
+            place = [] if who == "operator" else ["--facility", SLUG, "--role", who]
+            kind = "create-operator" if who == "operator" else "create-person"
+            named = ["--email", email, "--name", name, "--password-stdin"]
+            await self.auth(kind, *place, *named, password=person["password"])
+            if "totp_secret" not in person:
+                self.log_in(who)
+        if "api_client" not in self.known:
+            made = await self.auth("create-api-client", "--facility", SLUG, "--name", "demo")
+            self.known["api_client"] = {key: made[key] for key in ("client_id", "client_secret")}
+            self.keep()
+
+    def log_in(self, who: str) -> str:
+        """As the person would: password, then the second factor, which the first login sets up. An access token."""
+        person = self.known[who]
+        with self.door(who) as door:
+            step = answer(door.post("/api/v1/auth/login", json={key: person[key] for key in ("email", "password")}))
+            if enrolment := step.get("enrolment_token"):
+                offered = answer(door.post("/api/v1/auth/totp/enrol", json={"enrolment_token": enrolment}))
+                person["offered_secret"] = offered["secret"]
+                self.keep()
+                body = {"enrolment_token": enrolment, "code": pyotp.TOTP(offered["secret"]).now()}
+                return self.logged_in(person, answer(door.post("/api/v1/auth/totp/confirm", json=body)))
+            while True:
+                code = pyotp.TOTP(person.get("totp_secret") or person["offered_secret"]).now()
+                body = {"mfa_token": step["mfa_token"], "method": "totp", "code": code}
+                reply = door.post("/api/v1/auth/mfa", json=body)
+                if reply.status_code != 401:
+                    return self.logged_in(person, answer(reply))
+                # A code works once; the next comes within half a minute.
+                time.sleep(TOTP_STEP_S - time.time() % TOTP_STEP_S + 0.1)
+                step = answer(door.post("/api/v1/auth/login", json={key: person[key] for key in ("email", "password")}))
+
+    def logged_in(self, person: dict[str, Any], tokens: dict[str, Any]) -> str:
+        """What was offered is the second factor from now on."""
+        if "offered_secret" in person:
+            person["totp_secret"] = person.pop("offered_secret")
+            self.keep()
+        return str(tokens["access_token"])
+
+    def publish_models(self) -> None:
+        """Every bundle of the repository that isn't registered yet."""
+        with self.door("member") as door:
+            client = self.known["api_client"]
+            grant = answer(door.post("/oauth/token", data={"grant_type": "client_credentials", **client}))
+            bearer = {"Authorization": f"Bearer {grant['access_token']}"}
+            registered = {
+                (model["name"], model["version"])
+                for model in answer(door.get("/api/v1/models", headers=bearer))["items"]
+            }
+        missing = [
+            path.parent
+            for path in sorted(ROOT.glob("models/*/*/bundle.json"))
+            if (path.parent.parent.name, path.parent.name) not in registered
+        ]
+        if not missing:
+            return
+        bearer = {"Authorization": f"Bearer {self.log_in('operator')}"}
+        with self.door("operator") as door:
+            for folder in missing:
+                files = {"bundle": ("bundle.zip", archive(folder), "application/zip")}
+                answer(door.post("/api/v1/models", headers=bearer, files=files))
+                print(f"Model {folder.parent.name} {folder.name} is registered.")
+
+
+def answer(reply: httpx.Response) -> dict[str, Any]:
+    """The body of a good answer; a problem's words otherwise."""
+    if reply.is_error:
+        raise Trouble(f"{reply.request.method} {reply.request.url.path} answered {reply.status_code}: {reply.text}")
+    return dict(reply.json())
+
+
+def archive(folder: Path) -> bytes:
+    """A model bundle as one zip."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as target:
+        for path in sorted(folder.iterdir()):
+            target.write(path, path.name)
+    return packed.getvalue()
+
+
+def run(settings: Settings) -> int:
+    """All of it; the exit code of the submission."""
+    stack = Stack(settings)
+    print("Starting the stack ...", flush=True)
+    started = time.monotonic()
+    asyncio.run(stack.up())
+    print(f"It is up after {time.monotonic() - started:.1f} s.", flush=True)
+    demo = Demo(stack)
+    asyncio.run(demo.open_facility())
+    demo.publish_models()
+    print(f"Submitting {SAMPLE.relative_to(ROOT)} ...", flush=True)
+    url = demo.known["url"]
+    client = {f"CODETECT_{name.upper()}": value for name, value in demo.known["api_client"].items()}
+    codetect = Path(sys.executable).with_name("codetect")
+    done = subprocess.run([codetect, "submit", SAMPLE, "--facility", url], env=os.environ | client, check=False)
+    print(f"\nThe demo facility: {url} (API: {url}/docs)\n")
+    for who in PEOPLE:
+        person = demo.known[who]
+        print(f"  {who:9} {person.get('url', url)}  {person['email']}  {person['password']}")
+    print(f"\nSecond factors and the API client's secret: {demo.path}")
+    print(f"Logs: {stack.supervisor.log}   Mail: {settings.state / 'mail'}   Stop it all: make down")
+    return done.returncode
