@@ -1,5 +1,6 @@
 """The service's processes: the API, and the importer, which answers only for its health."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from codetect_shared import topology
@@ -44,6 +45,7 @@ def importer(settings: Settings) -> FastAPI:
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         db, storage = app.state.db, app.state.storage
         children = Children(settings.children)
+        await asyncio.to_thread(children.warm)
         readiness(app, {"database": db.ping, "storage": storage.ping})
         run = Importer(settings, db, storage, children).run
         yield [Worker(UPLOADS, db, settings.rabbitmq_url, run, give_up, drain_s=DRAIN_S).run]

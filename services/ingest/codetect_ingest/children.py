@@ -57,6 +57,12 @@ class Children:
         for _ in range(size):
             self._idle.put(None)
 
+    def warm(self) -> None:
+        """Start every child now, so that the first upload needn't wait for them."""
+        idle = [self._idle.get() for _ in range(self.size)]
+        for child in idle:
+            self._idle.put(child or self._start())
+
     def prepare(self, data: bytes, key: bytes) -> Prepared:
         """Run `dicom.instance.prepare` in a child. Raises `Refused`, also for a child that died or took too long."""
         child = self._idle.get()

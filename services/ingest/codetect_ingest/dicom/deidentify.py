@@ -20,7 +20,6 @@ from pydicom.datadict import dictionary_VM, dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.multival import MultiValue
-from pydicom.sr.codedict import codes
 from pydicom.valuerep import format_number_as_ds
 
 from codetect_ingest.dicom.pixels import padding_range
@@ -55,10 +54,10 @@ IDENTIFYING = (
 # fmt: on
 LONGEST_SHIFT_DAYS = 3650
 LONGEST = {"LO": 64, "SH": 16}
-PROFILE = (
-    codes.DCM.BasicApplicationConfidentialityProfile,
-    codes.DCM.RetainLongitudinalTemporalInformationModifiedDatesOption,
-)
+PROFILE = {
+    "113100": "Basic Application Confidentiality Profile",
+    "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
+}  # PS3.16, CID 7050
 PLAIN_CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 PLAIN_TEXT = re.compile(r"[ -\[\]-~]{1,64}")
 IMPLEMENTATION_CLASS_UID = uid.UID("2.25.302043790172249692526321623266752743501")
@@ -136,7 +135,7 @@ def deidentify(ds: Dataset, stored: NDArray[np.integer], pseudonyms: Pseudonyms)
     clean.PatientID = pseudonyms.patient(patient)
     clean.PatientIdentityRemoved = "YES"
     clean.DeidentificationMethod = "CoDetect: PS3.15 Annex E by a list of what is kept"
-    clean.DeidentificationMethodCodeSequence = [_item(code) for code in PROFILE]
+    clean.DeidentificationMethodCodeSequence = [_code(*code) for code in PROFILE.items()]
     clean.LongitudinalTemporalInformationModified = "MODIFIED"
     _write_pixels(clean, ds, stored)
     return clean
@@ -233,7 +232,7 @@ def _names_someone(text: str, names: set[str]) -> bool:
     return any(name in text.upper() for name in names)
 
 
-def _item(code: Any) -> Dataset:
+def _code(value: str, meaning: str) -> Dataset:
     item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme_designator, code.meaning
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
     return item
