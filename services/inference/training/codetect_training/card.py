@@ -28,7 +28,9 @@ def write_card(run: Path, models: Path, docs: Path) -> Path:
     page = docs / f"{NAME}.md"
     proof = json.loads((run / "proof.json").read_text())
     recipe = json.loads((run / "recipe.json").read_text())
-    page.write_text(text(bundle, proof, recipe, history, picture.name))
+    note = run / "note.txt"  # what somebody did to this run by hand
+    said = f"\n- {note.read_text().strip()}" if note.exists() else ""
+    page.write_text(text(bundle, proof, recipe, history, picture.name).replace("{note}", said))
     return page
 
 
@@ -130,7 +132,7 @@ Measure it yourself, without PyTorch:
   to {recipe["rate"]}, mixup {recipe["mixup"]}, label smoothing {recipe["smoothing"]}, moving average of the weights,
   {recipe["precision"]}, seed {recipe["seed"]}; {hours:.1f} hours on two shared CPU cores. Images are turned, cropped,
   squeezed, mirrored, windowed anew, blurred, made noisy and covered in places, so that figures cut from papers and
-  slices straight from HU look alike. Epoch {best["epoch"]} of {len(history)} was chosen by its AUC on val.
+  slices straight from HU look alike. Epoch {best["epoch"]} of {len(history)} was chosen by its AUC on val.{{note}}
 - Slice probability: sigmoid(logit / {label.temperature}), the temperature fitted on val. Study score: mean of the
   highest {pooling.share:.0%} of slice probabilities, at least {pooling.at_least} slices (ADR 0010).
 - No out-of-distribution score: nothing we could measure here tells unlike inputs apart honestly.
