@@ -145,7 +145,8 @@ def test_down_leaves_nothing_even_without_its_supervisor(settings: Settings, sta
     assert json.loads(command(settings, "status").stdout) == {}
 
 
-def test_reset_erases_the_state(settings: Settings) -> None:
+def test_reset_erases_the_state_and_nothing_else(settings: Settings) -> None:
+    (settings.state / "somebody's").write_text("thesis")
     done = command(settings, "reset")
     assert done.returncode == 0, done.stderr
-    assert not settings.state.exists()
+    assert [path.name for path in settings.state.iterdir()] == ["somebody's"]

@@ -61,6 +61,7 @@ class Demo:
     async def open_facility(self) -> None:
         """The facility, one person of each kind with a second factor, and an API client."""
         await self.auth("create-facility", "--slug", SLUG, "--name", "Demo Hospital")
+        making = []
         for who, (email, name) in PEOPLE.items():
             person = self.known.setdefault(who, {"email": email, "password": random.token_urlsafe(15)})
             if who == "operator":
@@ -69,8 +70,10 @@ class Demo:
             place = [] if who == "operator" else ["--facility", SLUG, "--role", who]
             kind = "create-operator" if who == "operator" else "create-person"
             named = ["--email", email, "--name", name, "--password-stdin"]
-            await self.auth(kind, *place, *named, password=person["password"])
-            if "totp_secret" not in person:
+            making.append(self.auth(kind, *place, *named, password=person["password"]))
+        await asyncio.gather(*making)
+        for who in PEOPLE:
+            if "totp_secret" not in self.known[who]:
                 self.log_in(who)
         if "api_client" not in self.known:
             made = await self.auth("create-api-client", "--facility", SLUG, "--name", "demo")

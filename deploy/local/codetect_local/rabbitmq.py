@@ -47,7 +47,7 @@ def install() -> None:
     try:
         for command in (["update"], ["install", "--yes", "--no-install-recommends", "rabbitmq-server"]):
             done = subprocess.run(
-                ["apt-get", "-q", *command],
+                ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", *command],
                 env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

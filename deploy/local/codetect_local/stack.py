@@ -1,6 +1,7 @@
 """The stack as a whole: what belongs to it, up, down, reset, status."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from codetect_local.settings import Settings, Trouble
 from codetect_local.supervision import Supervisor
 
 FREE_MB = 2000
+OURS = ("run", "log", "mail", "home", "postgres", "rabbitmq", "s3", "secrets.json", "settings.json", "demo.json")
 
 
 class Stack:
@@ -60,39 +62,47 @@ class Stack:
         if self.settings.rabbitmq_url is None:
             rabbitmq.install()
         self._make_room()
-        self.settings.save()
         programs = self.programs(with_services=with_services)
         plan = {program.name: program.script(self.supervisor.run) for program in programs}
-        running = self.supervisor.pid() is not None
-        if running:
-            old = {path.stem: path.read_text() for path in self.supervisor.run.glob("*.sh")}
-            if old != plan:
-                raise Trouble(f"A stack with other settings runs from {self.settings.state}. Stop it first: make down.")
-        else:
+        if self.supervisor.pid() is None:
             self.supervisor.stop()
             require_free(self.settings, list(self._ports(programs)))
+            self.settings.save()
             self.supervisor.start(programs)
-        for stage in (False, True):
-            batch = [program for program in programs if program.service is stage]
-            self.supervisor.launch(*(program.name for program in batch))
-            waits = [self._ready(program) for program in batch]
-            if with_services and not stage:
-                waits.append(asyncio.to_thread(services.prepare_to_migrate))
-            await asyncio.gather(*waits)
-            if not stage:
-                await asyncio.to_thread(self._buckets)
-                if with_services:
-                    await asyncio.to_thread(services.migrate, self.environment())
+        elif plan != self.supervisor.scripts():
+            raise Trouble(f"A stack with other settings runs from {self.settings.state}. Stop it first: make down.")
+        if not all(info["statename"] == "RUNNING" for info in self.supervisor.processes().values()):
+            await self._start_in_order(programs)
+        await asyncio.gather(*(self._ready(program) for program in programs))
         return programs
+
+    async def _start_in_order(self, programs: list[Program]) -> None:
+        own = [program for program in programs if program.service]
+        others = [program for program in programs if not program.service]
+        self.supervisor.launch(*(program.name for program in others))
+        waits = [self._ready(program) for program in others]
+        if own:
+            waits.append(asyncio.to_thread(services.prepare_to_migrate))
+        await asyncio.gather(*waits)
+        await asyncio.to_thread(self._buckets)
+        if own:
+            await asyncio.to_thread(services.migrate, self.environment())
+            self.supervisor.launch(*(program.name for program in own))
 
     def down(self) -> int:
         """Stop all that runs from this state folder."""
         return self.supervisor.stop()
 
     def reset(self) -> None:
-        """Stop, then forget everything."""
+        """Stop, then forget everything; of a folder that holds other things too, only what is ours."""
         self.down()
-        shutil.rmtree(self.settings.state, ignore_errors=True)
+        for path in map(self.settings.state.joinpath, OURS):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.settings.state.rmdir()
 
     def _buckets(self) -> None:
         known = self.environment()

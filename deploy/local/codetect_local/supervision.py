@@ -78,6 +78,10 @@ class Supervisor:
         """Each program's state as supervisord sees it."""
         return {info["name"]: info for info in self.call("getAllProcessInfo")}
 
+    def scripts(self) -> dict[str, str]:
+        """What it was told to run."""
+        return {path.stem: path.read_text() for path in self.run.glob("*.sh")}
+
     def launch(self, *names: str) -> None:
         """Start programs without waiting for them."""
         for name in names:
