@@ -134,16 +134,17 @@ class Stack:
         if self.settings.storage_url is None:
             yield from (("s3_internal", self.settings.port("s3_internal") + n) for n in range(7))
 
-    async def _ready(self, program: Program, patience_s: float = 60) -> None:
+    async def _ready(self, program: Program, patience_s: float = 180, starts: int = 4) -> None:
         deadline = time.monotonic() + patience_s
+        pids = set()
         while True:
             try:
                 async with asyncio.timeout(10):
                     await program.ready()
                 return
             except Exception as error:
-                info = self.supervisor.processes()[program.name]
-                if info["statename"] == "FATAL" or time.monotonic() > deadline:
+                pids.add(self.supervisor.processes()[program.name]["pid"])
+                if len(pids) > starts or time.monotonic() > deadline:
                     log = self.supervisor.log / f"{program.name}.log"
                     tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else ""
                     raise Trouble(
