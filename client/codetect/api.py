@@ -28,7 +28,7 @@ class Api:
     """Requests to one facility's host. `patience_s` is how long a server that is away is asked again."""
 
     def __init__(self, url: str, credentials: Credentials | None, patience_s: float) -> None:
-        self.url = origin(url)
+        self.url, self.address = origin(url), address(url)
         self.tls = tls_context() if self.url.scheme == "https" else None
         self.http = http_client(self.tls)
         self.bearer = Bearer(self, credentials)
@@ -50,7 +50,7 @@ class Api:
                 auth = self.bearer if bearer else None
                 response = await self.http.request(method, self.url.join(path), auth=auth, **rest)
             except httpx.TransportError as error:
-                failure = Unreachable(f"{self.url} can't be reached ({type(error).__name__}: {error}).")
+                failure = Unreachable(f"{self.address} can't be reached ({type(error).__name__}: {error}).")
                 again = retry or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
             else:
                 if response.is_success:
@@ -93,7 +93,7 @@ class Bearer(httpx.Auth):
             if self._tokens and self._tokens.access_token != refused and time.monotonic() < self._good_until:
                 return self._tokens.access_token
             if self.credentials is None:
-                raise LoginRequired(f"Log in to {self._api.url} first.")
+                raise LoginRequired(f"Log in to {self._api.address} first.")
             self.set(await self.credentials.tokens(self._api, self._tokens))
             assert self._tokens
             return self._tokens.access_token
@@ -152,9 +152,15 @@ def origin(url: str) -> httpx.URL:
         parsed = httpx.URL(text)
     except httpx.InvalidURL as error:
         raise CodetectError(f"{url!r} is not an address: {error}.") from None
-    if parsed.scheme not in ("http", "https") or not parsed.host:
+    sound = parsed.host and "%" not in parsed.host and (parsed.port or 0) < 1 << 16
+    if parsed.scheme not in ("http", "https") or not sound:
         raise CodetectError(f"{url!r} is not an address such as https://clinic.example.org.")
     return httpx.URL(scheme=parsed.scheme, host=parsed.host, port=parsed.port, path="/")
+
+
+def address(url: str) -> str:
+    """The facility's address as text, always written the same way."""
+    return str(origin(url)).rstrip("/")
 
 
 def is_localhost(host: str) -> bool:

@@ -10,8 +10,6 @@ from types import TracebackType
 from typing import IO, Any, Self
 from uuid import UUID
 
-import httpx
-
 from codetect import credentials as door
 from codetect.api import Api
 from codetect.credentials import Credentials, Fixed
@@ -51,9 +49,9 @@ class Client:
         self.api = Api(url, credentials, patience_s)
 
     @property
-    def url(self) -> httpx.URL:
+    def url(self) -> str:
         """The facility's address."""
-        return self.api.url
+        return self.api.address
 
     async def __aenter__(self) -> Self:
         return self

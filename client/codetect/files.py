@@ -68,7 +68,7 @@ def collect(paths: Iterable[Path | str], stack: ExitStack) -> Collection:
     for path in map(Path, paths):
         if path.is_dir():
             for below in _walk(path, found):
-                if _is_clutter(below.name):
+                if _is_clutter(str(below.relative_to(path))):
                     found.left_out.append(str(below))
                 else:
                     _add(below, found, stack)

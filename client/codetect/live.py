@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from codetect.api import LOOPBACK, Api, backoff, is_localhost
+from codetect.api import LOOPBACK, TRANSIENT, Api, backoff, is_localhost
 from codetect.errors import Refused, Unreachable
 from codetect.models import LiveEvent, Model
 
@@ -50,10 +50,14 @@ async def watch(api: Api, after: str | None, patience_s: float) -> AsyncGenerato
             reason = str(closed)
             if closed.rcvd and closed.rcvd.code == FORBIDDEN_ORIGIN:
                 raise Refused(403, {"title": "The server takes no live connection from here."}) from None
+        except Refused as refused:
+            if refused.status not in TRANSIENT:
+                raise
+            reason = str(refused)
         except (Unreachable, OSError, WebSocketException) as error:
             reason = str(error) or type(error).__name__
         if time.monotonic() - lost > patience_s:
-            raise Unreachable(f"There is no live connection to {api.url}: {reason}.")
+            raise Unreachable(f"There is no live connection to {api.address}: {reason}.")
         await asyncio.sleep(next(pauses))
 
 

@@ -62,7 +62,7 @@ async def submit(
         found = collect(paths, stack)
         if not found.sources:
             raise NothingToSubmit("There is nothing to submit: no file was found.", found.rejected)
-        mark = fingerprint(str(client.url), found.sources, asdict(wishes))
+        mark = fingerprint(client.url, found.sources, asdict(wishes))
         journal = stack.enter_context(Journal(mark))
         numbered = dict(enumerate(found.sources, 1))
         sending = Sending(client, numbered, found.rejected, wishes, journal, parallel, report)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from codetect import store
-from codetect.api import origin
+from codetect.api import address
 from codetect.cli.root import FacilityOption, client, complain, fail, find_demo, run, say
 from codetect.client import Client
 from codetect.errors import CodetectError, LoginRequired
@@ -24,10 +24,10 @@ def login(
 ) -> None:
     """Log in with password and second factor; the login is kept in your configuration folder."""
     demo = find_demo()
-    address = url or store.read().default or (demo.url if demo else None)
-    if address is None:
+    url = url or store.read().default or (demo.url if demo else None)
+    if url is None:
         fail("Name the facility's address: codetect login URL")
-    run(_login(address, email))
+    run(_login(url, email))
 
 
 async def _login(url: str, email: str | None) -> None:
@@ -37,7 +37,7 @@ async def _login(url: str, email: str | None) -> None:
         email = email or _ask("E-mail address: ")
         challenge = await facility.log_in(email, _ask("Password: ", hidden=True))
         tokens = await (_enrol if challenge.enrolment_token else _confirm)(facility, challenge)
-        await store.save(str(facility.url), tokens)
+        await store.save(facility.url, tokens)
         say(f"You are logged in as {(await facility.me()).name}.")
 
 
@@ -79,7 +79,7 @@ def logout(facility: FacilityOption = None) -> None:
     url = facility or store.read().default
     if url is None:
         fail("Nobody is logged in.")
-    run(_logout(str(origin(url))))
+    run(_logout(address(url)))
 
 
 async def _logout(url: str) -> None:

@@ -12,7 +12,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from codetect import store
-from codetect.api import origin
+from codetect.api import address
 from codetect.client import Client
 from codetect.credentials import ApiClient, Credentials, Person
 from codetect.errors import CodetectError, LoginRequired
@@ -79,8 +79,7 @@ def client(facility: str | None, *, operator: bool = False, patience_s: float = 
     url = facility or (None if operator else store.read().default) or ours or store.read().default
     if url is None:
         raise LoginRequired("No facility is named: use --facility URL, or `codetect login URL`.")
-    address = str(origin(url))
-    return Client(address, _credentials(address, demo), patience_s=patience_s)
+    return Client(url, _credentials(address(url), demo), patience_s=patience_s)
 
 
 def _credentials(url: str, demo: Demo | None) -> Credentials:
@@ -89,9 +88,9 @@ def _credentials(url: str, demo: Demo | None) -> Credentials:
     client_id, secret = os.environ.get("CODETECT_CLIENT_ID"), os.environ.get("CODETECT_CLIENT_SECRET")
     if client_id and secret:
         return ApiClient(client_id, secret)
-    if demo and url == str(origin(demo.operator.url)):
+    if demo and url == address(demo.operator.url):
         return Person(demo.operator.email, demo.operator.password, demo.operator.totp_secret)
-    if demo and url == str(origin(demo.url)):
+    if demo and url == address(demo.url):
         return ApiClient(demo.api_client.client_id, demo.api_client.client_secret)
     raise LoginRequired(
         f"There are no credentials for {url}: run `codetect login {url}`, or set CODETECT_CLIENT_ID and "
