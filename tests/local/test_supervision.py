@@ -155,3 +155,15 @@ def test_a_port_set_by_name_is_not_shifted(monkeypatch: pytest.MonkeyPatch) -> N
     assert settings.port("gateway") == 9080
     assert settings.port("auth") == 8999
     assert settings.port("auth", 1) == 9019
+
+
+def test_halted_programs_stay_down_until_launched(supervisor: Supervisor) -> None:
+    supervisor.start([program("one", PARENT_AND_CHILD), program("two", PARENT_AND_CHILD)])
+    supervisor.launch("one", "two")
+    until(lambda: len(of_ours(supervisor.run)) == 4)
+    supervisor.halt("one", "two")
+    assert {info["pid"] for info in supervisor.processes().values()} == {0}
+    supervisor.halt("one")  # again: no complaint
+    supervisor.launch("one")
+    until(lambda: supervisor.processes()["one"]["statename"] == "RUNNING")
+    assert supervisor.processes()["two"]["pid"] == 0

@@ -92,13 +92,15 @@ class Supervisor:
                     raise
 
     def halt(self, *names: str) -> None:
-        """Stop programs and wait until they are."""
+        """Stop programs side by side and wait until they are."""
         for name in names:
             try:
-                self.call("stopProcess", name, True)
+                self.call("stopProcess", name, False)
             except Fault as fault:
                 if "NOT_RUNNING" not in fault.faultString:
                     raise
+        while any(self.processes()[name]["pid"] for name in names):
+            time.sleep(0.1)
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> int:
         """Signal a program's whole process group, as the tests of faults do; its process number."""
