@@ -18,9 +18,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 log = structlog.get_logger()
+AWAY = (PoolTimeout, OperationalError, InterfaceError)
 
 
 class Problem(Exception):
@@ -144,6 +147,17 @@ def install_handlers(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         body = {"type": "about:blank", "title": error.detail, "status": error.status_code}
         return JSONResponse(body, error.status_code, error.headers, media_type="application/problem+json")
+
+    @app.exception_handler(ConnectionError)
+    @app.exception_handler(TimeoutError)
+    @app.exception_handler(SQLAlchemyError)
+    async def on_away(request: Request, error: Exception) -> JSONResponse:
+        """Postgres is gone, or all connections to it are taken: nothing the caller did wrong, and it passes."""
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        if isinstance(error, SQLAlchemyError) and not (lost or isinstance(error, AWAY)):
+            return await on_surprise(request, error)
+        log.warning("not reachable", error=repr(error))
+        return ServiceUnavailable().response()
 
     @app.exception_handler(Exception)
     async def on_surprise(_: Request, error: Exception) -> JSONResponse:

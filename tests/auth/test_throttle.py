@@ -13,10 +13,16 @@ async def guess(account: Account, address: str) -> int:
     return (await wrong.step_one(**{"X-Forwarded-For": address})).status_code
 
 
-async def test_a_thousand_parallel_guesses_are_five_looks_at_the_password(house: House) -> None:
-    account = await house.account()
-    statuses = Counter(await asyncio.gather(*(guess(account, f"192.0.{n % 250}.{n // 250}") for n in range(1000))))
-    assert statuses == {401: 5, 429: 995}
+async def test_of_a_thousand_guesses_a_hundred_at_a_time_few_are_looked_at(house: House) -> None:
+    account, statuses = await house.account(), Counter[int]()
+    for batch in range(10):
+        guesses = [guess(account, f"192.0.{batch}.{n}") for n in range(100)]
+        statuses.update(await asyncio.gather(*guesses))
+        if batch == 0:
+            assert statuses == {401: 5, 429: 95}
+    # A slow machine takes so long that the first waits run out.
+    assert statuses.keys() == {401, 429}
+    assert 5 <= statuses[401] <= 10
 
 
 async def test_whoever_waits_as_told_gets_ten_guesses_in_fifteen_minutes_at_most(house: House) -> None:

@@ -4,6 +4,16 @@ import httpx
 import pytest
 from codetect_shared.problems import Conflict, install_handlers, responses
 from fastapi import FastAPI
+from sqlalchemy import exc
+
+SECRET = Exception("the secret text")
+AWAY = {
+    "pool": exc.TimeoutError("QueuePool limit, secret"),
+    "refused": ConnectionRefusedError("secret"),
+    "timeout": TimeoutError("secret"),
+    "lost": exc.DBAPIError("secret", None, SECRET, connection_invalidated=True),
+    "constraint": exc.IntegrityError("secret", None, SECRET),
+}
 
 
 class UploadExpired(Conflict):
@@ -22,6 +32,10 @@ async def client() -> httpx.AsyncClient:
     @app.get("/surprise")
     async def surprise() -> None:
         raise RuntimeError("the secret text")
+
+    @app.get("/away/{name}")
+    async def away(name: str) -> None:
+        raise AWAY[name]
 
     @app.get("/number/{n}")
     async def number(n: int) -> int:
@@ -53,3 +67,13 @@ async def test_framework_errors_are_problems_too(client: httpx.AsyncClient, path
     answer = await client.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     assert answer.json()["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("pool", 503), ("refused", 503), ("timeout", 503), ("lost", 503), ("constraint", 500)]
+)
+async def test_a_database_that_is_away_is_no_surprise(client: httpx.AsyncClient, name: str, status: int) -> None:
+    answer = await client.get(f"/away/{name}")
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert ("retry-after" in answer.headers) == (status == 503)
+    assert "secret" not in answer.text
