@@ -42,7 +42,8 @@ async def watch(api: Api, after: str | None, patience_s: float) -> AsyncGenerato
                 await socket.send(json.dumps({"ticket": ticket.ticket} | ({"after": after} if after else {})))
                 async for frame in socket:
                     if event := _event(frame):
-                        after = event.cursor or after
+                        if event.type != "ready":
+                            after = event.cursor or after
                         yield event
                         lost, pauses = time.monotonic(), backoff()
             reason = "the server closed the connection"
