@@ -1,0 +1,45 @@
+"""`python -m codetect_gateway api | migrate`."""
+
+import os
+import sys
+
+from codetect_shared.app import serve
+from codetect_shared.migrations import migrate
+
+from codetect_gateway.app import api
+from codetect_gateway.settings import Settings
+from codetect_gateway.wire import DoorProtocol
+
+FRAME_BYTES = 4096
+PING_S = 20
+SHUTDOWN_S = 15
+
+
+def main() -> None:
+    """Run the process that the first argument names."""
+    match sys.argv[1:]:
+        case ["api"]:
+            settings = Settings()
+            serve(
+                api(settings),
+                settings,
+                http=DoorProtocol,
+                ws="websockets-sansio",
+                ws_max_size=FRAME_BYTES,
+                ws_ping_interval=PING_S,
+                ws_ping_timeout=PING_S,
+                ws_per_message_deflate=False,
+                limit_concurrency=settings.connections_max,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=settings.trusted_proxies,
+                # Sockets are told 1012 at once; requests in flight get this long.
+                timeout_graceful_shutdown=SHUTDOWN_S,
+            )
+        case ["migrate"]:
+            migrate("codetect_gateway", os.environ["CODETECT_GATEWAY_DATABASE_OWNER_URL"])
+        case _:
+            raise SystemExit("Usage: python -m codetect_gateway api | migrate")
+
+
+if __name__ == "__main__":
+    main()

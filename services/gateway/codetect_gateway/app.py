@@ -1,0 +1,76 @@
+"""The one public door: everything a client sends comes in here, and goes where its path says."""
+
+import ipaddress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+
+from codetect_shared.app import Background, create_app, every, readiness
+from codetect_shared.problems import NotFound
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from codetect_gateway import sockets, tickets
+from codetect_gateway.door import Door, Facilities
+from codetect_gateway.limits import TELL_S, Limits
+from codetect_gateway.live import Live
+from codetect_gateway.openapi import Documents
+from codetect_gateway.pages import add_pages
+from codetect_gateway.parts import PREFIXES, open_parts
+from codetect_gateway.proxy import Proxy
+from codetect_gateway.settings import Settings
+
+SWEEP_S = 60
+
+
+def api(settings: Settings) -> FastAPI:
+    """The gateway's application."""
+
+    async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
+        state = app.state
+        async with AsyncExitStack() as stack:
+            state.parts = open_parts(settings)
+            for part in state.parts.values():
+                await stack.enter_async_context(part.client)
+            facilities = Facilities(state.parts["auth"], settings)
+            limits = Limits(state.db)
+            state.door = Door(facilities, state.jwks, limits, settings)
+            state.live = Live(settings.rabbitmq_url, settings.ring_events, settings.socket_frames, facilities.forget)
+            state.documents = Documents(app.openapi(), state.parts)
+            readiness(app, {"database": state.db.ping, "stream": state.live.ready})
+
+            async def sweep() -> None:
+                await tickets.sweep(state.db)
+                await limits.sweep()
+
+            yield [state.live.run, every(TELL_S, "gateway.limits", limits.tell), every(SWEEP_S, "gateway.sweep", sweep)]
+
+    app = create_app(settings, "gateway", parts, [sockets.router])
+    app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") != app.openapi_url]
+    app.router.redirect_slashes = False
+    app.router.add_websocket_route("/api/v1/live", sockets.live_socket)
+    add_pages(app)
+    for prefix in PREFIXES:
+        proxy = Proxy(prefix)
+        app.router.add_route(prefix.path, proxy)  # type: ignore[arg-type]
+        app.router.add_route(prefix.path + "/{rest:path}", proxy)  # type: ignore[arg-type]
+    app.add_middleware(MetricsWithin, networks=settings.metrics_networks)
+    return app
+
+
+class MetricsWithin:
+    """ASGI middleware: /metrics is for those who watch over the platform, not for whoever reaches the public port."""
+
+    def __init__(self, app: ASGIApp, networks: str) -> None:
+        self.app = app
+        self._networks = [ipaddress.ip_network(each.strip()) for each in networks.split(",") if each.strip()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer others as if it weren't there."""
+        if scope["type"] == "http" and scope["path"] == "/metrics" and not self._within(scope):
+            await NotFound().response()(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _within(self, scope: Scope) -> bool:
+        client = scope.get("client")
+        return client is not None and any(ipaddress.ip_address(client[0]) in network for network in self._networks)

@@ -1,0 +1,96 @@
+"""The services behind the door: which path is whose, how each is reached, and what is said when one isn't."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import httpx
+from codetect_shared.problems import Problem, ServiceUnavailable
+
+from codetect_gateway.settings import Settings
+
+API = "/api/v1"
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """A path, with all below it, that one service answers."""
+
+    path: str
+    part: str
+    anonymous: bool = False
+    any_size: bool = False
+
+
+PREFIXES = (
+    Prefix(f"{API}/facility", "auth", anonymous=True),
+    Prefix(f"{API}/auth", "auth", anonymous=True),
+    Prefix(f"{API}/access-requests", "auth", anonymous=True),
+    Prefix(f"{API}/invitations", "auth", anonymous=True),
+    Prefix("/oauth/token", "auth", anonymous=True),
+    Prefix("/.well-known/jwks.json", "auth", anonymous=True),
+    Prefix(f"{API}/facilities", "auth"),
+    Prefix(f"{API}/members", "auth"),
+    Prefix(f"{API}/api-clients", "auth"),
+    Prefix(f"{API}/audit-events", "auth"),
+    Prefix(f"{API}/webhooks", "auth"),
+    Prefix(f"{API}/uploads", "ingest"),
+    Prefix(f"{API}/studies", "ingest"),
+    Prefix("/dicomweb", "ingest", anonymous=True, any_size=True),
+    Prefix(f"{API}/analyses", "inference"),
+    Prefix(f"{API}/models", "inference", any_size=True),
+    Prefix(f"{API}/views", "inference"),
+    Prefix(f"{API}/jobs", "inference"),
+    Prefix(f"{API}/analytics", "analytics"),
+)
+PARTS = ("auth", "ingest", "inference", "analytics")
+
+
+def part_of(path: str) -> str | None:
+    """Which service answers this path."""
+    found = (p.part for p in PREFIXES if path == p.path or path.startswith(p.path + "/"))
+    return next(found, None)
+
+
+class PartUnavailable(ServiceUnavailable):
+    """A part of CoDetect does not answer at the moment; try again in a few seconds."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__(f"The part that does not answer is {part}.", part=part)
+
+
+class PartTooSlow(Problem):
+    """A part of CoDetect took too long to answer."""
+
+    status: ClassVar[int] = 504
+
+    def __init__(self, part: str) -> None:
+        super().__init__(f"The part that took too long is {part}.", part=part)
+
+
+class Part:
+    """One service: its address, and a pool of connections that no other service's trouble can use up."""
+
+    def __init__(self, name: str, url: str, settings: Settings) -> None:
+        self.name = name
+        self.url = httpx.URL(url)
+        self.base = url.rstrip("/")
+        self.client = httpx.AsyncClient(
+            trust_env=False,
+            timeout=httpx.Timeout(settings.answer_timeout_s, connect=2, write=settings.stall_timeout_s, pool=5),
+            # Services keep idle connections for 65 s: whoever asks lets go first, or a request meets a closing door.
+            limits=httpx.Limits(
+                max_connections=settings.connections_per_part, max_keepalive_connections=50, keepalive_expiry=30
+            ),
+        )
+
+    async def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        """A small question of the gateway's own. Raises PartUnavailable."""
+        try:
+            return await self.client.get(self.base + path, headers=headers, timeout=3)
+        except httpx.HTTPError as error:
+            raise PartUnavailable(self.name) from error
+
+
+def open_parts(settings: Settings) -> dict[str, Part]:
+    """All services, by name."""
+    return {name: Part(name, str(getattr(settings, f"{name}_url")), settings) for name in PARTS}
