@@ -9,7 +9,7 @@ from pathlib import Path
 
 from codetect_local.settings import private_file
 
-DATABASES = ("gateway", "auth", "ingest", "inference", "analytics", "gateway")
+DATABASES = ("gateway", "auth", "ingest", "inference", "analytics")
 ROLES = ("app", "system", "owner")
 
 
