@@ -10,9 +10,7 @@ import numpy as np
 from codetect_inference.bundle import Bundle, LoadedBundle, Metrics, open_folder
 from matplotlib.figure import Figure
 
-from codetect_training.data import data_root
-from codetect_training.data import open_folder as open_images
-from codetect_training.evaluate import Predictions, predict
+from codetect_training.evaluate import Predictions
 from codetect_training.publish import NAME, VERSION
 
 COLOURS = ("#1b6ca8", "#c8553d")
@@ -24,7 +22,7 @@ def write_card(run: Path, models: Path, docs: Path) -> Path:
     docs.mkdir(parents=True, exist_ok=True)
     history = json.loads((run / "history.json").read_text())
     picture = docs / f"{NAME}.png"
-    draw(history, measured(bundle), bundle.manifest, picture)
+    draw(history, measured(run), bundle.manifest, picture)
     page = docs / f"{NAME}.md"
     proof = json.loads((run / "proof.json").read_text())
     recipe = json.loads((run / "recipe.json").read_text())
@@ -34,11 +32,10 @@ def write_card(run: Path, models: Path, docs: Path) -> Path:
     return page
 
 
-def measured(bundle: LoadedBundle) -> dict[str, Predictions]:
-    """Predictions on the labelled data sets that are here, under the names of the bundle's metrics."""
-    folders = (data_root() / "covid-ct" / "val", data_root() / "sars-cov-2-ct")
-    sets = zip(bundle.manifest.metrics, folders, strict=False)
-    return {metric.data: predict(bundle, open_images(folder)) for metric, folder in sets}
+def measured(run: Path) -> dict[str, Predictions]:
+    """What `publish` found on the labelled data sets, under the names of the bundle's metrics."""
+    with np.load(run / "predictions.npz") as kept:
+        return {name: Predictions(kept[name][0].astype(np.int64), *kept[name][1:]) for name in kept}
 
 
 def draw(history: list[dict[str, Any]], sets: dict[str, Predictions], manifest: Bundle, path: Path) -> None:

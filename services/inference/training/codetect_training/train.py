@@ -33,7 +33,7 @@ class Stage:
 class Recipe:
     """Everything a run depends on, besides the images."""
 
-    stages: tuple[Stage, ...] = (Stage(112, 80, 32), Stage(160, 12, 32), Stage(224, 6, 16))
+    stages: tuple[Stage, ...] = (Stage(112, 80, 32), Stage(160, 6, 32), Stage(224, 5, 16))
     rate: float = 1e-3
     weight_decay: float = 0.05
     smoothing: float = 0.1
