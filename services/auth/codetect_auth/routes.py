@@ -35,10 +35,11 @@ async def get_jwks(auth: AuthDep) -> dict[str, Any]:
 
 @router.get("/api/v1/facility", responses=responses(NotFound))
 async def get_facility(caller: CallerDep) -> schemas.PublicFacility:
-    """The facility this host name belongs to."""
-    if caller.facility is None:
+    """The facility this host name belongs to; a suspended one is gone, by which the gateway knows."""
+    facility = caller.active_facility()
+    if facility is None:
         raise NotFound("No facility has this host name.")
-    return schemas.PublicFacility.model_validate(caller.facility)
+    return schemas.PublicFacility.model_validate(facility)
 
 
 @router.post(
