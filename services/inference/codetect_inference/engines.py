@@ -31,7 +31,7 @@ from codetect_inference.settings import WorkerSettings
 
 log = structlog.get_logger()
 AHEAD = 2  # batches being prepared, or waiting prepared, beside those that run
-CPU_BATCH = 4
+CPU_BATCH = 2
 
 
 @dataclass
