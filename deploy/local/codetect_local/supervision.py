@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
-from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
+from supervisor.xmlrpc import Faults, SupervisorTransport  # type: ignore[import-untyped]
 
 from codetect_local.processes import stop_orphans
 from codetect_local.programs import Program
@@ -88,7 +89,7 @@ class Supervisor:
             try:
                 self.call("startProcess", name, False)
             except Fault as fault:
-                if "ALREADY_STARTED" not in fault.faultString:
+                if fault.faultCode != Faults.ALREADY_STARTED:
                     raise
 
     def halt(self, *names: str) -> None:
@@ -97,9 +98,9 @@ class Supervisor:
             try:
                 self.call("stopProcess", name, False)
             except Fault as fault:
-                if "NOT_RUNNING" not in fault.faultString:
+                if fault.faultCode not in (Faults.NOT_RUNNING, Faults.BAD_NAME):
                     raise
-        while any(self.processes()[name]["pid"] for name in names):
+        while any(info["pid"] for name, info in self.processes().items() if name in names):
             time.sleep(0.1)
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> int:
@@ -108,10 +109,12 @@ class Supervisor:
         os.killpg(pid, number)
         return pid
 
-    def stop(self) -> int:
-        """End everything of this state folder; how many processes had to be found without the supervisor."""
+    def stop(self, last: Collection[str] = ()) -> int:
+        """End all of this state folder, the `last` ones after the others; how many had no supervisor."""
         pid = self.pid()
         if pid is not None:
+            self.halt(*(name for name in self.processes() if name not in last))
+            self.halt(*last)
             self.call("shutdown")
             while Path(f"/proc/{pid}").exists():
                 time.sleep(0.05)
