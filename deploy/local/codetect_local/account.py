@@ -56,10 +56,9 @@ def as_user(name: str, state: Path) -> list[str]:
     if account is None:
         return []
     switch = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-    needed = [state, *map(Path, (sys.executable, os.path.realpath(sys.executable))), Path(__file__)]
-    test = " && ".join(f"test -r '{path}' -a -x '{path.parent}'" for path in needed)
-    # access(2) goes by the real user's rights alone, as PostgreSQL's own look for its binary does.
-    if subprocess.run([*switch, "sh", "-c", test], check=False).returncode == 0:
+    needed = [str(state), sys.executable, os.path.realpath(sys.executable), __file__]
+    test = 'for path in "$@"; do test -r "$path" || exit 1; done'
+    if subprocess.run([*switch, "sh", "-c", test, "sh", *needed], check=False).returncode == 0:
         return switch
     with open("/proc/self/status") as status:
         ours = int(next(line for line in status if line.startswith("CapEff")).split()[1], 16)
