@@ -136,7 +136,7 @@ def same(summary: dict, expected: dict) -> None:
 
 
 @pytest.fixture
-async def house(infra: Infrastructure, environment: dict[str, str]) -> AsyncIterator[House]:
+async def house(infra: Infrastructure, environment: dict[str, str]) -> House:
     await infra.migrate("analytics")
     house = House(Settings())
     await house.recreate_stream()
@@ -144,4 +144,4 @@ async def house(infra: Infrastructure, environment: dict[str, str]) -> AsyncIter
     for schema in ("figures", "figures_next", "figures_old"):
         await house.sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
     await house.sql('UPDATE cursor SET epoch = 0, "offset" = -1, anchor = NULL, figures_version = 0')
-    yield house
+    return house
