@@ -1,11 +1,12 @@
 import asyncio
+import os
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 import zarr
-from codetect_ingest.importer import Importer, give_up
+from codetect_ingest.importer import Importer, forget_scratch, give_up
 from codetect_ingest.models import UPLOADS
 from codetect_ingest.settings import Settings
 from codetect_shared.jobs import LeaseLost
@@ -333,3 +334,14 @@ async def test_an_object_that_is_missing_is_no_reason_to_wait(clinic: Clinic, ha
     assert (await clinic.show(upload))["error"]["code"] == "gone"
     with pytest.raises(ObjectMissing):
         await clinic.ingest.storage.get("raw", f"{upload['id']}")
+
+
+def test_scratch_folders_of_killed_importers_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    killed, mine, other = (
+        tmp_path / n for n in ("codetect-import-4194999-x", f"codetect-import-{os.getpid()}-x", "other")
+    )
+    for folder in (killed, mine, other):
+        folder.mkdir()
+    forget_scratch()
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([mine.name, other.name])

@@ -26,7 +26,7 @@ async def process(environment: Mapping[str, str], port: int) -> AsyncIterator[su
     own = {**os.environ, **environment, "CODETECT_INGEST_PORT": str(port)}
     running = subprocess.Popen([sys.executable, "-m", "codetect_ingest", "importer"], env=own)
     try:
-        async with asyncio.timeout(20), httpx.AsyncClient(trust_env=False) as http:
+        async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as http:
             while True:
                 try:
                     if (await http.get(f"http://127.0.0.1:{port}/readyz")).is_success:
@@ -44,7 +44,7 @@ def port(environment: Mapping[str, str]) -> int:
     return int(environment["CODETECT_INGEST_PORT"]) + 50
 
 
-async def finished(clinic: Clinic, upload: Mapping[str, Any], within_s: float = 60) -> dict[str, Any]:
+async def finished(clinic: Clinic, upload: Mapping[str, Any], within_s: float = 120) -> dict[str, Any]:
     async with asyncio.timeout(within_s):
         while (shown := await clinic.show(upload))["state"] == "importing":
             await asyncio.sleep(0.1)
@@ -59,7 +59,7 @@ async def test_a_completed_upload_is_imported_at_once(
         started = time.monotonic()
         shown = await finished(clinic, await clinic.submit(bodies(slices(2))))
         assert shown["state"] == "done"
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 10
 
 
 async def test_an_importer_killed_in_mid_run_loses_nothing(
@@ -67,7 +67,7 @@ async def test_an_importer_killed_in_mid_run_loses_nothing(
 ) -> None:
     upload = await clinic.submit(path.read_bytes() for path in SAMPLE.glob("*.dcm"))
     async with process(environment, port) as first:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await clinic.show(upload))["files_done"] == 0:
                 await asyncio.sleep(0.05)
         readers = psutil.Process(first.pid).children(recursive=True)
@@ -90,7 +90,7 @@ async def test_all_malformed_files_in_one_upload_and_the_next_study_is_fine(
     async with process(environment, port) as running:
         upload = await clinic.submit(files)
         peak = 0
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(240):
             while (shown := await clinic.show(upload))["state"] == "importing":
                 for child in psutil.Process(running.pid).children(recursive=True):
                     peak = max(peak, child.memory_info().rss if child.is_running() else 0)

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from codetect_ingest import consumers, routes
 from codetect_ingest.children import Children
-from codetect_ingest.importer import Importer, give_up
+from codetect_ingest.importer import Importer, forget_scratch, give_up
 from codetect_ingest.models import UPLOADS
 from codetect_ingest.service import Ingest
 from codetect_ingest.settings import Settings
@@ -46,6 +46,7 @@ def importer(settings: Settings) -> FastAPI:
         db, storage = app.state.db, app.state.storage
         children = Children(settings.children)
         await asyncio.to_thread(children.warm)
+        await asyncio.to_thread(forget_scratch)
         readiness(app, {"database": db.ping, "storage": storage.ping})
         run = Importer(settings, db, storage, children).run
         yield [Worker(UPLOADS, db, settings.rabbitmq_url, run, give_up, drain_s=DRAIN_S).run]

@@ -88,6 +88,8 @@ async def complete_upload(ingest: Ingest, who: Principal, upload_id: UUID, claim
     """
     async with ingest.db.facility(who.facility_id) as session:
         upload = await find_upload(session, upload_id)
+        if upload.state == State.EXPIRED:
+            raise problems.UploadExpired("Begin a new upload.")
         if upload.state != State.OPEN:
             return await show_upload(session, upload_id)
     try:
