@@ -110,12 +110,11 @@ def deidentify(ds: Dataset, stored: NDArray[np.integer], pseudonyms: Pseudonyms)
     for keyword in EMPTY:
         setattr(clean, keyword, None)
     for keyword in CODES:
-        _keep(
-            clean, keyword, [w for w in words(ds, keyword) if PLAIN_CODE.fullmatch(w) and not _names_someone(w, names)]
-        )
+        plain = [word for word in words(ds, keyword) if PLAIN_CODE.fullmatch(word)]
+        _keep(clean, keyword, [word for word in plain if not _names_someone(word, names)])
     for keyword in TEXTS:
         text = str(value(ds, keyword) or "").strip()
-        if PLAIN_TEXT.fullmatch(text[: LONGEST[dictionary_VR(keyword)]]) and not _names_someone(text, names):
+        if PLAIN_TEXT.fullmatch(text) and not _names_someone(text, names):
             _keep(clean, keyword, text[: LONGEST[dictionary_VR(keyword)]])
     for keyword in NUMBERS:
         _keep(clean, keyword, _plain_numbers(ds, keyword))
@@ -126,6 +125,8 @@ def deidentify(ds: Dataset, stored: NDArray[np.integer], pseudonyms: Pseudonyms)
     for keyword in DATES:
         _keep(clean, keyword, _shifted(value(ds, keyword), pseudonyms.shift_days(patient)))
     _complete(clean)
+    inverted = words(ds, "PhotometricInterpretation") == ["MONOCHROME1"]
+    clean.PhotometricInterpretation = "MONOCHROME1" if inverted else "MONOCHROME2"
     clean.SOPClassUID = uid.CTImageStorage
     clean.Modality = "CT"
     clean.SOPInstanceUID = pseudonyms.uid(ds.SOPInstanceUID)
@@ -170,7 +171,7 @@ def _complete(clean: Dataset) -> None:
     """Add what a CT image must say (type 1) where the source didn't: PS3.3 A.3."""
     kind = [*clean.get("ImageType", ["DERIVED", "SECONDARY"]), "AXIAL"]
     clean.ImageType = kind if len(kind) == 3 else kind[:-1]
-    clean.SamplesPerPixel, clean.PhotometricInterpretation = 1, "MONOCHROME2"
+    clean.SamplesPerPixel = 1
     clean.BitsStored = clean.get("BitsStored", clean.BitsAllocated)
     clean.HighBit = clean.get("HighBit", clean.BitsStored - 1)
     clean.PixelRepresentation = clean.get("PixelRepresentation", 0)
@@ -209,7 +210,6 @@ AS_PLAIN: dict[str, Callable[[Any], Any]] = {
     "IS": _whole,
     "US": int,
     "FD": float,
-    "CS": str,
 }
 
 
