@@ -14,6 +14,7 @@ from codetect_local.ports import free_block, is_free, require_free
 from codetect_local.processes import BOOT, of_ours, stop_orphans
 from codetect_local.programs import Program
 from codetect_local.settings import Settings, Trouble
+from codetect_local.stack import Stack
 from codetect_local.supervision import Supervisor
 
 PARENT_AND_CHILD = "import subprocess,time; subprocess.Popen(['sleep','600']); time.sleep(600)"
@@ -167,3 +168,19 @@ def test_halted_programs_stay_down_until_launched(supervisor: Supervisor) -> Non
     supervisor.launch("one")
     until(lambda: supervisor.processes()["one"]["statename"] == "RUNNING")
     assert supervisor.processes()["two"]["pid"] == 0
+
+
+async def test_a_program_that_keeps_falling_over_is_told_with_its_last_words(tmp_path: Path) -> None:
+    stack = Stack(Settings(state_dir=tmp_path))
+
+    async def never() -> None:
+        raise ConnectionError("nobody there")
+
+    failing = Program("one", [sys.executable, "-c", "raise SystemExit('no such model')"], never)
+    stack.supervisor.start([failing])
+    stack.supervisor.launch("one")
+    try:
+        with pytest.raises(Trouble, match="no such model"):
+            await stack._ready(failing)
+    finally:
+        stack.supervisor.stop()
