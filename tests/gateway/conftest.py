@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import asyncpg
 import httpx
 import pytest
 from codetect_shared import bus, topology
@@ -30,6 +31,7 @@ from tests.infrastructure import Infrastructure
 ROOT = Path(__file__).parents[2]
 KEY = SigningKey.generate()
 DEMO, OTHER = uuid7(), uuid7()
+SOCKETS_PER_PERSON = 3
 SLUGS = {DEMO: "demo", OTHER: "other"}
 
 
@@ -106,7 +108,7 @@ class Process:
             self.process.send_signal(signal.SIGTERM)
         return await self.process.wait()
 
-    async def answers(self, path: str, patience_s: float = 30) -> None:
+    async def answers(self, path: str, patience_s: float = 90) -> None:
         deadline = time.monotonic() + patience_s
         async with httpx.AsyncClient(trust_env=False) as client:
             while True:
@@ -197,6 +199,13 @@ class House:
             await socket.send(json.dumps({"ticket": ticket["ticket"]} | ({"after": after} if after else {})))
             yield socket
 
+    async def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(self.environment["CODETECT_GATEWAY_DATABASE_SYSTEM_URL"])
+        try:
+            return [tuple(row) for row in await connection.fetch(statement)]
+        finally:
+            await connection.close()
+
     async def tell(self, *events: Event, facility: UUID = DEMO, ids: list[UUID] | None = None) -> list[UUID]:
         """Publish as the outbox relay does."""
         told = ids or [uuid7() for _ in events]
@@ -257,6 +266,7 @@ async def house(infra: Infrastructure) -> AsyncIterator[House]:
         "CODETECT_GATEWAY_RING_EVENTS": "500",
         "CODETECT_GATEWAY_SOCKET_FRAMES": "200",
         "CODETECT_GATEWAY_ANSWER_TIMEOUT_S": "3",
+        "CODETECT_GATEWAY_SOCKETS_PER_PERSON": str(SOCKETS_PER_PERSON),
     }
     async with upstream(service_port) as service, gateway(environment) as first, gateway(environment) as second:
         for process, path in ((service, "/.well-known/jwks.json"), (first, "/readyz"), (second, "/readyz")):

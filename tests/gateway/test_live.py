@@ -4,18 +4,21 @@ import asyncio
 import json
 import socket
 import time
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
 import pytest
+from codetect_gateway import tickets
 from codetect_shared import bus, topology
-from codetect_shared.db import uuid7
+from codetect_shared.db import Database, uuid7
 from codetect_shared.events import FacilityOpened, FacilitySuspended, PersonAuthenticated, UploadOpened, UploadRefused
 from codetect_shared.tokens import Role
+from pydantic import SecretStr
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.gateway.conftest import DEMO, OTHER, House, frames, gateway, numbers, progress, token
+from tests.gateway.conftest import DEMO, OTHER, SOCKETS_PER_PERSON, House, frames, gateway, numbers, progress, token
 
 
 async def closed(house: House, first: str | bytes | None, slug: str = "demo", **options: Any) -> int:
@@ -91,11 +94,18 @@ async def test_a_ticket_is_good_at_every_gateway_process(house: House) -> None:
 
 
 async def test_an_old_ticket_is_refused(house: House) -> None:
-    async with gateway(house.environment | {"CODETECT_GATEWAY_TICKET_S": "0.5"}) as short:
-        await short.answers("/readyz")
-        first = json.dumps({"ticket": (await house.ticket(gateway=short))["ticket"]})
-        await asyncio.sleep(0.7)
-        assert await closed(house, first) == 4401
+    first = json.dumps({"ticket": (await house.ticket())["ticket"]})
+    await house.sql("UPDATE ticket SET expires_at = expires_at - interval '30 s'")
+    assert await closed(house, first) == 4401
+
+
+async def test_tickets_that_nobody_used_are_swept(house: House) -> None:
+    await house.ticket()
+    await house.sql("UPDATE ticket SET expires_at = expires_at - interval '31 s'")
+    db = Database(*(SecretStr(house.environment[f"CODETECT_GATEWAY_DATABASE_{role}URL"]) for role in ("", "SYSTEM_")))
+    await tickets.sweep(db)
+    await db.close()
+    assert await house.sql("SELECT count(*) FROM ticket") == [(0,)]
 
 
 @pytest.mark.parametrize(
@@ -332,13 +342,11 @@ async def test_a_client_that_never_reads_holds_up_nobody(house: House) -> None:
 
 async def test_one_person_opens_a_bounded_number_of_sockets(house: House) -> None:
     bearer = token()
-    async with gateway(house.environment | {"CODETECT_GATEWAY_SOCKETS_PER_PERSON": "2"}) as small:
-        await small.answers("/readyz")
-        async with house.socket(gateway=small, bearer=bearer) as one, house.socket(gateway=small, bearer=bearer) as two:
-            await frames(one, 1)
-            await frames(two, 1)
-            first = json.dumps({"ticket": (await house.ticket(gateway=small, bearer=bearer))["ticket"]})
-            assert await closed(house, first, gateway=small) == 1013
+    async with AsyncExitStack() as stack:
+        for _ in range(SOCKETS_PER_PERSON):
+            await frames(await stack.enter_async_context(house.socket(bearer=bearer)), 1)
+        first = json.dumps({"ticket": (await house.ticket(bearer=bearer))["ticket"]})
+        assert await closed(house, first) == 1013
 
 
 async def test_when_the_broker_is_cut_off_nothing_is_missed(house: House) -> None:

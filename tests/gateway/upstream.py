@@ -37,8 +37,10 @@ def application(jwks: str) -> FastAPI:
     async def keys() -> Response:
         return Response(jwks, media_type="application/json")
 
-    @app.api_route("/api/v1/studies/echo{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-    @app.api_route("/api/v1/auth/echo", methods=["GET", "POST"])
+    @app.api_route(
+        "/api/v1/studies/echo{rest:path}", include_in_schema=False, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]
+    )
+    @app.api_route("/api/v1/auth/echo", include_in_schema=False, methods=["GET", "POST"])
     async def echo(request: Request) -> Response:
         body = await request.body()
         seen = {

@@ -1,0 +1,140 @@
+"""One OpenAPI document for all behind the door, valid, without clashes; its pages load nothing from elsewhere."""
+
+import re
+import time
+from typing import Any
+
+import httpx
+import pytest
+from codetect_gateway.openapi import merge
+from codetect_gateway.parts import PREFIXES, part_of
+from fastapi import APIRouter, FastAPI
+from openapi_spec_validator import validate
+from pydantic import BaseModel, create_model
+
+from tests.gateway.conftest import House, gateway, upstream
+
+Document = dict[str, Any]
+
+
+def document(path: str, model: type[BaseModel] | None = None) -> Document:
+    app, router = FastAPI(generate_unique_id_function=lambda route: route.name), APIRouter()
+
+    @router.get(path)
+    async def get_thing() -> model:  # type: ignore[valid-type]
+        """A thing."""
+
+    app.include_router(router)
+    return app.openapi()
+
+
+Thing = create_model("Thing", name=(str, ...))
+OtherThing = create_model("Thing", size=(int, ...))
+Holder = create_model("Holder", things=(list[OtherThing], ...))  # type: ignore[valid-type]
+OWN = document("/api/v1/live/ticket")
+
+
+def operations(merged: Document) -> list[Document]:
+    return [operation for item in merged["paths"].values() for operation in item.values()]
+
+
+def test_every_operation_has_an_id_of_its_own() -> None:
+    documents = {"auth": document("/api/v1/members"), "ingest": document("/api/v1/studies")}
+    merged = merge(OWN, documents, [])
+    validate(merged)
+    ids = [operation["operationId"] for operation in operations(merged)]
+    assert ids == ["get_thing", "auth_get_thing", "ingest_get_thing"]
+    assert [operation["tags"] for operation in operations(merged)] == [["gateway"], ["auth"], ["ingest"]]
+
+
+def test_two_things_of_one_name_stay_two() -> None:
+    documents = {"ingest": document("/api/v1/studies", Thing), "inference": document("/api/v1/analyses", Holder)}
+    merged = merge(OWN, documents, [])
+    validate(merged)
+    schemas = merged["components"]["schemas"]
+    assert schemas["Thing"]["properties"].keys() == {"name"}
+    assert schemas["InferenceThing"]["properties"].keys() == {"size"}
+    assert schemas["Holder"]["properties"]["things"]["items"] == {"$ref": "#/components/schemas/InferenceThing"}
+
+
+def test_a_thing_that_two_services_share_stays_one() -> None:
+    documents = {"ingest": document("/api/v1/studies", Thing), "inference": document("/api/v1/analyses", Thing)}
+    merged = merge(OWN, documents, [])
+    validate(merged)
+    assert "InferenceThing" not in merged["components"]["schemas"]
+
+
+def test_what_the_door_does_not_lead_to_is_not_told() -> None:
+    documents = {"auth": document("/internal/keys"), "ingest": document("/api/v1/members")}
+    assert list(merge(OWN, documents, [])["paths"]) == ["/api/v1/live/ticket"]
+
+
+def test_the_servers_are_wherever_the_document_came_from() -> None:
+    assert merge(OWN, {}, ["auth"])["servers"] == [{"url": "/"}]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES, ids=lambda prefix: prefix.path)
+def test_a_prefix_ends_at_a_slash(prefix: Any) -> None:
+    assert part_of(prefix.path) == part_of(prefix.path + "/x") == prefix.part
+    assert part_of(prefix.path + "x") is None
+
+
+def test_the_services_own_documents_merge_into_a_valid_one(environment: dict[str, str]) -> None:
+    documents, own = {}, None
+    for name in ("auth", "ingest", "inference", "analytics", "gateway"):
+        app = pytest.importorskip(f"codetect_{name}.app")
+        settings = pytest.importorskip(f"codetect_{name}.settings").Settings()
+        documents[name] = app.api(settings).openapi()
+    own = documents.pop("gateway")
+    merged = merge(own, documents, [])
+    validate(merged)
+    unreachable = {
+        path
+        for name, each in documents.items()
+        for path in each["paths"]
+        if path not in merged["paths"] and part_of(path) != name
+    }
+    assert not unreachable, "no prefix of the gateway leads there"
+    ids = [operation["operationId"] for operation in operations(merged)]
+    assert len(ids) == len(set(ids))
+
+
+async def test_the_document_is_served_and_completed_when_a_service_comes_back(house: House) -> None:
+    async with gateway(house.environment) as fresh, httpx.AsyncClient(base_url=fresh.url, trust_env=False) as client:
+        await fresh.answers("/readyz")
+        merged = (await client.get("/openapi.json")).json()
+        validate(merged)
+        assert merged["info"]["x-codetect-missing"] == ["analytics"]
+        async with upstream(house.away) as back:
+            await back.answers("/openapi.json")
+            deadline = time.monotonic() + 10
+            while "x-codetect-missing" in merged["info"]:
+                merged = (await client.get("/openapi.json")).json()
+                assert time.monotonic() < deadline
+
+
+async def test_pages_load_nothing_from_elsewhere(house: House) -> None:
+    async with house.client(bearer=None) as client:
+        for path in ("/", "/docs"):
+            page = await client.get(path)
+            assert page.status_code == 200
+            assert "script-src 'self'" in page.headers["content-security-policy"]
+            assert "<script>" not in page.text
+            links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+            assert links
+            for link in links:
+                assert link.startswith("/")
+                assert (await client.get(link)).status_code == 200, link
+        assert "Not a medical device. Not for clinical use." in (await client.get("/")).text
+        assert "SwaggerUIBundle(" in (await client.get("/docs/start.js")).text
+
+
+async def test_the_page_of_an_unknown_host_is_a_problem(house: House) -> None:
+    async with house.client("nowhere", bearer=None) as client:
+        assert (await client.get("/")).status_code == 404
+
+
+def test_every_setting_is_described() -> None:
+    from codetect_gateway.settings import Settings
+
+    assert all(field.description for field in Settings.model_fields.values())
