@@ -193,7 +193,7 @@ def working(house: House, tmp_path: Path) -> Working:
 
     @asynccontextmanager
     async def run(**changes: Any) -> AsyncIterator[httpx.AsyncClient]:
-        settings = WorkerSettings(model_cache=tmp_path / "models", provider="cpu", **changes)
+        settings = WorkerSettings(model_cache=tmp_path / "models", **({"provider": "cpu"} | changes))
         async with running(worker(settings), house.tokens) as client:
             yield client
 

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import numpy as np
-import psutil
+import onnxruntime as ort
 import pytest
+from codetect_inference.engine import ProviderUnavailable
 from codetect_inference.engines import Engines
 from codetect_inference.explain import Maps
 from codetect_inference.models import ANALYSES, Analysis
@@ -22,6 +23,8 @@ from codetect_shared.storage import Storage
 
 from tests.inference.conftest import SAMPLE, Facility, House, Working, lung
 from tests.inference.samples import bundle_files, sha256, volume_zip
+from tests.inference.worker_process import forget_peak, high_water, worker_process
+from tests.infrastructure import Infrastructure
 
 FINAL = {"completed", "failed", "cancelled"}
 
@@ -110,6 +113,24 @@ async def test_readiness_says_which_provider_and_models(tiny: str, working: Work
         assert answer.json()["provider"] == "cpu"
         assert answer.json()["models"] == ["tiny 0.1.0"]
         assert answer.json()["checks"] == {"database": "ok", "storage": "ok", "models": "ok"}
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in ort.get_available_providers(), reason="this machine has CUDA")
+async def test_a_provider_that_is_not_there_stops_the_start(clear: None, working: Working) -> None:
+    with pytest.raises(ProviderUnavailable, match="CODETECT_INFERENCE_PROVIDER is cuda"):
+        async with working(provider="cuda"):
+            pass
+
+
+async def test_one_bad_model_does_not_stop_the_others(
+    tiny: str, facility: Facility, house: House, working: Working
+) -> None:
+    await facility.register(bundle_files(name="bad"))
+    await house.sql("UPDATE models SET sha256 = repeat('0', 64) WHERE name = 'bad'")
+    event = await facility.receive(await facility.store(lung(2)))
+    async with working():
+        found = await settled(facility, event.study_id)
+    assert {one.model_name: one.error_code for one in found} == {"tiny": None, "bad": "model_unusable"}
 
 
 async def test_the_shipped_model_reads_the_sample_with_progress_twice_a_second(
@@ -343,7 +364,7 @@ async def test_a_worker_stopped_in_the_middle_gives_the_work_back(
 
 async def test_urgent_studies_go_first(tiny: str, facility: Facility, working: Working) -> None:
     stored = await facility.store(lung(4))
-    routine = [await facility.receive(stored) for _ in range(6)]
+    routine = [await facility.receive(stored) for _ in range(5)]
     urgent = await facility.receive(stored, priority="urgent")
     async with working(jobs_in_hand=1):
         found = await settled(facility, *(event.study_id for event in [*routine, urgent]))
@@ -351,15 +372,19 @@ async def test_urgent_studies_go_first(tiny: str, facility: Facility, working: W
     assert first.study_id == urgent.study_id
 
 
-async def test_memory_stays_flat(tiny: str, facility: Facility, working: Working) -> None:
-    """Sixty series through one worker; after the first twenty the process grows no more than one series is large."""
-    stored = await facility.store(lung(12))
-    process = psutil.Process()
-    peaks = []
-    async with working():
+async def test_memory_stays_flat_and_small(
+    tiny: str, facility: Facility, infra: Infrastructure, tmp_path: Path
+) -> None:
+    stored = await facility.store(SAMPLE[::-1])
+    series_bytes = stored.slices * stored.rows * stored.columns * 2
+    async with worker_process(infra, tmp_path) as process:
+        resident = []
         for _ in range(3):
-            events = [await facility.receive(stored) for _ in range(20)]
+            idle_bytes = process.memory_info().rss
+            forget_peak(process)
+            events = [await facility.receive(stored) for _ in range(5)]
             await settled(facility, *(event.study_id for event in events))
-            peaks.append(process.memory_info().rss)
-    series_bytes = 12 * 512 * 512 * 2
-    assert peaks[2] - peaks[0] < series_bytes
+            resident.append(process.memory_info().rss)
+        peak_bytes = high_water(process) - idle_bytes
+    assert resident[2] - resident[0] < series_bytes / 2
+    assert peak_bytes < 2 * 1.5 * series_bytes

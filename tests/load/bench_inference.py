@@ -12,13 +12,10 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import onnxruntime as ort
 import psutil
@@ -32,6 +29,7 @@ from codetect_shared.testing import Tokens, running
 
 from tests.inference.conftest import SAMPLE, Facility, House, folder_files, read
 from tests.inference.samples import BUNDLE
+from tests.inference.worker_process import forget_peak, high_water, worker_process
 from tests.infrastructure import Infrastructure, infrastructure
 
 Row = dict[str, Any]
@@ -57,7 +55,7 @@ async def _measure(house: House, infra: Infrastructure, folder: Path, studies: i
     async with worker_process(infra, folder) as process:
         await facility.receive(stored)
         await finished(facility, 1)
-        Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # forget the peak of loading the model
+        forget_peak(process)
         idle_bytes = process.memory_info().rss
         latencies = [await started_after_ms(facility, stored) for _ in range(5)]
         cpu_s = cpu_seconds(process)
@@ -97,34 +95,6 @@ def whole_series() -> list[Path]:
     return sorted(data.rglob("*.dcm")) or SAMPLE
 
 
-@asynccontextmanager
-async def worker_process(infra: Infrastructure, folder: Path) -> AsyncIterator[psutil.Process]:
-    """A real worker, ready."""
-    port = int(infra.environment["CODETECT_INFERENCE_PORT"]) + 1
-    own = {"CODETECT_INFERENCE_PORT": str(port), "CODETECT_INFERENCE_MODEL_CACHE": str(folder / "models")}
-    log = (folder / "worker.log").open("wb")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "codetect_inference", "worker", env=os.environ | infra.environment | own, stdout=log
-    )
-    try:
-        async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as client:
-            while not await is_ready(client, port):
-                await asyncio.sleep(0.2)
-        yield psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        await process.wait()
-        log.close()
-
-
-async def is_ready(client: httpx.AsyncClient, port: int) -> bool:
-    """Whether the worker says so."""
-    try:
-        return (await client.get(f"http://127.0.0.1:{port}/readyz")).is_success
-    except httpx.HTTPError:
-        return False
-
-
 async def started_after_ms(facility: Facility, stored: Any) -> float:
     """From the analysis's row to its start by an idle worker."""
     event = await facility.receive(stored)
@@ -148,12 +118,6 @@ def cpu_seconds(process: psutil.Process) -> float:
     """What a process has used so far; unlike the clock it doesn't mind who else is busy."""
     times = process.cpu_times()
     return float(times.user + times.system)
-
-
-def high_water(process: psutil.Process) -> int:
-    """Most resident bytes a process ever had."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 def bare_slices_per_s(bundle: LoadedBundle, hu: np.ndarray) -> tuple[dict[str, float], float]:

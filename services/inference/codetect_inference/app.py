@@ -1,6 +1,8 @@
 """The service's processes: the API, and the worker, which answers only for its health."""
 
+import ctypes
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 
 from codetect_shared import topology
 from codetect_shared.app import Background, create_app, every, readiness
@@ -18,6 +20,7 @@ from codetect_inference.settings import Settings, WorkerSettings
 from codetect_inference.worker import Analyser, give_up
 
 DRAIN_S = 15  # supervisors wait 20 s
+M_MMAP_THRESHOLD = -3  # malloc.h
 
 
 def api(settings: Settings) -> FastAPI:
@@ -41,6 +44,7 @@ def worker(settings: WorkerSettings) -> FastAPI:
 
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         db, storage = app.state.db, app.state.storage
+        give_memory_back()
         engines = Engines(db, storage, settings)
         readiness(app, {"database": db.ping, "storage": storage.ping, "models": engines.ready}, engines.facts)
         run = Analyser(db, storage, engines).run
@@ -50,3 +54,9 @@ def worker(settings: WorkerSettings) -> FastAPI:
         engines.close()
 
     return create_app(settings, "worker", parts)
+
+
+def give_memory_back() -> None:
+    """Let glibc return whatever held a volume: left alone, it keeps freed ones in its heaps, and a worker grows."""
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**20)
