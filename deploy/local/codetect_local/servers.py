@@ -124,8 +124,7 @@ def storage(settings: Settings, secrets: dict[str, str]) -> Program:
     }
     environment = {
         "HOME": str(home),
-        "GOMEMLIMIT": "160MiB",
-        "GOGC": "50",
+        "GOMEMLIMIT": "200MiB",
         "WEED_S3_SSE_KEY": secrets["storage_sse_key"],
         # One growing volume a bucket, not seven: a small disk holds few.
         "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1",
