@@ -17,6 +17,7 @@ import websockets
 
 from tests.faults.studies import small_study
 
+MODEL = "covid-ct-densenet169"
 FINAL = {"completed", "failed", "cancelled"}
 
 
@@ -101,7 +102,7 @@ class Ledger:
     async def submit(self, files: list[bytes] | None = None) -> str:
         """Post a study and complete it; returns the upload's id once it was answered 202."""
         files = files or small_study()
-        upload = await self.api("POST", "/uploads", json={})
+        upload = await self.api("POST", "/uploads", json={"models": [MODEL]})
         for number, body in enumerate(files, 1):
 
             async def post(number: int = number, body: bytes = body) -> httpx.Response:

@@ -1,0 +1,101 @@
+"""`make path`: our own lines that one submit runs, from the API to the result, in every process of the stack.
+
+The stack runs under coverage. Once it is idle and the client has its token, all processes change to a new context,
+the sample is submitted, and what ran in that context is counted. Lines that ran before (imports, start, log-in) don't
+count.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from codetect_local.demo import SAMPLE, Demo
+from codetect_local.settings import ROOT
+from codetect_local.stack import Stack
+from coverage import Coverage
+
+from tests.infrastructure import clear, settings_apart
+
+TARGET = 800
+SERVICES = ("gateway", "auth", "ingest", "importer", "inference", "worker", "analytics", "projector")
+RC = """
+[run]
+source_pkgs = codetect_shared, codetect_gateway, codetect_auth, codetect_ingest, codetect_inference, codetect_analytics
+parallel = true
+data_file = {folder}/data
+concurrency = thread, greenlet, multiprocessing
+plugins = codetect_local.coverage_switch
+sigterm = true
+core = ctrace
+"""
+
+
+def main() -> int:
+    """Print the lines by package and in all; 1 when they are more than the target."""
+    with tempfile.TemporaryDirectory(prefix="codetect-path-") as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        rc = folder / "coveragerc"
+        rc.write_text(RC.format(folder=folder))
+        rc.chmod(0o644)
+        os.environ["COVERAGE_PROCESS_START"] = str(rc)
+        stack = Stack(settings_apart(folder / "state"))
+        try:
+            submit_once(stack)
+        finally:
+            clear(stack)
+        return report(folder, rc)
+
+
+def submit_once(stack: Stack) -> None:
+    """Bring everything up, change the context everywhere, submit the sample, wait for its result."""
+    asyncio.run(stack.up())
+    demo = Demo(stack)
+    asyncio.run(demo.open_facility())
+    demo.publish_models()
+    environment = {f"CODETECT_{key.upper()}": value for key, value in demo.known["api_client"].items()}
+    time.sleep(3)
+    for service in SERVICES:
+        stack.supervisor.kill(service, signal.SIGUSR1)
+    codetect = Path(sys.executable).with_name("codetect")
+    call = [codetect, "submit", SAMPLE, "--facility", demo.known["url"], "--json"]
+    untraced = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
+    done = subprocess.run(call, env=untraced | environment, check=True, capture_output=True, text=True)
+    (study,) = json.loads(done.stdout)["studies"]
+    assert [one["status"] for one in study["analyses"]] == ["completed"], done.stdout
+    time.sleep(2)
+    stack.supervisor.halt(*SERVICES)
+
+
+def report(folder: Path, rc: Path) -> int:
+    """Count the executed statements of the context."""
+    coverage = Coverage(config_file=str(rc))
+    coverage.combine()
+    result = folder / "lines.json"
+    coverage.json_report(outfile=str(result), contexts=["submit"], ignore_errors=True)
+    packages: dict[str, int] = {}
+    modules: dict[str, int] = {}
+    for path, facts in json.loads(result.read_text())["files"].items():
+        module = Path(path).resolve().relative_to(ROOT)
+        package = next(part for part in module.parts if part.startswith("codetect_"))
+        lines = len(facts["executed_lines"])
+        packages[package] = packages.get(package, 0) + lines
+        modules[str(module)] = lines
+    for path, lines in sorted(modules.items(), key=lambda item: -item[1]):
+        if lines:
+            print(f"{lines:6} {path}")
+    for package, lines in sorted(packages.items()):
+        print(json.dumps({"name": f"path_lines_{package}", "value": lines, "unit": "lines"}))
+    total = sum(packages.values())
+    print(json.dumps({"name": "path_lines", "value": total, "unit": "lines", "target": TARGET}))
+    return int(total > TARGET)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
