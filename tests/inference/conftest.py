@@ -16,8 +16,8 @@ import asyncpg
 import httpx
 import numpy as np
 import pytest
-from codetect_inference import service
-from codetect_inference.app import api, worker
+from codetect_inference import service, worker
+from codetect_inference.app import api
 from codetect_inference.models import Analysis
 from codetect_inference.settings import Settings, WorkerSettings
 from codetect_shared.db import Database, uuid7
@@ -194,7 +194,7 @@ def working(house: House, tmp_path: Path) -> Working:
     @asynccontextmanager
     async def run(**changes: Any) -> AsyncIterator[httpx.AsyncClient]:
         settings = WorkerSettings(model_cache=tmp_path / "models", **({"provider": "cpu"} | changes))
-        async with running(worker(settings), house.tokens) as client:
+        async with running(worker.app(settings), house.tokens) as client:
             yield client
 
     return run

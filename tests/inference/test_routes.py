@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -408,3 +410,8 @@ def test_the_page_about_failures_is_the_catalogue() -> None:
     page = (Path(__file__).parents[2] / "docs/unanalysable.md").read_text()
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     assert rows == [f"| `{code}` | {sentence} |" for code, sentence in SENTENCES.items()]
+
+
+def test_an_api_process_does_not_load_the_runtime_of_models() -> None:
+    code = "import sys, codetect_inference.app; sys.exit('onnxruntime' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,17 +6,20 @@ import sys
 from codetect_shared.app import serve
 from codetect_shared.migrations import migrate
 
-from codetect_inference.app import api, worker
 from codetect_inference.settings import Settings, WorkerSettings
 
 
 def main() -> None:
-    """Run one process, or bring the database up to date."""
+    """Run one process, or bring the database up to date; each imports only what it runs."""
     match sys.argv[1:]:
         case ["api"]:
+            from codetect_inference.app import api
+
             serve(api(settings := Settings()), settings)
         case ["worker"]:
-            serve(worker(settings := WorkerSettings()), settings)
+            from codetect_inference.worker import app
+
+            serve(app(settings := WorkerSettings()), settings)
         case ["migrate"]:
             migrate("codetect_inference", os.environ["CODETECT_INFERENCE_DATABASE_OWNER_URL"])
         case _:

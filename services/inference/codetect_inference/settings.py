@@ -1,12 +1,13 @@
 """Settings of the inference service and its worker."""
 
 from pathlib import Path
+from typing import Literal
 
 from codetect_shared.settings import ServiceSettings
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from codetect_inference.engine import Wanted
+Provider = Literal["auto", "cuda", "tensorrt", "cpu"]
 
 
 class Settings(ServiceSettings):
@@ -22,7 +23,7 @@ class WorkerSettings(Settings):
     """The worker process: what runs the models, and how much it takes in hand."""
 
     port: int = Field(8113, description="Port of the worker's health and metrics.")
-    provider: Wanted = Field(
+    provider: Provider = Field(
         "auto", description="ONNX Runtime's execution provider; one that is missing stops the start."
     )
     threads: int = Field(0, ge=0, description="Runs side by side on a CPU; 0: one for each core this process may use.")

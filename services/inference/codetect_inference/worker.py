@@ -1,15 +1,19 @@
 """The worker: takes analyses, streams their volumes, runs the model, commits results guarded by the job's fence."""
 
 import asyncio
-from collections.abc import Sequence
+import ctypes
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 
 import numpy as np
 import structlog
 from codetect_shared import bus
+from codetect_shared.app import Background, create_app, readiness
 from codetect_shared.db import Database
 from codetect_shared.events import SeriesFacts
-from codetect_shared.jobs import LeaseLost
+from codetect_shared.jobs import LeaseLost, Worker
 from codetect_shared.storage import ObjectMissing, Storage, StorageUnavailable
+from fastapi import FastAPI
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,12 +23,15 @@ from codetect_inference.explain import Floats, Maps, explain
 from codetect_inference.failures import Unanalysable
 from codetect_inference.models import ANALYSES, Analysis
 from codetect_inference.preprocess import Plan, plan_series, prepare_batch
+from codetect_inference.settings import WorkerSettings
 from codetect_inference.volume import Volume, VolumeRefused, open_volume
 
 log = structlog.get_logger()
 SLICES = Counter("codetect_slices_total", "Slices a model read.", ["model", "version", "provider"])
 LOOK_S = 0.5  # how often progress is told, and whether to go on is asked
 STORE_AWAY_S = 5.0
+DRAIN_S = 15  # supervisors wait 20 s
+M_MMAP_THRESHOLD = -3  # malloc.h
 
 
 class Progress:
@@ -130,3 +137,26 @@ async def infer(model: Loaded, volume: Volume, plan: Plan, progress: Progress) -
 async def give_up(session: AsyncSession, row: Analysis, error: Exception | None) -> None:
     """After the last attempt."""
     await service.fail(session, row, "gave_up")
+
+
+def app(settings: WorkerSettings) -> FastAPI:
+    """As many analyses in hand as the settings say, on shared engines."""
+
+    async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
+        db, storage = app.state.db, app.state.storage
+        give_memory_back()
+        engines = Engines(db, storage, settings)
+        readiness(app, {"database": db.ping, "storage": storage.ping, "models": engines.ready}, engines.facts)
+        run = Analyser(db, storage, engines).run
+        hand = Worker(ANALYSES, db, settings.rabbitmq_url, run, give_up, drain_s=DRAIN_S)
+        hands = [hand.run for _ in range(settings.jobs_in_hand)]
+        yield [engines.keep_loaded, *hands]
+        engines.close()
+
+    return create_app(settings, "worker", parts)
+
+
+def give_memory_back() -> None:
+    """Let glibc return whatever held a volume: left alone, it keeps freed ones in its heaps, and a worker grows."""
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**20)
