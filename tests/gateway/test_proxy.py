@@ -76,6 +76,14 @@ async def test_cookies_stay_apart(house: House) -> None:
     assert len(answer.headers.get_list("set-cookie")) == 2
 
 
+async def test_no_visitor_is_sent_with_anothers_cookies(house: House) -> None:
+    async with house.client() as client:
+        await client.get("/api/v1/studies/cookies")
+    async with house.client() as other:
+        answer = await other.get("/api/v1/studies/echo")
+    assert "cookie" not in dict(answer.json()["headers"])
+
+
 async def test_a_redirect_names_no_inner_address(house: House) -> None:
     async with house.client() as client:
         answer = await client.get("/api/v1/studies/redirect")

@@ -30,7 +30,7 @@ def api(settings: Settings) -> FastAPI:
         async with AsyncExitStack() as stack:
             state.parts = open_parts(settings)
             for part in state.parts.values():
-                await stack.enter_async_context(part.client)
+                await stack.enter_async_context(part.transport)
             facilities = Facilities(state.parts["auth"], settings)
             limits = Limits(state.db)
             state.door = Door(facilities, state.jwks, limits, settings)

@@ -13,6 +13,7 @@ from codetect_gateway.parts import Part, PartUnavailable
 from codetect_gateway.settings import Settings
 
 STALE_S = 60
+VERIFIED_S = 5
 MAX_KNOWN = 10_000
 SLUG = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
@@ -96,6 +97,7 @@ class Door:
     def __init__(self, facilities: Facilities, jwks: JwksCache, limits: Limits, settings: Settings) -> None:
         self.facilities, self.limits = facilities, limits
         self._jwks, self._settings = jwks, settings
+        self._verified: dict[str, tuple[Principal, float]] = {}
 
     async def admit(self, request: HTTPConnection, *, anonymous: bool = False) -> Visitor:
         """Whoever knocks. A token must be good, but for `anonymous` paths, and this facility's on all.
@@ -109,7 +111,7 @@ class Door:
         principal, refused = None, None
         if bearer is not None:
             try:
-                principal = await self._jwks.verify(bearer)
+                principal = await self._verify(bearer)
             except TokenInvalid as error:
                 refused = error
         if principal is None:
@@ -122,6 +124,17 @@ class Door:
         if refused is not None and not anonymous:
             raise refused
         return Visitor(slug, host.lower(), address, principal, bearer)
+
+    async def _verify(self, token: str) -> Principal:
+        """A token seen a moment ago needs no second look here: the service behind checks each time."""
+        now = time.monotonic()
+        principal, until = self._verified.get(token, (None, 0.0))
+        if principal is None or now >= until:
+            principal = await self._jwks.verify(token)
+            if len(self._verified) >= MAX_KNOWN:
+                self._verified.clear()
+            self._verified[token] = principal, now + VERIFIED_S
+        return principal
 
     def count(self, address: str) -> None:
         """Somebody without a valid token. Raises TooFast."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from codetect_gateway.parts import Part, part_of
+from codetect_gateway.parts import Part, PartUnavailable, part_of
 
 log = structlog.get_logger()
 Document = dict[str, Any]
@@ -46,8 +46,9 @@ class Documents:
     async def _refresh(self, name: str) -> bool:
         try:
             answer = await self._parts[name].get("/openapi.json")
-            document: Document = answer.raise_for_status().json()
-        except Exception as error:
+            document: Document = answer.json()
+            document["paths"]
+        except (PartUnavailable, ValueError, KeyError, TypeError) as error:
             log.warning("no document", part=name, error=repr(error))
             self._ask_at[name] = time.monotonic() + RETRY_S
             return False

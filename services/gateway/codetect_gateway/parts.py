@@ -1,5 +1,6 @@
 """The services behind the door: which path is whose, how each is reached, and what is said when one isn't."""
 
+import ssl
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -68,15 +69,21 @@ class PartTooSlow(Problem):
 
 
 class Part:
-    """One service: its address, and a pool of connections that no other service's trouble can use up."""
+    """One service: its address, and a pool of connections that no other service's trouble can use up.
 
-    def __init__(self, name: str, url: str, settings: Settings) -> None:
+    A bare transport, no client: a client would keep one visitor's cookies and send them with another's request.
+    """
+
+    def __init__(self, name: str, url: str, settings: Settings, tls: ssl.SSLContext) -> None:
         self.name = name
         self.url = httpx.URL(url)
         self.base = url.rstrip("/")
-        self.client = httpx.AsyncClient(
+        self.timeouts = httpx.Timeout(
+            settings.answer_timeout_s, connect=2, write=settings.stall_timeout_s, pool=5
+        ).as_dict()
+        self.transport = httpx.AsyncHTTPTransport(
+            verify=tls,
             trust_env=False,
-            timeout=httpx.Timeout(settings.answer_timeout_s, connect=2, write=settings.stall_timeout_s, pool=5),
             # Services keep idle connections for 65 s: whoever asks lets go first, or a request meets a closing door.
             limits=httpx.Limits(
                 max_connections=settings.connections_per_part, max_keepalive_connections=50, keepalive_expiry=30
@@ -85,12 +92,18 @@ class Part:
 
     async def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
         """A small question of the gateway's own. Raises PartUnavailable."""
+        question = httpx.Request(
+            "GET", self.base + path, headers=headers, extensions={"timeout": httpx.Timeout(3).as_dict()}
+        )
         try:
-            return await self.client.get(self.base + path, headers=headers, timeout=3)
+            answer = await self.transport.handle_async_request(question)
+            await answer.aread()
         except httpx.HTTPError as error:
             raise PartUnavailable(self.name) from error
+        return answer
 
 
 def open_parts(settings: Settings) -> dict[str, Part]:
     """All services, by name."""
-    return {name: Part(name, str(getattr(settings, f"{name}_url")), settings) for name in PARTS}
+    tls = httpx.create_ssl_context(trust_env=False)
+    return {name: Part(name, str(getattr(settings, f"{name}_url")), settings, tls) for name in PARTS}

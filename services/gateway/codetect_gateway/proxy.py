@@ -114,7 +114,7 @@ class Exchange:
         part = self._part
         asked = self._request(request, visitor)
         try:
-            answer = await part.client.send(asked, stream=True)
+            answer = await part.transport.handle_async_request(asked)
         except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
             raise PartTooSlow(part.name) from error
         except httpx.LocalProtocolError as error:
@@ -127,7 +127,8 @@ class Exchange:
             headers = [(name, self._outward(name, value)) for name, value in _kept(answer.headers.raw, OURS_OUTWARD)]
             self.begun = True
             await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
-            async for chunk in answer.aiter_raw():
+            assert isinstance(answer.stream, httpx.AsyncByteStream)
+            async for chunk in answer.stream:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         except httpx.HTTPError as error:
@@ -170,7 +171,7 @@ class Exchange:
             self._part.url,
             headers=headers,
             content=content,
-            extensions={"target": target, "timeout": self._part.client.timeout.as_dict()},
+            extensions={"target": target, "timeout": self._part.timeouts},
         )
 
     async def _body(self, request: Request) -> AsyncIterator[bytes]:

@@ -6,8 +6,6 @@ import socket
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADER_BYTES = 32 * 1024
-HEADER_S = 15
-STALL_MS = 30_000
 
 
 class DoorProtocol(HttpToolsProtocol):
@@ -16,6 +14,8 @@ class DoorProtocol(HttpToolsProtocol):
     The latter also ends sockets whose client stopped reading: closing waits for what is unsent, the kernel doesn't.
     """
 
+    header_s = 15.0
+    stall_s = 30.0
     _late: asyncio.TimerHandle | None = None
     _idle_bytes = 0
 
@@ -24,7 +24,7 @@ class DoorProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         peer = transport.get_extra_info("socket")
         if peer is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
-            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALL_MS)
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self.stall_s * 1000))
         self._expect_headers()
 
     def data_received(self, data: bytes) -> None:
@@ -62,7 +62,7 @@ class DoorProtocol(HttpToolsProtocol):
 
     def _expect_headers(self) -> None:
         self._expect_nothing()
-        self._late = self.loop.call_later(HEADER_S, self.transport.close)
+        self._late = self.loop.call_later(self.header_s, self.transport.close)
 
     def _expect_nothing(self) -> None:
         if self._late is not None:
