@@ -140,6 +140,7 @@ def test_down_leaves_nothing_even_without_its_supervisor(settings: Settings, sta
     assert "lost their supervisor" in done.stdout
     everything = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(settings.state) not in everything
+    assert not list(Path("/tmp").glob(f"seaweedfs-*-{settings.s3_internal_port // 10}?.sock"))
     assert is_free(settings.port("epmd"))
     assert is_free(settings.port("postgres"))
     assert json.loads(command(settings, "status").stdout) == {}

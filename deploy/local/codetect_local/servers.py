@@ -151,6 +151,20 @@ def storage(settings: Settings, secrets: dict[str, str]) -> Program:
     )
 
 
+def remove_sockets(settings: Settings) -> None:
+    """What SeaweedFS leaves in /tmp when it is killed; one that belongs to another user would keep it from starting."""
+    inner = settings.port("s3_internal")
+    names = {"master-grpc": inner + 1, "volume-grpc": inner + 3, "filer": inner + 4, "filer-grpc": inner + 5}
+    for name, port in (names | {"s3-grpc": inner + 6, "s3": settings.port("s3")}).items():
+        socket = Path(f"/tmp/seaweedfs-{name}-{port}.sock")  # noqa: S108 - fixed in its code
+        try:
+            socket.unlink(missing_ok=True)
+        except PermissionError:
+            raise Trouble(
+                f"{socket} was left by another user's object store. Remove it, or set CODETECT_S3_INTERNAL_PORT."
+            ) from None
+
+
 def epmd(settings: Settings) -> Program:
     """Erlang's port mapper, our own: otherwise RabbitMQ leaves one behind that outlives it."""
     port = settings.port("epmd")

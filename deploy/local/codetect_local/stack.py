@@ -67,6 +67,7 @@ class Stack:
         if self.supervisor.pid() is None:
             self.supervisor.stop()
             require_free(self.settings, list(self._ports(programs)))
+            servers.remove_sockets(self.settings)
             self.settings.save()
             self.supervisor.start(programs)
         elif plan != self.supervisor.scripts():
@@ -90,8 +91,11 @@ class Stack:
             self.supervisor.launch(*(program.name for program in own))
 
     def down(self) -> int:
-        """Stop all that runs from this state folder."""
-        return self.supervisor.stop(last=servers.NAMES)
+        """Stop all that runs from this state folder; how many processes had lost their supervisor."""
+        orphans = self.supervisor.stop(last=servers.NAMES)
+        if (self.settings.state / "settings.json").exists():
+            servers.remove_sockets(Settings.of(self.settings.state))
+        return orphans
 
     def reset(self) -> None:
         """Stop, then forget everything; of a folder that holds other things too, only what is ours."""
