@@ -82,7 +82,7 @@ def merge(own: Document, documents: dict[str, Document], missing: list[str]) -> 
                 if name in operation_ids:
                     name = operation["operationId"] = f"{part}_{name}"
                 operation_ids.add(name)
-                operation.setdefault("tags", [part])
+                operation["tags"] = list(dict.fromkeys(operation.get("tags") or [part]))
             merged["paths"][path] = item
     used = {tag for item in merged["paths"].values() for m in METHODS if m in item for tag in item[m]["tags"]}
     merged["tags"] = [{"name": tag} for tag in sorted(used)]
