@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -10,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import psutil
 import pytest
-from codetect_ingest.children import Children
+from codetect_ingest.children import Children, understand
 from codetect_ingest.dicom.deidentify import Pseudonyms
 from codetect_ingest.dicom.instance import prepare
 from codetect_ingest.dicom.refusals import Refused
@@ -169,3 +171,28 @@ def test_all_malformed_files_have_an_outcome_in_time(children: Children) -> None
     assert "unreadable" not in {code for code, _ in outcomes}
     assert children.prepare(TINY, KEY).instance.rows == 16
     assert np.mean([seconds for _, seconds in outcomes]) < 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [[], [b"refused"], [b"refused", b"no such code", b""], [b"refused", b"\xff", b""], [b"accepted", b"{}", b"", b""]],
+)
+def test_a_child_that_talks_nonsense_is_as_good_as_dead(said: list[bytes]) -> None:
+    answer = understand(said)
+    assert isinstance(answer, Refused)
+    assert answer.code == "unreadable"
+
+
+def test_a_process_that_forgets_to_close_its_children_still_ends() -> None:
+    forgetful = "from codetect_ingest.children import Children\nif __name__ == '__main__':\n    Children(2).warm()\n"
+    assert subprocess.run([sys.executable, "-c", forgetful], timeout=60, check=False).returncode == 0
+
+
+def test_closing_ends_a_child_at_work() -> None:
+    pool = Children(1)
+    pool.warm()
+    (child,) = living()
+    os.kill(child.pid, signal.SIGSTOP)
+    threading.Timer(0.3, pool.close).start()
+    assert refusal(pool, TINY) == "unreadable"
+    assert living() == []

@@ -4,6 +4,7 @@ A child is reused while it answers, and replaced after a failure or `FILES_PER_C
 unpickled.
 """
 
+import atexit
 import contextlib
 import logging
 import multiprocessing
@@ -29,19 +30,13 @@ ACCEPTED, REFUSED = b"accepted", b"refused"
 EXHAUSTED = {Refusal.MEMORY, Refusal.UNREADABLE}
 
 
-@dataclass
+@dataclass(eq=False)
 class Child:
     """A process and our end of its pipe; `files` it has read so far."""
 
     process: ForkServerProcess
     pipe: Connection
     files: int = 0
-
-    def end(self) -> None:
-        """Kill and reap it; it holds nothing worth a goodbye."""
-        self.process.kill()
-        self.process.join()
-        self.pipe.close()
 
 
 class Children:
@@ -54,6 +49,8 @@ class Children:
         self._timeout_s, self._memory_bytes = timeout_s, memory_bytes
         self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
         self.size = size
+        self._alive: set[Child] = set()
+        atexit.register(self.close)
         for _ in range(size):
             self._idle.put(None)
 
@@ -65,41 +62,47 @@ class Children:
 
     def prepare(self, data: bytes, key: bytes) -> Prepared:
         """Run `dicom.instance.prepare` in a child. Raises `Refused`, also for a child that died or took too long."""
-        child = self._idle.get()
+        child, healthy = self._idle.get(), False
         try:
             if child is None or not child.process.is_alive():
-                child = self._start()
-            answer = self._ask(child, data, key)
-        except BaseException:
-            if child is not None:
-                child.end()
-            self._idle.put(None)
-            raise
-        child.files += 1
-        refusal = Refusal(answer[1].decode()) if answer[0] == REFUSED else None
-        if refusal in EXHAUSTED or child.files >= FILES_PER_CHILD:
-            child.end()
-            child = None
-        self._idle.put(child)
-        if refusal:
-            raise Refused(refusal, answer[2].decode())
-        return Prepared(instance=Instance.model_validate_json(answer[1]), clean=answer[2], hu=answer[3])
+                child = self._start(instead_of=child)
+            answer = understand(self._ask(child, data, key))
+            child.files += 1
+            exhausted = isinstance(answer, Refused) and answer.code in EXHAUSTED
+            healthy = child.files < FILES_PER_CHILD and not exhausted
+        finally:
+            if child is not None and not healthy:
+                self._end(child)
+            self._idle.put(child if healthy else None)
+        if isinstance(answer, Refused):
+            raise answer
+        return answer
 
     def close(self) -> None:
-        """End every child; waits for those at work."""
-        for _ in range(self.size):
-            child = self._idle.get()
-            if child is not None:
-                child.end()
+        """End every child, also those at work: whoever waits for one gets `UNREADABLE`."""
+        atexit.unregister(self.close)
+        for child in list(self._alive):
+            self._end(child)
 
-    def _start(self) -> Child:
+    def _start(self, instead_of: Child | None = None) -> Child:
+        if instead_of:
+            self._end(instead_of)
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=_live, args=(theirs, self._memory_bytes, 2 * self._timeout_s), name="codetect-dicom", daemon=True
         )
         process.start()
         theirs.close()
-        return Child(process, ours)
+        child = Child(process, ours)
+        self._alive.add(child)
+        return child
+
+    def _end(self, child: Child) -> None:
+        """Kill and reap it; it holds nothing worth a goodbye."""
+        self._alive.discard(child)
+        child.process.kill()
+        child.process.join()
+        child.pipe.close()
 
     def _ask(self, child: Child, data: bytes, key: bytes) -> list[bytes]:
         """Exchange one file for its answer; the timer's kill ends a child that hangs, even in the middle of one."""
@@ -120,6 +123,16 @@ class Children:
             raise Refused(Refusal.TIMEOUT if late.is_set() else Refusal.UNREADABLE) from None
         finally:
             timer.cancel()
+
+
+def understand(answer: list[bytes]) -> Prepared | Refused:
+    """Read what a child said; one that talks nonsense was taken over by its file, and is as good as dead."""
+    try:
+        if answer[0] == REFUSED:
+            return Refused(Refusal(answer[1].decode()), answer[2].decode())
+        return Prepared(instance=Instance.model_validate_json(answer[1]), clean=answer[2], hu=answer[3])
+    except (ValueError, IndexError):
+        return Refused(Refusal.UNREADABLE)
 
 
 def _live(pipe: Connection, memory_bytes: int, orphan_s: float) -> None:
