@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -179,7 +178,7 @@ async def tiny(clear: None, facility: Facility) -> str:
 @pytest.fixture
 async def shipped(clear: None, facility: Facility) -> str:
     """The model that comes with CoDetect, registered: its name."""
-    answer = await facility.register(folder_files(Path(os.environ.get("CODETECT_DEV_BUNDLE", BUNDLE))))
+    answer = await facility.register(folder_files(BUNDLE))
     assert answer.status_code == 201
     return str(answer.json()["name"])
 

@@ -49,8 +49,7 @@ async def measure(studies: int = 6) -> list[Row]:
 
 async def _measure(house: House, infra: Infrastructure, folder: Path, studies: int) -> list[Row]:
     facility, paths = Facility(house, uuid7()), whole_series()
-    bundle_folder = Path(os.environ.get("CODETECT_DEV_BUNDLE", BUNDLE))
-    (await facility.register(folder_files(bundle_folder))).raise_for_status()
+    (await facility.register(folder_files(BUNDLE))).raise_for_status()
     stored = await facility.store(paths)
     async with worker_process(infra, folder) as process:
         await facility.receive(stored)
@@ -66,7 +65,7 @@ async def _measure(house: House, infra: Infrastructure, folder: Path, studies: i
     last = (await facility.analyses())[-studies:]
     slices = sum(one.slices_analysed or 0 for one in last)
     seconds = (max(one.finished_at for one in last) - min(one.started_at for one in last)).total_seconds()
-    bare, bare_cpu_s = bare_slices_per_s(open_folder(bundle_folder), read(paths))
+    bare, bare_cpu_s = bare_slices_per_s(open_folder(BUNDLE), read(paths))
     series_bytes = stored.slices * stored.rows * stored.columns * 2
     return [
         row("slices_per_s", slices / seconds, "slices/s", max(bare.values())),
