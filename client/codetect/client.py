@@ -110,7 +110,7 @@ class Client:
 
         Raises NothingToSubmit, TooMuch, UnderWay, NotFinished, and what every request may raise.
         """
-        wishes = Wishes(reference, priority, tuple(models))
+        wishes = Wishes(reference, priority, tuple(dict.fromkeys(models)))
         return await submit(self, paths, wishes, wait=wait, parallel=parallel, timeout_s=timeout_s, report=on_progress)
 
     async def complete(self, upload_id: UUID, file_count: int, total_bytes: int) -> Upload:

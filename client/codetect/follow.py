@@ -36,9 +36,10 @@ class News:
     """What live events tell of one upload. Without a socket nothing comes, and looking now and then must do."""
 
     upload_id: str
+    report: Report
     live: bool = False
+    analyses: list[Analysis] = field(default_factory=list)
     slices: dict[str, tuple[int, int]] = field(default_factory=dict)
-    on_slices: Callable[[], None] = lambda: None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def listen(self, client: "Client") -> None:
@@ -53,7 +54,7 @@ class News:
                 elif event.type == PROGRESSED:
                     done, total = event.data.get("slices_done", 0), event.data.get("slices_total", 0)
                     self.slices[str(event.data.get("analysis_id"))] = (done, total)
-                    self.on_slices()
+                    self.tell()
                 else:
                     self.wake.set()
         except CodetectError:
@@ -68,11 +69,22 @@ class News:
             pass
         self.wake.clear()
 
+    def tell(self) -> None:
+        """How many slices of the known analyses are done, by the API's last word and by what was heard since."""
+        done = total = 0
+        for analysis in self.analyses:
+            heard, heard_total = self.slices.get(str(analysis.id), (0, 0))
+            slices = analysis.slices_total or heard_total
+            total += slices
+            done += slices if analysis.status == "completed" else max(analysis.slices_done or 0, heard)
+        if self.analyses:
+            self.report(Progress("analysis", done, total))
+
 
 async def follow(client: "Client", upload_id: UUID, models: int, report: Report, timeout_s: float) -> Followed:
     """Wait until each study of an upload has its analyses (as many as `models` were asked for) and all have ended."""
     deadline = time.monotonic() + timeout_s
-    async with _news(client, upload_id) as news:
+    async with _news(client, upload_id, report) as news:
         while True:
             asked = time.monotonic()
             upload = await client.upload(upload_id)
@@ -83,9 +95,8 @@ async def follow(client: "Client", upload_id: UUID, models: int, report: Report,
         if upload.state != "done":
             return Followed(upload, finished=upload.state != "importing")
         while True:
-            analyses = await _analyses(client, upload)
-            news.on_slices = lambda: _report_slices(analyses, news, report)  # noqa: B023 - the latest ones are meant
-            news.on_slices()
+            analyses = news.analyses = await _analyses(client, upload)
+            news.tell()
             ended = {
                 study.study_id: [a.final for a in analyses if a.study_id == study.study_id] for study in upload.studies
             }
@@ -97,8 +108,8 @@ async def follow(client: "Client", upload_id: UUID, models: int, report: Report,
 
 
 @asynccontextmanager
-async def _news(client: "Client", upload_id: UUID) -> AsyncIterator[News]:
-    news = News(str(upload_id))
+async def _news(client: "Client", upload_id: UUID, report: Report) -> AsyncIterator[News]:
+    news = News(str(upload_id), report)
     listening = asyncio.create_task(news.listen(client))
     try:
         yield news
@@ -115,13 +126,3 @@ async def _analyses(client: "Client", upload: Upload) -> list[Analysis]:
             known = [analysis async for analysis in client.analyses(study_id=study.study_id)]
             found += [analysis for analysis in known if analysis.study_version == study.version]
     return found
-
-
-def _report_slices(analyses: list[Analysis], news: News, report: Report) -> None:
-    done = total = 0
-    for analysis in analyses:
-        told_done, told_total = news.slices.get(str(analysis.id), (0, 0))
-        slices = analysis.slices_total or told_total
-        total += slices
-        done += slices if analysis.status == "completed" else max(analysis.slices_done or 0, told_done)
-    report(Progress("analysis", done, total))

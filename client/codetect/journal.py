@@ -5,12 +5,14 @@ number. It is named by a hash of what is submitted and holds no file names (they
 """
 
 import hashlib
+import io
 import json
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 from uuid import UUID
 
 import platformdirs
@@ -30,11 +32,15 @@ class Journal(AbstractContextManager["Journal"]):
     def __init__(self, fingerprint: str) -> None:
         self.posted: set[int] = set()
         self._path = _folder() / f"{fingerprint}.txt"
+        self._file: IO[str] = io.StringIO()
 
     def __enter__(self) -> "Journal":
-        """Read what there is; raises UnderWay."""
-        _sweep()
-        file = private.lock(self._path)
+        """Read what there is; raises UnderWay. Where nothing can be written, nothing can be taken up later."""
+        try:
+            _sweep()
+            file = private.lock(self._path)
+        except OSError:
+            file = io.StringIO()
         if file is None:
             raise UnderWay("Another codetect process is submitting these same files; wait for it, or stop it.")
         self._file = file
@@ -92,4 +98,4 @@ def _sweep() -> None:
 
 
 def _folder() -> Path:
-    return private.folder(Path(platformdirs.user_state_path("codetect")) / "uploads")
+    return Path(platformdirs.user_state_path("codetect")) / "uploads"

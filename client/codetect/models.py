@@ -177,6 +177,8 @@ class OutOfDistribution(Model):
 class Analysis(Model):
     """One model's look at one version of one study."""
 
+    model_config = ConfigDict(extra="allow")
+
     id: UUID
     study_id: UUID
     study_version: int = 1
@@ -223,6 +225,8 @@ class Slice(Model):
 
 class RegisteredModel(Model):
     """A model bundle that can be asked for."""
+
+    model_config = ConfigDict(extra="allow")
 
     name: str
     version: str

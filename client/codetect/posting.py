@@ -1,6 +1,7 @@
 """Files to the object store: several at a time, streamed from where they lie, retried, under one renewable policy."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
@@ -18,9 +19,11 @@ from codetect.models import OpenUpload
 
 CHUNK_BYTES = 1 << 20
 SPARE_S = 30
-ATTEMPTS = 8
+PATIENCE_S = 120
+FEWEST_TRIES = 4
+REFUSALS = 3
 FORBIDDEN = 403
-PASSING = TRANSIENT | {FORBIDDEN, 500}
+PASSING = TRANSIENT | {500}
 Numbered = tuple[int, Source]
 
 
@@ -90,12 +93,14 @@ async def post_all(
 
 
 async def _post(api: Api, policy: Policy, number: int, source: Source, sent: Callable[[int], None]) -> None:
-    """One file, whatever it takes: a renewed policy, another try after a pause."""
-    used: OpenUpload | None = None
-    failure: CodetectError
-    for attempt, pause in zip(range(ATTEMPTS), backoff(0.2, 8), strict=False):
-        upload = await policy.current(refused=used)
-        progress = 0
+    """One file, whatever it takes: a renewed policy, another try after a pause, for two minutes of failures."""
+    refused: OpenUpload | None = None
+    refusals = 0
+    deadline = math.inf
+    for tries, pause in enumerate(backoff(0.2, 8), 1):
+        upload = await policy.current(refused)
+        refused, progress = None, 0
+        failure: CodetectError
 
         def count(size: int) -> None:
             nonlocal progress
@@ -111,7 +116,8 @@ async def _post(api: Api, policy: Policy, number: int, source: Source, sent: Cal
             )
         except httpx.TransportError as error:
             failure = Unreachable(f"The object store can't be reached ({type(error).__name__}: {error}).")
-            used = upload if attempt else None
+            refused = upload if tries > 1 else None  # some stores refuse by cutting the connection
+            passing = True
         except BaseException:
             sent(-progress)
             raise
@@ -121,13 +127,15 @@ async def _post(api: Api, policy: Policy, number: int, source: Source, sent: Cal
                 return
             reason = _reason(response)
             failure = Refused(response.status_code, {"title": f"The object store refused a file ({reason})."})
-            used = upload if response.status_code == FORBIDDEN else None
-            if response.status_code not in PASSING and reason != "RequestTimeout":
-                sent(-progress)
-                raise failure
+            passing = response.status_code in PASSING or reason == "RequestTimeout"
+            if response.status_code == FORBIDDEN:
+                refused, refusals = upload, refusals + 1
+                passing = refusals < REFUSALS
         sent(-progress)
+        deadline = min(deadline, time.monotonic() + PATIENCE_S)
+        if not passing or (tries >= FEWEST_TRIES and time.monotonic() > deadline):
+            raise failure
         await asyncio.sleep(pause)
-    raise failure
 
 
 def _envelope(upload: OpenUpload, number: int) -> tuple[tuple[str, bytes], bytes]:

@@ -37,7 +37,9 @@ def lock(path: Path) -> IO[str] | None:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except (BlockingIOError, PermissionError):
         file.close()
         return None
+    except OSError:
+        pass  # a file system without locks: go on without
     return file

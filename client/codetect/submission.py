@@ -53,12 +53,16 @@ class SubmittedStudy(Model):
 
 
 class Submission(Model):
-    """The outcome; as JSON it is what `codetect submit --json` prints. `left_out`: no images by their names."""
+    """The outcome; as JSON it is what `codetect submit --json` prints.
+
+    `left_out` are no images by their names; `error` is why the upload came to nothing, if not for its files.
+    """
 
     upload_id: UUID
     studies: list[SubmittedStudy]
     rejected: list[Rejected]
     left_out: list[str] = Field([], exclude=True)
+    error: Reason | None = Field(None, exclude=True)
 
     @property
     def complete(self) -> bool:
@@ -98,7 +102,11 @@ def outcome(
         for study in upload.studies
     ]
     return Submission(
-        upload_id=upload.id, studies=studies, rejected=[*rejected, *unsent, *refused], left_out=list(left_out)
+        upload_id=upload.id,
+        studies=studies,
+        rejected=[*rejected, *unsent, *refused],
+        left_out=list(left_out),
+        error=None if refused else upload.error,
     )
 
 

@@ -46,6 +46,7 @@ class Double:
     """The server's state, and the knobs of its faults."""
 
     port: int = 0
+    scheme: str = "http"
     token_s: int = 600
     policy_s: float = 600
     clock_off: timedelta = timedelta()
@@ -75,7 +76,7 @@ class Double:
 
     @property
     def url(self) -> str:
-        return f"http://demo.localhost:{self.port}"
+        return f"{self.scheme}://demo.localhost:{self.port}"
 
     def times(self, begins: str) -> int:
         """How often this was asked."""
@@ -137,7 +138,7 @@ class Double:
             "id": upload["id"],
             "state": upload["state"],
             "post": {
-                "url": f"http://127.0.0.1:{self.port}{BUCKET}",
+                "url": f"{self.scheme}://s3.localhost:{self.port}{BUCKET}",
                 "fields": {"policy": base64.b64encode(claims.encode()).decode(), "x-amz-date": "20260101T000000Z"},
             },
             "key_prefix": f"f/{upload['id']}/",
@@ -434,9 +435,9 @@ def routes(double: Double) -> list[Route | WebSocketRoute]:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Double]:
-    """The double, listening on a free port of this machine."""
-    double = Double()
+async def serving(**tls: Any) -> AsyncIterator[Double]:
+    """The double, listening on a free port of this machine; `tls` is what uvicorn takes."""
+    double = Double(scheme="https" if tls else "http")
     double.go_on.set()
     listener = socket.create_server(("127.0.0.1", 0))
     double.port = listener.getsockname()[1]
@@ -447,7 +448,7 @@ async def serving() -> AsyncIterator[Double]:
             scope["transport"] = send.__self__.transport  # uvicorn's, to be able to cut it
         await inner(scope, receive, send)
 
-    config = uvicorn.Config(app, log_config=None, lifespan="off", date_header=False, ws="websockets-sansio")
+    config = uvicorn.Config(app, log_config=None, lifespan="off", date_header=False, ws="websockets-sansio", **tls)
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve([listener]))
     while not server.started:

@@ -119,7 +119,7 @@ async def test_what_takes_too_long_is_exit_1_with_what_there_is(
     done = await codetect("submit", folder, "--json", "--timeout", "0.5")
     assert done.code == 1
     assert json.loads(done.out)["studies"][0]["analyses"][0]["status"] == "running"
-    assert "The same command again waits on." in done.err
+    assert "The same command again goes on" in done.err
 
 
 async def test_without_waiting_it_says_where_to_look(codetect: Command, double: Double, folder: Path) -> None:

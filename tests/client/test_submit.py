@@ -3,14 +3,29 @@
 import asyncio
 import json
 import zipfile
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from codetect import Client, NotFinished, NothingToSubmit, Progress, Refused, TooMuch, UnderWay
+from codetect import (
+    ApiClient,
+    Client,
+    NotFinished,
+    NothingToSubmit,
+    Progress,
+    Refused,
+    TooMuch,
+    UnderWay,
+    Unreachable,
+)
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.client.conftest import STUDY_UID, dicom
-from tests.client.double import Double
+from tests.client.double import CLIENT_ID, CLIENT_SECRET, Double, serving
 
 
 async def test_every_study_comes_back_under_the_identifier_the_caller_sent(client: Client, folder: Path) -> None:
@@ -343,3 +358,75 @@ async def test_memory_does_not_grow_with_what_is_sent(client: Client, double: Do
     finally:
         tracemalloc.stop()
     assert peak < 30_000_000
+
+
+async def test_over_tls_everything_goes_to_the_name_that_was_certified(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certify(tmp_path, "demo.localhost", "s3.localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+    async with serving(ssl_certfile=tmp_path / "cert.pem", ssl_keyfile=tmp_path / "key.pem") as double:
+        credentials = ApiClient(CLIENT_ID, CLIENT_SECRET)
+        async with Client(double.url, credentials, patience_s=0) as client:
+            assert (await client.submit([folder])).complete
+            assert double.times("POST /api/v1/live/ticket") == 1
+            assert (await anext(client.watch(patience_s=0))).type == "ready"
+        async with Client(double.url.replace("demo", "other"), credentials, patience_s=0) as client:
+            with pytest.raises(Unreachable, match="CERTIFICATE"):
+                await client.facility()
+        monkeypatch.delenv("SSL_CERT_FILE")
+        async with Client(double.url, credentials, patience_s=0) as client:
+            with pytest.raises(Unreachable, match="CERTIFICATE"):
+                await client.facility()
+
+
+def certify(folder: Path, *names: str) -> None:
+    """A certificate for these names that vouches for itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(pem))
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, *private))
+
+
+async def test_where_nothing_can_be_written_it_still_submits(
+    client: Client, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    assert (await client.submit([folder])).complete
+
+
+async def test_a_model_named_twice_is_one_model(client: Client, folder: Path) -> None:
+    assert (await client.submit([folder], models=["model-0", "model-0"], timeout_s=5)).complete
+
+
+async def test_a_store_that_is_away_for_longer_is_waited_for(client: Client, double: Double, folder: Path) -> None:
+    double.fail("POST /codetect-raw", 503, times=25)
+    assert (await client.submit([folder])).complete
+
+
+async def test_a_store_that_refuses_fresh_policies_is_believed(client: Client, double: Double, folder: Path) -> None:
+    double.fail("POST /codetect-raw", 403, times=999)
+    with pytest.raises(Refused, match="object store refused"):
+        await client.submit([folder], parallel=1)
+    assert double.times("POST /codetect-raw") == 3
+
+
+async def test_why_an_upload_came_to_nothing_is_told(client: Client, double: Double, folder: Path) -> None:
+    async def give_up(upload: dict[str, Any]) -> None:
+        upload |= {"state": "refused", "error": {"code": "gave_up", "detail": "It was tried several times."}}
+
+    double.process = give_up  # type: ignore[method-assign]
+    result = await client.submit([folder])
+    assert result.error
+    assert (result.complete, result.error.code) == (False, "gave_up")

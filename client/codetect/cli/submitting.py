@@ -14,7 +14,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 from codetect.cli.root import DISCLAIMER, Exit, FacilityOption, JsonOption, client, complain, run, say
-from codetect.errors import NotFinished, NothingToSubmit
+from codetect.errors import NotFinished, NothingToSubmit, Unreachable
 from codetect.files import Rejected
 from codetect.follow import Report
 from codetect.models import Priority
@@ -27,6 +27,7 @@ PathsArgument = Annotated[
 LABELS = {"upload": "Upload", "import": "Import", "analysis": "Analysis"}
 UNITS = {"upload": "", "import": " files", "analysis": " slices"}
 PATIENCE_S = 60
+AGAIN = "The same command again goes on where this one stopped."
 
 
 @submitting.command()
@@ -69,16 +70,20 @@ def submit(
             except NothingToSubmit as error:
                 _explain(error.rejected)
                 raise
+            except Unreachable as error:
+                raise Unreachable(f"{error} {AGAIN}") from error
 
-    submission, late = run(guarded(), "Interrupted. The same command again goes on where this one stopped.")
+    submission, late = run(guarded(), f"Interrupted. {AGAIN}")
     if as_json:
         print(json.dumps(submission.model_dump(mode="json"), indent=2), flush=True)
     else:
         _tell(submission, wait)
     _explain(submission.rejected)
     _explain_analyses(submission)
+    if submission.error:
+        complain(f"The upload came to nothing: {submission.error.detail} [{submission.error.code}]")
     if late:
-        complain(f"{late} The same command again waits on.")
+        complain(f"{late} {AGAIN}")
     if not (submission.complete if wait else not submission.rejected):
         raise typer.Exit(Exit.FAILED)
 
