@@ -1,14 +1,13 @@
 """The ingest service in this process on real servers: its API, its importer, and a client that posts like any other."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from codetect_ingest.app import api, importer
+from codetect_ingest.app import api
 from codetect_ingest.children import Children
 from codetect_ingest.dicom.volume import Manifest
 from codetect_ingest.importer import Importer
@@ -16,7 +15,6 @@ from codetect_ingest.models import UPLOADS, Upload
 from codetect_ingest.service import Ingest
 from codetect_ingest.settings import Settings
 from codetect_shared.db import Database, uuid7
-from codetect_shared.storage import Storage
 from codetect_shared.testing import Tokens, running
 from pydicom.uid import generate_uid
 from sqlalchemy import text
@@ -149,18 +147,6 @@ async def hands(settings: Settings, clinic: Clinic, children: Children) -> Hands
     return Hands(clinic.ingest.db, Importer(settings, clinic.ingest.db, clinic.ingest.storage, children))
 
 
-@asynccontextmanager
-async def importing(settings: Settings) -> AsyncIterator[None]:
-    """The importer process as it runs, in this process."""
-    app = importer(settings)
-    async with app.router.lifespan_context(app):
-        yield
-
-
 def new_uids() -> dict[str, Any]:
     """A study and a series that nobody has seen."""
     return {"StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid(), "PatientID": generate_uid()[-12:]}
-
-
-def storage_of(settings: Settings) -> Storage:
-    return Storage(settings)
