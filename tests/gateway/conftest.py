@@ -266,6 +266,7 @@ async def house(infra: Infrastructure) -> AsyncIterator[House]:
         "CODETECT_GATEWAY_RING_EVENTS": "500",
         "CODETECT_GATEWAY_SOCKET_FRAMES": "200",
         "CODETECT_GATEWAY_ANSWER_TIMEOUT_S": "3",
+        "CODETECT_GATEWAY_CONNECTIONS_PER_PART": "20",
         "CODETECT_GATEWAY_SOCKETS_PER_PERSON": str(SOCKETS_PER_PERSON),
     }
     async with upstream(service_port) as service, gateway(environment) as first, gateway(environment) as second:

@@ -9,6 +9,7 @@ from codetect_gateway import limits
 from codetect_gateway.limits import Limits, TooFast, address_key
 from codetect_shared.db import Database
 from pydantic import SecretStr
+from websockets.exceptions import ConnectionClosed
 
 from tests.gateway.conftest import DEMO, House, gateway, token
 from tests.infrastructure import Infrastructure
@@ -112,6 +113,9 @@ async def test_a_person_over_the_limit_is_told_when_to_come_back(house: House) -
         async with house.client(DEMO, "guess.guess.guess", small) as client:
             guesses = [(await client.get("/api/v1/studies/echo")).status_code for _ in range(12)]
         assert guesses == [401] * 10 + [429] * 2
+        async with house.dial(gateway=small) as refused:
+            with pytest.raises(ConnectionClosed, match="1013"):
+                await refused.recv()
 
 
 async def test_what_one_gateway_let_through_counts_at_the_other(house: House) -> None:

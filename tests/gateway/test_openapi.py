@@ -119,6 +119,7 @@ async def test_pages_load_nothing_from_elsewhere(house: House) -> None:
             page = await client.get(path)
             assert page.status_code == 200
             assert "script-src 'self'" in page.headers["content-security-policy"]
+            assert "unsafe" not in page.headers["content-security-policy"]
             assert "<script>" not in page.text
             links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
             assert links

@@ -229,6 +229,23 @@ async def test_when_the_client_goes_the_services_work_ends(house: House, path: s
                 await asyncio.sleep(0.05)
 
 
+async def test_clients_that_go_use_up_no_connections(house: House) -> None:
+    async def gone(number: int) -> None:
+        path = ("slow", "endless", "big", "echo")[number % 4]
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.gateway.port)
+        head = f"GET /api/v1/studies/{path}?mark=x&mib=64 HTTP/1.1\r\nHost: demo.localhost\r\n"
+        writer.write(f"{head}Authorization: Bearer {bearer}\r\n\r\n".encode())
+        await asyncio.sleep(0.002 * (number % 50))
+        writer.transport.abort()
+
+    bearer = token()
+    for start in range(0, 400, 15):
+        await asyncio.gather(*map(gone, range(start, start + 15)))
+    async with house.client() as client:
+        answers = await asyncio.gather(*(client.get("/api/v1/studies/echo") for _ in range(40)))
+    assert {answer.status_code for answer in answers} == {201}
+
+
 async def test_a_gibibyte_goes_out_in_flat_memory(house: House) -> None:
     async with house.client() as client:
         await client.get("/api/v1/studies/big?mib=8")

@@ -1,10 +1,10 @@
 """`python -m codetect_gateway api | migrate`."""
 
 import os
+import resource
 import sys
 
 from codetect_shared.app import serve
-from codetect_shared.migrations import migrate
 
 from codetect_gateway.app import api
 from codetect_gateway.settings import Settings
@@ -20,6 +20,9 @@ def main() -> None:
     match sys.argv[1:]:
         case ["api"]:
             settings = Settings()
+            # A socket is an open file: take as many as the system grants, not the usual 1,024.
+            most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
             serve(
                 api(settings),
                 settings,
@@ -36,6 +39,8 @@ def main() -> None:
                 timeout_graceful_shutdown=SHUTDOWN_S,
             )
         case ["migrate"]:
+            from codetect_shared.migrations import migrate  # Alembic is 11 MB that a running gateway doesn't need
+
             migrate("codetect_gateway", os.environ["CODETECT_GATEWAY_DATABASE_OWNER_URL"])
         case _:
             raise SystemExit("Usage: python -m codetect_gateway api | migrate")

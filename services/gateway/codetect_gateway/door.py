@@ -139,3 +139,7 @@ class Door:
     def count(self, address: str) -> None:
         """Somebody without a valid token. Raises TooFast."""
         self.limits.take(address_key(address), self._settings.rate_anonymous)
+
+    def check(self, address: str) -> None:
+        """Somebody who has yet to show a ticket: a hospital's sockets may all come from one address. Raises TooFast."""
+        self.limits.check(address_key(address), self._settings.rate_anonymous)

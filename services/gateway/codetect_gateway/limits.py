@@ -49,13 +49,16 @@ class Limits:
 
     def take(self, key: str, limit: int) -> None:
         """Count a request. Raises TooFast."""
-        if not limit:
-            return
+        self.check(key, limit)
+        if limit:
+            self._untold[key] += 1
+
+    def check(self, key: str, limit: int) -> None:
+        """Raises TooFast when the next request would be one too many."""
         now = time.time()
         self._turn(int(now // MINUTE_S))
-        if self._told.get(key, 0) + self._untold[key] >= limit:
+        if limit and self._told.get(key, 0) + self._untold[key] >= limit:
             raise TooFast(limit, MINUTE_S - int(now % MINUTE_S))
-        self._untold[key] += 1
 
     async def tell(self) -> None:
         """Add this process's counts to everybody's, and learn those."""

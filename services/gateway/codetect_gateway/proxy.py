@@ -100,14 +100,15 @@ class Exchange:
     def __init__(self, part: Part, max_bytes: int | None, stall_s: float) -> None:
         self._part, self._max_bytes, self._stall_s = part, max_bytes, stall_s
         self._body_read = asyncio.Event()
-        self.begun = False
+        self.begun = self.finished = False
 
     async def watch(self, receive: Receive, patience: asyncio.Timeout) -> None:
         """Once the body is read, the next thing a client can do is go."""
         await self._body_read.wait()
         while (await receive())["type"] != "http.disconnect":
             pass
-        patience.reschedule(asyncio.get_running_loop().time())
+        if not self.finished:  # after the answer, "disconnect" means only that nothing more will come
+            patience.reschedule(asyncio.get_running_loop().time())
 
     async def run(self, request: Request, visitor: Visitor, send: Send, arrived: float) -> None:
         """Ask and answer. Raises a Problem, unless the answer has begun."""
@@ -130,6 +131,7 @@ class Exchange:
             assert isinstance(answer.stream, httpx.AsyncByteStream)
             async for chunk in answer.stream:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            self.finished = True
             await send({"type": "http.response.body", "body": b""})
         except httpx.HTTPError as error:
             # The server now closes the connection: the client sees an answer that was cut short.

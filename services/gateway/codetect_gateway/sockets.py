@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import structlog
@@ -84,6 +85,9 @@ async def live_socket(websocket: WebSocket) -> None:
     try:
         holder, after = await _introduce(websocket)
     except Refused as refused:
+        if refused.code in (BAD_TICKET, BAD_ORIGIN):
+            with suppress(TooFast):
+                websocket.app.state.door.count(_address(websocket))
         await _close(websocket, refused.code)
         return
     except WebSocketDisconnect:
@@ -112,7 +116,7 @@ async def _introduce(websocket: WebSocket) -> tuple[tickets.Holder, str | None]:
     settings: Settings = state.settings
     host = websocket.headers.get("host", "").lower()
     try:
-        door.count(websocket.client.host if websocket.client else "")
+        door.check(_address(websocket))
         slug = door.facilities.slug(host)
     except TooFast:
         raise Refused(TRY_LATER) from None
@@ -136,6 +140,10 @@ async def _introduce(websocket: WebSocket) -> tuple[tickets.Holder, str | None]:
         raise Refused(TRY_LATER)
     await live.reach(frame.after)
     return holder, frame.after
+
+
+def _address(websocket: WebSocket) -> str:
+    return websocket.client.host if websocket.client else ""
 
 
 def _from_here(origin: str | None, host: str, allowed: str) -> bool:
