@@ -1,0 +1,225 @@
+"""What compose and Kubernetes run is what the local stack runs, with no more rights and secrets than it needs."""
+
+import json
+import re
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from codetect_local.services import PROCESSES
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = {service for _, service, _ in PROCESSES}
+BY_NAME = {process: (service, what) for process, service, what in PROCESSES}
+# Secrets without which a process of ours does not start: docs/settings.md.
+COMMON = {
+    "CODETECT_RABBITMQ_URL",
+    "CODETECT_STORAGE_ACCESS_KEY",
+    "CODETECT_STORAGE_SECRET_KEY",
+    "CODETECT_MASTER_KEY",
+}
+
+
+def own(service: str) -> set[str]:
+    return {f"CODETECT_{service.upper()}_DATABASE_{role}URL" for role in ("", "SYSTEM_")}
+
+
+def default_ports() -> dict[str, str]:
+    ports = {}
+    for section in (ROOT / "docs/settings.md").read_text().split("\n## ")[1:]:
+        for name, port in re.findall(r"`(CODETECT_\w+_PORT)` \| `(\d+)`", section):
+            ports.setdefault(name, port)
+    return ports
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """deploy/ with secrets made up for this test; everything in it found valid by scripts/k8s first."""
+    done = subprocess.run([ROOT / "scripts/k8s"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(re.findall("nothing for checkov to say", done.stdout)) == 3
+    folder = tmp_path_factory.mktemp("deploy") / "deploy"
+    subprocess.run(["cp", "-r", ROOT / "deploy", folder], check=True)
+    subprocess.run(["rm", "-rf", folder / "k8s/overlays/local/secrets", folder / ".env"], check=True)
+    for kind, where in (("k8s", folder / "k8s/overlays/local/secrets"), ("compose", folder)):
+        subprocess.run([ROOT / "scripts/secrets", kind, where], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def objects(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """The local overlay, rendered: by kind and name."""
+    done = subprocess.run(
+        [ROOT / "scripts/k8s", "render", folder / "k8s/overlays/local"], capture_output=True, text=True, check=True
+    )
+    found: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for item in yaml.safe_load_all(done.stdout):
+        found[item["kind"]][item["metadata"]["name"]] = item
+    return found
+
+
+@pytest.fixture(scope="module")
+def compose(folder: Path) -> dict[str, dict[str, Any]]:
+    done = subprocess.run(
+        [ROOT / ".venv-deploy/bin/docker-compose", "--file", folder / "compose.yaml", "config", "--format", "json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    services: dict[str, dict[str, Any]] = json.loads(done.stdout)["services"]
+    return services
+
+
+def test_kubernetes_runs_the_same_processes(objects: dict) -> None:
+    assert set(objects["Deployment"]) == set(BY_NAME)
+    for name, (service, what) in BY_NAME.items():
+        (container,) = objects["Deployment"][name]["spec"]["template"]["spec"]["containers"]
+        assert container["image"].split(":")[0] == f"codetect/{service}"
+        assert container["args"] == [what]
+        told = {variable["name"]: variable["value"] for variable in container.get("env", [])}
+        variable = f"CODETECT_{service.upper()}_PORT"
+        assert str(container["ports"][0]["containerPort"]) == told.get(variable, default_ports()[variable])
+        assert (name in objects["Service"]) == (what == "api")
+        assert name in objects["PodDisruptionBudget"]
+        assert name in objects["ServiceAccount"]
+
+
+def test_every_process_has_the_secrets_it_needs_and_no_others(objects: dict) -> None:
+    secrets = {name: set(secret["data"]) for name, secret in objects["Secret"].items()}
+    for name, (service, _) in BY_NAME.items():
+        (container,) = objects["Deployment"][name]["spec"]["template"]["spec"]["containers"]
+        sources = [source["secretRef"]["name"] for source in container["envFrom"] if "secretRef" in source]
+        assert set().union(*(secrets[source] for source in sources)) == COMMON | own(service)
+        assert {"configMapRef": {"name": "settings"}} in container["envFrom"]
+    for service in SERVICES:
+        assert secrets[f"migrate-{service}"] == {f"CODETECT_{service.upper()}_DATABASE_OWNER_URL"}
+
+
+def pods(objects: dict) -> dict[str, dict[str, Any]]:
+    return {
+        name: item["spec"]["template"]
+        for kind in ("Deployment", "StatefulSet", "Job")
+        for name, item in objects[kind].items()
+    }
+
+
+def test_no_pod_has_more_rights_than_it_needs(objects: dict) -> None:
+    assert objects["Namespace"]["codetect"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert len(pods(objects)) == 8 + 3 + 7
+    for name, pod in pods(objects).items():
+        spec = pod["spec"]
+        assert spec["automountServiceAccountToken"] is False, name
+        assert spec["securityContext"]["runAsNonRoot"], name
+        for container in spec["containers"]:
+            context = container["securityContext"]
+            assert context["readOnlyRootFilesystem"], name
+            assert context["capabilities"] == {"drop": ["ALL"]}, name
+            assert not context["allowPrivilegeEscalation"], name
+            assert container["resources"]["requests"], name
+            assert container["resources"]["limits"]["memory"], name
+
+
+def matches(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items())
+
+
+def allowed(objects: dict, source: str, target: str, port: int) -> bool:
+    """Whether policies let one pod open a connection to another; what no rule names is denied, both ways."""
+    labels = {name: pod["metadata"]["labels"] for name, pod in pods(objects).items()}
+    names = {c.get("name"): c["containerPort"] for c in pods(objects)[target]["spec"]["containers"][0].get("ports", [])}
+
+    def one_way(direction: str, here: str, there: str, side: str) -> bool:
+        for policy in objects["NetworkPolicy"].values():
+            if direction.title() in policy["spec"]["policyTypes"] and matches(
+                policy["spec"]["podSelector"], labels[here]
+            ):
+                for rule in policy["spec"].get(direction, []):
+                    ports = [names.get(p["port"], p["port"]) for p in rule.get("ports", [])]
+                    peers = rule.get(side)
+                    fits = peers is None or any(
+                        "namespaceSelector" not in peer and matches(peer["podSelector"], labels[there])
+                        for peer in peers
+                    )
+                    if fits and (not ports or port in ports):
+                        return True
+        return False
+
+    return one_way("egress", source, target, "to") and one_way("ingress", target, source, "from")
+
+
+def test_pods_reach_what_they_need_and_nothing_else(objects: dict) -> None:
+    port = {
+        name: pod["spec"]["containers"][0]["ports"][0]["containerPort"]
+        for name, pod in pods(objects).items()
+        if "ports" in pod["spec"]["containers"][0]
+    }
+    everything = {"postgres", "rabbitmq", "storage"}
+    expected = {
+        "gateway": {"postgres", "rabbitmq", "auth", "ingest", "inference", "analytics"},
+        "auth": {"postgres", "rabbitmq"},
+        "ingest": everything | {"auth"},
+        "importer": everything,
+        "inference": everything | {"auth"},
+        "worker": everything,
+        "analytics": {"postgres", "auth"},
+        "projector": {"postgres", "rabbitmq"},
+        "bootstrap": {"postgres"},
+        "buckets": {"storage"},
+        **{f"migrate-{service}": {"postgres"} for service in SERVICES},
+        **{server: set() for server in everything},
+    }
+    reached = {s: {t for t in port if t != s and allowed(objects, s, t, port[t])} for s in pods(objects)}
+    # The door is open to all who can leave their own pod to it, and nobody can.
+    assert reached == expected
+    deny = objects["NetworkPolicy"]["deny-all"]["spec"]
+    assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def test_compose_runs_the_same_processes(compose: dict) -> None:
+    ports = default_ports()
+    for name, (service, what) in BY_NAME.items():
+        found = compose[name]
+        assert found["image"] == f"codetect/{service}"
+        assert (found.get("command") or ["api"]) == [what]
+        told = found["environment"]
+        listens = told.get(f"CODETECT_{service.upper()}_PORT", ports[f"CODETECT_{service.upper()}_PORT"])
+        assert f"http://127.0.0.1:{listens}/readyz" in found["healthcheck"]["test"][-1]
+        assert COMMON | own(service) <= set(told)
+        assert all(told.values())
+        assert not [key for key in told if key.endswith("OWNER_URL") or "ADMIN" in key]
+        assert {key for key in told if "_DATABASE_" in key} == own(service)
+        assert (found["read_only"], found["cap_drop"]) == (True, ["ALL"])
+        assert found["depends_on"][f"migrate-{service}"]["condition"] == "service_completed_successfully"
+    addresses = {
+        key: value for key, value in compose["gateway"]["environment"].items() if re.fullmatch(r"CODETECT_\w+_URL", key)
+    }
+    for service in SERVICES - {"gateway"}:
+        assert (
+            addresses[f"CODETECT_{service.upper()}_URL"]
+            == f"http://{service}:{ports[f'CODETECT_{service.upper()}_PORT']}"
+        )
+
+
+def test_compose_shows_the_world_the_door_the_store_and_the_mail_alone(compose: dict) -> None:
+    published = {
+        name: [p["published"] for p in found["ports"]] for name, found in compose.items() if found.get("ports")
+    }
+    assert published == {"gateway": ["8080"], "storage": ["9000"], "mail": ["8025"]}
+    assert all(p["host_ip"] == "127.0.0.1" for found in compose.values() for p in found.get("ports", []))
+
+
+def test_secrets_are_made_once_and_for_their_owner_alone(tmp_path: Path) -> None:
+    texts = []
+    for _ in range(2):
+        subprocess.run([ROOT / "scripts/secrets", "compose", tmp_path], check=True, capture_output=True)
+        texts.append((tmp_path / ".env").read_text())
+    text, again = texts
+    assert again == text
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    values = [line.partition("=")[2] for line in text.splitlines()]
+    assert len(set(values)) >= len(values) - 3
+    passwords = re.findall(r"postgresql://codetect_\w+:([^@]+)@", text)
+    assert len(set(passwords)) == 15
