@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tests.inference.samples import data, read_series, read_slice
 
-HOW = Preprocessing(side=224, level_hu=-600, width_hu=1500, margin=0.18)
+HOW = Preprocessing(side=224, level_hu=-600, width_hu=1500, margin=0.02)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,7 @@ def test_a_whole_chest_is_cut_to_its_lungs(lidc: NDArray[np.int16], plan: Plan) 
     assert 25 < plan.slices[0] < 45, "the abdomen below is left out"
     assert 115 < plan.slices[-1] < 130, "the neck above is left out"
     assert plan.box.bottom - plan.box.top < 400, "the table is left out"
+    assert plan.box.right - plan.box.left > 450, "the chest wall is kept"
 
 
 def test_each_slice_alone_is_judged_as_in_its_series(lidc: NDArray[np.int16], plan: Plan) -> None:
@@ -59,6 +60,10 @@ def test_severe_pneumonia_still_counts_as_lung() -> None:
     hu = read_slice(data("dicom", "covid-19-ny-sbu", "A046441", "axial", "19001111-045.dcm"))
     assert plan_series(1, lambda _: hu, HOW.margin) == plan_series(1, lambda _: hu.copy(), HOW.margin)
     assert shows_lung(hu)
+    box = plan_series(1, lambda _: hu, HOW.margin).box
+    assert box.left < 80, "consolidated lung isn't cut off"
+    assert box.right > 420
+    assert box.bottom > 400
 
 
 @pytest.mark.parametrize(
@@ -120,9 +125,9 @@ def test_the_window_maps_hu_to_grey() -> None:
 
 
 def test_the_crop_keeps_a_margin_inside_the_image() -> None:
-    tight, wide = (plan_series(1, lambda _: body(-850), margin).box for margin in (0.0, 0.2))
+    tight, wide = (plan_series(1, lambda _: body(-850), margin).box for margin in (0.0, 0.05))
     height, width = tight.bottom - tight.top, tight.right - tight.left
-    assert (tight.top - wide.top, tight.left - wide.left) == (round(0.2 * height), round(0.2 * width))
+    assert (tight.top - wide.top, tight.left - wide.left) == (round(0.05 * height), round(0.05 * width))
     huge = plan_series(1, lambda _: body(-850), 1.0).box
     assert huge == Box(0, 256, 0, 256)
 

@@ -79,7 +79,7 @@ class Preprocessing(_Part):
     side: Annotated[int, Field(ge=32, le=1024, description="Pixels of the square input")]
     level_hu: float
     width_hu: Annotated[float, Field(gt=0)]
-    margin: Annotated[float, Field(ge=0, le=1, description="Chest kept around the lungs, as a share of their extent")]
+    margin: Annotated[float, Field(ge=0, le=1, description="Room kept around the body, as a share of its extent")]
 
 
 class Pooling(_Part):

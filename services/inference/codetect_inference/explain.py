@@ -19,6 +19,7 @@ Floats = NDArray[np.float32]
 DISCLAIMER = "Not a medical device. Not for clinical use."
 TOP_SLICES = 5
 OPACITY = 0.6
+CLEAR_EVIDENCE = 4.0  # a logit, after the temperature
 
 
 @dataclass(frozen=True)
@@ -122,15 +123,16 @@ def slice_png(hu: HU, level_hu: float, width_hu: float) -> bytes:
 def heatmap_png(maps: Maps, row: int, column: int, shape: Sequence[int], temperature: float) -> bytes:
     """Overlay for one analysed slice (`row`) and label (`column`): a transparent PNG of the slice's shape.
 
-    Each place shows the probability that it alone would argue for, on a scale that is the same for all slices, so a
-    slice without evidence stays clear.
+    Each place shows what it adds for the label, on one scale for the study: full colour is its strongest place, or a
+    probability of 0.98 where nothing is as strong. A slice without evidence stays clear.
     """
-    logit, cam = float(maps.logits[row, column]), maps.cams[row, column].astype(np.float32)
-    bias = logit - float(cam.mean())
+    cams = maps.cams[:, column].astype(np.float32)
+    bias = float(maps.logits[row, column]) - float(cams[row].mean())
+    full = max(float(cams.max()) + bias, CLEAR_EVIDENCE * temperature)
     box = maps.box
     size = (box.right - box.left, box.bottom - box.top)
-    smooth = np.asarray(Image.fromarray(cam + np.float32(bias)).resize(size, Image.Resampling.BICUBIC))
-    heat = np.clip(expit(smooth / temperature) * 2 - 1, 0, 1)
+    smooth = np.asarray(Image.fromarray(cams[row] + np.float32(bias)).resize(size, Image.Resampling.BICUBIC))
+    heat = np.clip(smooth / np.float32(full), 0, 1).astype(np.float32)
     canvas = np.zeros((shape[0], shape[1], 4), np.uint8)
     canvas[box.top : box.bottom, box.left : box.right] = colour(heat)
     return _png(Image.fromarray(canvas))

@@ -61,7 +61,7 @@ def plan_series(count: int, read: Callable[[int], HU], margin: float) -> Plan:
     share = lung.sum((1, 2)) / np.maximum(body.sum((1, 2)), 1)
     shown = np.flatnonzero(share >= SHOWN_SHARE)
     if len(shown):
-        return Plan(tuple(shown.tolist()), chest_box(lung[shown], step, first.shape, margin))
+        return Plan(tuple(shown.tolist()), body_box(body[shown], step, first.shape, margin))
     airway = tuple(index for index in range(count) if shows_airway(small[index], body[index]))
     return Plan(airway, Box(0, first.shape[0], 0, first.shape[1]), little_lung=bool(airway))
 
@@ -115,11 +115,12 @@ def shows_airway(small: HU, body: Mask) -> bool:
     return bool(fits.sum() == 1 and share[~fits].sum() < AIRWAY_SHARE[0])
 
 
-def chest_box(lung: Mask, step: int, shape: tuple[int, ...], margin: float) -> Box:
-    """The lungs' extent over all slices plus `margin` of it on each side, which takes in the chest wall."""
-    rows, columns = np.flatnonzero(lung.any((0, 2))), np.flatnonzero(lung.any((0, 1)))
-    if not len(rows):
-        return Box(0, shape[0], 0, shape[1])
+def body_box(body: Mask, step: int, shape: tuple[int, ...], margin: float) -> Box:
+    """The body's extent over all slices plus `margin` of it on each side.
+
+    Not the lungs' extent: their mask misses consolidated lung, which is what must not be cut off.
+    """
+    rows, columns = np.flatnonzero(body.any((0, 2))), np.flatnonzero(body.any((0, 1)))
     edges = []
     for found, size in ((rows, shape[0]), (columns, shape[1])):
         low, high = int(found[0]) * step, (int(found[-1]) + 1) * step

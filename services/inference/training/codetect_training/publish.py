@@ -28,7 +28,7 @@ ABOUT: dict[str, Any] = {
     "name": NAME,
     "version": VERSION,
     "title": "COVID-19 pneumonia on chest CT (DenseNet-169)",
-    "preprocessing": {"side": SIDE, "level_hu": -600, "width_hu": 1500, "margin": 0.18},
+    "preprocessing": {"side": SIDE, "level_hu": -600, "width_hu": 1500, "margin": 0.02},
     "pooling": {"method": "mean_of_highest", "share": 0.2, "at_least": 3},
     "few_slices": 10,
     "intended_use": (
@@ -40,6 +40,8 @@ ABOUT: dict[str, Any] = {
         "reconstruction kernels are untested.",
         "Slices were labelled, not studies: the study score and its threshold are untested on whole studies.",
         "Covid and other images come from different sources, so part of what it learnt may be the source.",
+        "It calls the study LIDC-IDRI-0001 positive, scanned years before COVID-19 existed, and its maps often point "
+        "outside the lungs.",
         "Other pneumonias, oedema and tumours are barely among its negatives and can look positive.",
         "It can't tell that an input is unlike its training data.",
         "A low score doesn't rule anything out.",
