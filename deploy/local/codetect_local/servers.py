@@ -126,7 +126,7 @@ def storage(settings: Settings, secrets: dict[str, str]) -> Program:
         "HOME": str(home),
         # Its live heap is some 170 MB; a limit near that keeps the collector running all the time.
         "GOMEMLIMIT": "320MiB",
-        "GOGC": "50",
+        "GOGC": "25",
         "WEED_S3_SSE_KEY": secrets["storage_sse_key"],
         # One growing volume a bucket, not seven: a small disk holds few.
         "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1",

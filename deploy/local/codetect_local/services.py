@@ -78,6 +78,8 @@ def _program(
         f"CODETECT_{service.upper()}_PORT": str(port),
         "HOME": str(settings.state / "home"),
         "PYTHONUNBUFFERED": "1",
+        # Fewer heaps to keep freed memory in: some 20 MB less a process, and nothing slower where one thread does it all.
+        **({"MALLOC_ARENA_MAX": "2"} if what == "api" else {}),
     }
     hidden = ("POSTGRES_ADMIN_URL", "DATABASE_OWNER_URL", "PORT_OFFSET")
     told = {key: value for key, value in (passed_on | environment | own).items() if not key.endswith(hidden)}
