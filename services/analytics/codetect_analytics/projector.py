@@ -93,6 +93,7 @@ class Projector:
 
     async def _project(self, db: asyncpg.Connection, place: Place) -> None:
         EPOCH.set(place.epoch)
+        self.facts.update(epoch=place.epoch, offset=place.offset)
         try:
             async with aclosing(self._batches(db, place)) as batches:
                 async for batch in batches:
