@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.attributes import set_committed_value
 
 from codetect_shared import bus, telemetry, topology
 from codetect_shared.db import AggregateRow, uuid7
@@ -66,7 +67,8 @@ async def tell(session: AsyncSession, row: AggregateRow, *events: Event) -> None
     table = type(row)
     for event in events:
         raised = update(table).where(table.id == row.id).values(sequence=table.sequence + 1).returning(table.sequence)
-        row.sequence = (await session.execute(raised.execution_options(synchronize_session=False))).scalar_one()
+        raised = raised.execution_options(synchronize_session=False)
+        set_committed_value(row, "sequence", (await session.execute(raised)).scalar_one())
         await session.execute(
             insert(outbox).values(
                 event_id=uuid7(),
