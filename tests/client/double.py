@@ -49,6 +49,7 @@ class Double:
     scheme: str = "http"
     token_s: int = 600
     policy_s: float = 600
+    post_s: float = 0
     clock_off: timedelta = timedelta()
     max_file_bytes: int = 10_000_000
     max_files: int = 1000
@@ -64,6 +65,7 @@ class Double:
     analyses: dict[str, dict[str, Any]] = field(default_factory=dict)
     frames: list[dict[str, Any]] = field(default_factory=list)
     held_from: int = 0
+    cut_after_ready: int = 0
     sockets: set[WebSocket] = field(default_factory=set)
     tickets: set[str] = field(default_factory=set)
     access: dict[str, float] = field(default_factory=dict)
@@ -341,6 +343,7 @@ def routes(double: Double) -> list[Route | WebSocketRoute]:
         double.busy += 1
         double.busiest = max(double.busiest, double.busy)
         try:
+            await asyncio.sleep(double.post_s)
             length = int(request.headers["content-length"])
             async with request.form() as form:
                 claims = json.loads(base64.b64decode(str(form["policy"])))
@@ -400,9 +403,15 @@ def routes(double: Double) -> list[Route | WebSocketRoute]:
                 return
             double.tickets.discard(first["ticket"])
             after = int(first.get("after", f"{len(double.frames)}.0").partition(".")[0])
-            await ws.send_json({"type": "ready", "cursor": f"{after}.0badcafe"})
-            if after < double.held_from:
-                after = len(double.frames)
+            lost = after < double.held_from
+            head = len(double.frames)
+            await ws.send_json({"type": "ready", "cursor": f"{head if lost else after}.0badcafe"})
+            if double.cut_after_ready:
+                double.cut_after_ready -= 1
+                await ws.close(1012)
+                return
+            if lost:
+                after = head
                 await ws.send_json({"type": "resync", "cursor": f"{after}.0badcafe"})
             for frame in double.frames[after:]:
                 await ws.send_json(frame)

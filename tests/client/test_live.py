@@ -61,6 +61,14 @@ async def test_a_gap_that_the_server_cannot_fill_is_told(client: Client, double:
     assert (event.type, event.cursor) == ("resync", "5.0badcafe")
 
 
+async def test_a_cut_right_after_ready_does_not_swallow_a_gap(client: Client, double: Double) -> None:
+    for number in range(5):
+        double.tell("thing.happened", number=number)
+    double.held_from, double.cut_after_ready = 3, 1
+    (event,) = await take(client, 1, after="1.0badcafe")
+    assert event.type == "resync"
+
+
 async def test_each_connection_has_a_ticket_of_its_own(client: Client, double: Double) -> None:
     taking = asyncio.create_task(take(client, 1))
     await until(lambda: double.sockets)
