@@ -15,7 +15,7 @@ from typing import Any, Self
 import httpx
 import websockets
 
-from tests.faults.studies import small_study
+from tests.faults.studies import new_study
 
 MODEL = "covid-ct-densenet169"
 FINAL = {"completed", "failed", "cancelled"}
@@ -101,7 +101,7 @@ class Ledger:
 
     async def submit(self, files: list[bytes] | None = None) -> str:
         """Post a study and complete it; returns the upload's id once it was answered 202."""
-        files = files or small_study()
+        files = files or new_study()
         upload = await self.api("POST", "/uploads", json={"models": [MODEL]})
         for number, body in enumerate(files, 1):
 

@@ -8,15 +8,15 @@ from pydicom import dcmread
 from pydicom.uid import generate_uid
 
 SAMPLE = sorted((Path(__file__).parents[1] / "data/lidc-idri-0001").glob("*.dcm"))
-MIDDLE = SAMPLE[len(SAMPLE) // 2 - 6 : len(SAMPLE) // 2 + 6]
 _numbers = itertools.count()
 
 
-def small_study(slices: int = 3) -> list[bytes]:
-    """A study of a patient of its own; neighbouring slices of the lungs."""
+def new_study(slices: int = 3) -> list[bytes]:
+    """A study of a patient of its own; neighbouring slices around the lungs' middle."""
     study, series, number = generate_uid(), generate_uid(), next(_numbers)
     files = []
-    for path in MIDDLE[:slices]:
+    start = (len(SAMPLE) - slices) // 2
+    for path in SAMPLE[start : start + slices]:
         instance = dcmread(path)
         instance.StudyInstanceUID, instance.SeriesInstanceUID = study, series
         instance.SOPInstanceUID = instance.file_meta.MediaStorageSOPInstanceUID = generate_uid()

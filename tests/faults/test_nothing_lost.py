@@ -4,12 +4,15 @@ import asyncio
 import random
 import signal
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
+from codetect_inference.models import ANALYSES
 from codetect_local.stack import Stack
 
 from tests.faults.ledger import Facility, Ledger
+from tests.faults.studies import new_study
 
 CHANCE = random.Random(20261122)
 SERVICES = ["gateway", "auth", "ingest", "importer", "inference", "worker", "analytics", "projector"]
@@ -99,17 +102,52 @@ async def test_a_service_that_starts_after_events_were_sent(stack: Stack, ledger
 
 
 async def test_a_worker_frozen_for_two_leases_then_thawed(stack: Stack, ledger: Ledger) -> None:
-    stack.supervisor.halt("worker-2")
+    upload = await on_the_first_worker_alone(stack, ledger)
+    stack.supervisor.kill("worker", signal.SIGSTOP)
     try:
-        await ledger.submit()
-        await asyncio.sleep(0.4)
-        stack.supervisor.kill("worker", signal.SIGSTOP)
+        assert (await the_analysis(ledger, upload))["status"] == "running"
         stack.supervisor.launch("worker-2")
         await ledger.settle()
+        assert (await the_analysis(ledger, upload))["attempts"] == 2
+        await asyncio.sleep(ANALYSES.lease_s)
     finally:
         stack.supervisor.kill("worker", signal.SIGCONT)
-    await asyncio.sleep(3)
+    await asyncio.sleep(5)
     await ledger.settle()
+
+
+async def test_a_job_longer_than_its_lease(stack: Stack, ledger: Ledger) -> None:
+    """The worker runs in bits of half a second, often enough to renew its lease; the other one must not take over."""
+    upload = await on_the_first_worker_alone(stack, ledger)
+    stack.supervisor.launch("worker-2")
+    began = asyncio.get_running_loop().time()
+    while (await the_analysis(ledger, upload))["status"] == "running":
+        stack.supervisor.kill("worker", signal.SIGSTOP)
+        await asyncio.sleep(9)
+        stack.supervisor.kill("worker", signal.SIGCONT)
+        await asyncio.sleep(0.4)
+    assert asyncio.get_running_loop().time() - began > 1.2 * ANALYSES.lease_s
+    await ledger.settle()
+    assert (await the_analysis(ledger, upload))["attempts"] == 1
+
+
+async def on_the_first_worker_alone(stack: Stack, ledger: Ledger) -> str:
+    """Submit a long study while only one worker is there, and wait until that one has begun."""
+    stack.supervisor.halt("worker-2")
+    try:
+        upload = await ledger.submit(new_study(45))
+        async with asyncio.timeout(60):
+            while not (found := await ledger.analyses(upload)) or found[0]["status"] == "queued":
+                await asyncio.sleep(0.02)
+    except BaseException:
+        stack.supervisor.launch("worker-2")
+        raise
+    return upload
+
+
+async def the_analysis(ledger: Ledger, upload: str) -> dict[str, Any]:
+    (analysis,) = await ledger.analyses(upload)
+    return analysis
 
 
 async def running_again(stack: Stack, name: str, within_s: float = 30) -> None:
