@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from codetect_gateway import sockets, tickets
+from codetect_gateway.context import Gateway
 from codetect_gateway.door import Door, Facilities
 from codetect_gateway.limits import TELL_S, Limits
 from codetect_gateway.live import Live
@@ -26,23 +27,21 @@ def api(settings: Settings) -> FastAPI:
     """The gateway's application."""
 
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
-        state = app.state
+        db, opened = app.state.db, open_parts(settings)
+        facilities, limits = Facilities(opened["auth"], settings), Limits(db)
+        door = Door(facilities, app.state.jwks, limits, settings)
+        live = Live(settings.rabbitmq_url, settings.ring_events, settings.socket_frames, facilities.forget)
+        app.state.gateway = Gateway(settings, db, opened, door, live, Documents(app.openapi(), opened))
+        readiness(app, {"database": db.ping, "stream": live.ready})
+
+        async def sweep() -> None:
+            await tickets.sweep(db)
+            await limits.sweep()
+
         async with AsyncExitStack() as stack:
-            state.parts = open_parts(settings)
-            for part in state.parts.values():
+            for part in opened.values():
                 await stack.enter_async_context(part.transport)
-            facilities = Facilities(state.parts["auth"], settings)
-            limits = Limits(state.db)
-            state.door = Door(facilities, state.jwks, limits, settings)
-            state.live = Live(settings.rabbitmq_url, settings.ring_events, settings.socket_frames, facilities.forget)
-            state.documents = Documents(app.openapi(), state.parts)
-            readiness(app, {"database": state.db.ping, "stream": state.live.ready})
-
-            async def sweep() -> None:
-                await tickets.sweep(state.db)
-                await limits.sweep()
-
-            yield [state.live.run, every(TELL_S, "gateway.limits", limits.tell), every(SWEEP_S, "gateway.sweep", sweep)]
+            yield [live.run, every(TELL_S, "gateway.limits", limits.tell), every(SWEEP_S, "gateway.sweep", sweep)]
 
     app = create_app(settings, "gateway", parts, [sockets.router])
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") != app.openapi_url]

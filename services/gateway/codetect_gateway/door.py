@@ -13,7 +13,6 @@ from codetect_gateway.parts import Part, PartUnavailable
 from codetect_gateway.settings import Settings
 
 STALE_S = 60
-VERIFIED_S = 5
 MAX_KNOWN = 10_000
 SLUG = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
@@ -44,7 +43,7 @@ class Facilities:
 
     def slug(self, host: str) -> str:
         """The facility's name within a host name, whether or not there is such a facility. Raises UnknownHost."""
-        match = self._host.fullmatch(host.lower())
+        match = self._host.fullmatch(host)
         if not match:
             raise UnknownHost(f"{host[:100]!r} is no facility's host name.")
         return match[1]
@@ -54,30 +53,30 @@ class Facilities:
         slug, now = self.slug(host), time.monotonic()
         known = self._known.get(slug)
         if known is None or now >= known.ask_again:
-            if known is not None:
-                known.ask_again = now + 2  # the others go on with what is known while one asks
-            try:
-                exists = await self._ask(host)
-            except PartUnavailable:
-                if known is None or now - known.asked > STALE_S:
-                    raise
-            else:
-                if len(self._known) >= MAX_KNOWN:
-                    self._known.clear()
-                known = self._known[slug] = Known(exists, now, now + self._fresh_s)
+            known = await self._ask(host, slug, known, now)
         if not known.exists:
             raise UnknownHost(f"{host[:100]!r} is no facility's host name.")
         return slug
 
+    async def _ask(self, host: str, slug: str, known: Known | None, now: float) -> Known:
+        if known is not None:
+            known.ask_again = now + 2  # the others go on with what is known while one asks
+        try:
+            answer = await self._auth.get("/api/v1/facility", {"X-Forwarded-Host": host})
+            if not answer.is_success and answer.status_code not in (403, 404):
+                raise PartUnavailable(self._auth.name)
+        except PartUnavailable:
+            if known is None or now - known.asked > STALE_S:
+                raise
+            return known
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+        fresh = self._known[slug] = Known(answer.is_success, now, now + self._fresh_s)
+        return fresh
+
     def forget(self) -> None:
         """A facility was opened or suspended: ask again."""
         self._known.clear()
-
-    async def _ask(self, host: str) -> bool:
-        answer = await self._auth.get("/api/v1/facility", {"X-Forwarded-Host": host})
-        if not answer.is_success and answer.status_code not in (403, 404):
-            raise PartUnavailable(self._auth.name)
-        return answer.is_success
 
 
 @dataclass(frozen=True)
@@ -88,58 +87,53 @@ class Visitor:
     host: str
     address: str
     principal: Principal | None
-    token: str | None
+    token: str
 
 
 class Door:
     """Lets requests in, or says why not."""
 
     def __init__(self, facilities: Facilities, jwks: JwksCache, limits: Limits, settings: Settings) -> None:
-        self.facilities, self.limits = facilities, limits
-        self._jwks, self._settings = jwks, settings
-        self._verified: dict[str, tuple[Principal, float]] = {}
+        self.facilities, self._jwks, self._limits, self._settings = facilities, jwks, limits, settings
 
     async def admit(self, request: HTTPConnection, *, anonymous: bool = False) -> Visitor:
         """Whoever knocks. A token must be good, but for `anonymous` paths, and this facility's on all.
 
         Raises UnknownHost, TokenInvalid, TooFast, PartUnavailable.
         """
-        host = request.headers.get("host", "")
-        address = request.client.host if request.client else ""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        bearer = token if scheme.lower() == "bearer" else None
-        principal, refused = None, None
-        if bearer is not None:
+        host, address = host_of(request), address_of(request)
+        principal = None
+        if scheme.lower() == "bearer":
             try:
-                principal = await self._verify(bearer)
-            except TokenInvalid as error:
-                refused = error
+                principal = await self._jwks.verify(token)
+            except TokenInvalid:
+                if not anonymous:
+                    self.count(address)
+                    raise
         if principal is None:
             self.count(address)
         else:
-            self.limits.take(f"person:{principal.subject}", self._settings.rate_person)
+            self._limits.take(f"person:{principal.subject}", self._settings.rate_person)
         slug = await self.facilities.at(host)
         if principal is not None and principal.slug != slug:
             raise TokenInvalid("The access token is refused: it is meant for something else.")
-        if refused is not None and not anonymous:
-            raise refused
-        return Visitor(slug, host.lower(), address, principal, bearer)
-
-    async def _verify(self, token: str) -> Principal:
-        """A token seen a moment ago needs no second look here: the service behind checks each time."""
-        now = time.monotonic()
-        principal, until = self._verified.get(token, (None, 0.0))
-        if principal is None or now >= until:
-            principal = await self._jwks.verify(token)
-            if len(self._verified) >= MAX_KNOWN:
-                self._verified.clear()
-            self._verified[token] = principal, now + VERIFIED_S
-        return principal
+        return Visitor(slug, host, address, principal, token)
 
     def count(self, address: str) -> None:
-        """Somebody without a valid token. Raises TooFast."""
-        self.limits.take(address_key(address), self._settings.rate_anonymous)
+        """Somebody without a valid token, or ticket. Raises TooFast."""
+        self._limits.take(address_key(address), self._settings.rate_anonymous)
 
     def check(self, address: str) -> None:
         """Somebody who has yet to show a ticket: a hospital's sockets may all come from one address. Raises TooFast."""
-        self.limits.check(address_key(address), self._settings.rate_anonymous)
+        self._limits.check(address_key(address), self._settings.rate_anonymous)
+
+
+def host_of(request: HTTPConnection) -> str:
+    """The host name, with its port."""
+    return request.headers.get("host", "").lower()
+
+
+def address_of(request: HTTPConnection) -> str:
+    """Where the request comes from; a trusted proxy's word for it, where there is one."""
+    return request.client.host if request.client else ""

@@ -44,35 +44,33 @@ class Limits:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._minute = 0
-        self._told: dict[str, int] = {}
+        self._told: Counter[str] = Counter()
         self._untold: Counter[str] = Counter()
 
     def take(self, key: str, limit: int) -> None:
         """Count a request. Raises TooFast."""
         self.check(key, limit)
-        if limit:
-            self._untold[key] += 1
+        self._untold[key] += 1
 
     def check(self, key: str, limit: int) -> None:
-        """Raises TooFast when the next request would be one too many."""
-        now = time.time()
-        self._turn(int(now // MINUTE_S))
-        if limit and self._told.get(key, 0) + self._untold[key] >= limit:
-            raise TooFast(limit, MINUTE_S - int(now % MINUTE_S))
+        """Raises TooFast when the next request would be one too many; a limit of 0 is none."""
+        minute, second = divmod(int(time.time()), MINUTE_S)
+        self._turn(minute)
+        if limit and self._told[key] + self._untold[key] >= limit:
+            raise TooFast(limit, MINUTE_S - second)
 
     async def tell(self) -> None:
         """Add this process's counts to everybody's, and learn those."""
-        self._turn(int(time.time() // MINUTE_S))
-        minute, counts = self._minute, +self._untold
+        minute, counts = self._minute, self._untold
         if not counts:
             return
-        for key, n in counts.items():
-            self._told[key] = self._told.get(key, 0) + n
-        self._untold -= counts
+        self._told.update(counts)
+        self._untold = Counter()
+        values = {"minute": minute, "keys": list(counts), "counts": list(counts.values())}
         async with self._db.system() as session:
-            rows = await session.execute(ADD, {"minute": minute, "keys": list(counts), "counts": list(counts.values())})
-            if minute == self._minute:
-                self._told.update((row.key, row.n) for row in rows)
+            everybody = Counter({row.key: row.n for row in await session.execute(ADD, values)})
+        if minute == self._minute:
+            self._told |= everybody
 
     async def sweep(self) -> None:
         """Forget what counts no longer."""
@@ -82,15 +80,14 @@ class Limits:
     def _turn(self, minute: int) -> None:
         """A new minute begins with nothing counted; the last second of the old one need not be told."""
         if minute != self._minute:
-            self._minute, self._told, self._untold = minute, {}, Counter()
+            self._minute, self._told, self._untold = minute, Counter(), Counter()
 
 
 def address_key(address: str) -> str:
-    """One key for an IPv4 address, one for an IPv6 network of 64 bits: what one customer line has."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return f"address:{address}"
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is None:
-        return f"address:{ipaddress.ip_network((ip, 64), strict=False)}"
-    return f"address:{getattr(ip, 'ipv4_mapped', None) or ip}"
+    """One key for an IPv4 address, one for an IPv6 network of 64 bits: what one line of a customer has."""
+    return f"address:{_network(address) if ':' in address else address}"
+
+
+def _network(address: str) -> str:
+    ip = ipaddress.IPv6Address(address.partition("%")[0])
+    return str(ip.ipv4_mapped or ipaddress.ip_network((ip, 64), strict=False))

@@ -7,8 +7,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from codetect_gateway.door import Door
-from codetect_gateway.openapi import Documents
+from codetect_gateway.context import gateway_of
+from codetect_gateway.door import host_of
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -47,8 +47,7 @@ def add_pages(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def home(request: Request) -> Response:
         """Says what this is, at a facility's own address."""
-        door: Door = request.app.state.door
-        await door.facilities.at(request.headers.get("host", ""))
+        await gateway_of(request).door.facilities.at(host_of(request))
         return HTMLResponse(HOME, headers=HEADERS)
 
     @app.get("/docs", include_in_schema=False)
@@ -64,7 +63,6 @@ def add_pages(app: FastAPI) -> None:
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi(request: Request) -> Response:
         """The merged document."""
-        documents: Documents = request.app.state.documents
-        return Response(await documents.merged(), media_type="application/json")
+        return Response(await gateway_of(request).documents.merged(), media_type="application/json")
 
     app.mount("/docs/assets", StaticFiles(packages=[("fastapi_offline", "static")]))

@@ -1,7 +1,6 @@
 """`/api/v1/live`: tickets over HTTP, then a WebSocket whose first frame names one."""
 
 import asyncio
-import time
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -15,10 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from codetect_gateway import tickets
-from codetect_gateway.door import Door, UnknownHost
+from codetect_gateway.context import Gateway, gateway_of
+from codetect_gateway.door import UnknownHost, address_of, host_of
 from codetect_gateway.limits import TooFast
-from codetect_gateway.live import BAD_ORIGIN, BAD_TICKET, CLOSED, POLICY, TRY_LATER, Live, Socket
-from codetect_gateway.settings import Settings
+from codetect_gateway.live import BAD_ORIGIN, BAD_TICKET, CLOSED, GONE, POLICY, TRY_LATER, Socket, StreamBehind
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/api/v1/live", tags=["live"])
@@ -47,11 +46,33 @@ class FirstFrame(BaseModel):
     after: str | None = Field(None, max_length=40)
 
 
-class Refused(Exception):
-    """A socket that may not stay, and the code it is closed with."""
+class BadOrigin(Exception):
+    """Another site's page wants to open a socket here."""
 
-    def __init__(self, code: int) -> None:
-        self.code = code
+
+class BadTicket(Exception):
+    """A ticket that is unknown, used, too old, or another facility's."""
+
+
+class TooManySockets(Exception):
+    """Somebody has enough of them."""
+
+
+# What keeps a socket from staying, and the code it is closed with.
+REFUSALS: dict[type[Exception], int] = {
+    BadOrigin: BAD_ORIGIN,
+    BadTicket: BAD_TICKET,
+    UnknownHost: BAD_TICKET,
+    ValidationError: BAD_TICKET,
+    KeyError: BAD_TICKET,
+    TimeoutError: BAD_TICKET,
+    TooFast: TRY_LATER,
+    TooManySockets: TRY_LATER,
+    StreamBehind: TRY_LATER,
+    SQLAlchemyError: TRY_LATER,
+    OSError: TRY_LATER,
+    WebSocketDisconnect: GONE,
+}
 
 
 @router.post(
@@ -62,115 +83,87 @@ class Refused(Exception):
 )
 async def create_live_ticket(request: Request) -> Ticket:
     """A single-use ticket for the WebSocket `/api/v1/live`."""
-    state = request.app.state
-    door: Door = state.door
-    live: Live = state.live
-    visitor = await door.admit(request)
-    assert visitor.principal is not None
-    if visitor.principal.role is Role.API_CLIENT and Scope.READ not in visitor.principal.scopes:
+    gateway = gateway_of(request)
+    visitor = await gateway.door.admit(request)
+    who = visitor.principal
+    if who is None or (who.role is Role.API_CLIENT and Scope.READ not in who.scopes):
         raise Forbidden("This API client lacks the scope `read`.")
-    try:
-        await live.ready()
-    except TimeoutError:
-        raise ServiceUnavailable("The stream of events is still being read.") from None
+    await gateway.live.ready()
+    cursor = gateway.live.ring.cursor
     expires: int = jwt.get_unverified_claims(visitor.token)["exp"]
-    cursor = live.ring.cursor
-    ticket = await tickets.issue(state.db, visitor.principal, expires, state.settings.ticket_s)
+    ticket = await tickets.issue(gateway.db, who, expires, gateway.settings.ticket_s)
     return Ticket(ticket=ticket, cursor=cursor)
 
 
 async def live_socket(websocket: WebSocket) -> None:
     """Frames of one facility's events, for as long as the token that fetched the ticket lasts."""
+    gateway = gateway_of(websocket)
     await websocket.accept()
     try:
-        holder, after = await _introduce(websocket)
-    except Refused as refused:
-        if refused.code in (BAD_TICKET, BAD_ORIGIN):
-            with suppress(TooFast):
-                websocket.app.state.door.count(_address(websocket))
-        await _close(websocket, refused.code)
+        holder, after = await _introduce(gateway, websocket)
+    except tuple(REFUSALS) as error:
+        await _refuse(gateway, websocket, error)
         return
-    except WebSocketDisconnect:
-        return
-    live: Live = websocket.app.state.live
-    socket, opening = live.join(holder, after)
-    loop = asyncio.get_running_loop()
-    expiry = loop.call_later(holder.token_expires_at.timestamp() - time.time(), socket.close, BAD_TICKET)
-    tasks = [loop.create_task(_read(websocket, socket)), loop.create_task(_write(websocket, socket, opening))]
+    socket, opening = gateway.live.join(holder, after)
+    reading = asyncio.create_task(_read(websocket, socket))
     try:
-        code = await socket.closing
+        async with socket.life:
+            for frame in opening:
+                await websocket.send({"type": "websocket.send", "text": frame})
+            opening.clear()
+            while True:
+                await websocket.send({"type": "websocket.send", "text": await socket.frames.get()})
+    except (WebSocketDisconnect, RuntimeError):
+        socket.code = GONE
+    except TimeoutError:
+        pass  # the token's end, or what `socket.code` says
     finally:
-        expiry.cancel()
-        live.leave(socket)
-        for task in tasks:
-            task.cancel()
-    if code:
-        await _close(websocket, code)
+        reading.cancel()
+        gateway.live.leave(socket)
+    if socket.code != GONE:
+        await _close(websocket, socket.code or BAD_TICKET)
 
 
-async def _introduce(websocket: WebSocket) -> tuple[tickets.Holder, str | None]:
-    """Who opens the socket, and where it wants to go on."""
-    state = websocket.app.state
-    door: Door = state.door
-    live: Live = state.live
-    settings: Settings = state.settings
-    host = websocket.headers.get("host", "").lower()
-    try:
-        door.check(_address(websocket))
-        slug = door.facilities.slug(host)
-    except TooFast:
-        raise Refused(TRY_LATER) from None
-    except UnknownHost:
-        raise Refused(BAD_TICKET) from None
-    if not _from_here(websocket.headers.get("origin"), host, settings.allowed_origins):
-        raise Refused(BAD_ORIGIN)
-    try:
-        async with asyncio.timeout(FIRST_FRAME_S):
-            frame = FirstFrame.model_validate_json(await websocket.receive_text())
-    except (TimeoutError, ValidationError, KeyError):
-        raise Refused(BAD_TICKET) from None
-    try:
-        await live.ready()
-        holder = await tickets.claim(state.db, frame.ticket)
-    except (TimeoutError, OSError, SQLAlchemyError):
-        raise Refused(TRY_LATER) from None
+async def _introduce(gateway: Gateway, websocket: WebSocket) -> tuple[tickets.Holder, str | None]:
+    """Who opens the socket, and where it wants to go on. Raises one of REFUSALS."""
+    gateway.door.check(address_of(websocket))
+    slug = gateway.door.facilities.slug(host_of(websocket))
+    if not _from_here(websocket, gateway.settings.allowed_origins):
+        raise BadOrigin
+    async with asyncio.timeout(FIRST_FRAME_S):
+        frame = FirstFrame.model_validate_json(await websocket.receive_text())
+    await gateway.live.ready()
+    holder = await tickets.claim(gateway.db, frame.ticket)
     if holder is None or holder.slug != slug:
-        raise Refused(BAD_TICKET)
-    if live.held_by(holder.subject) >= settings.sockets_per_person:
-        raise Refused(TRY_LATER)
-    await live.reach(frame.after)
+        raise BadTicket
+    if gateway.live.held_by(holder) >= gateway.settings.sockets_per_person:
+        raise TooManySockets
+    await gateway.live.reach(frame.after or "")
     return holder, frame.after
 
 
-def _address(websocket: WebSocket) -> str:
-    return websocket.client.host if websocket.client else ""
-
-
-def _from_here(origin: str | None, host: str, allowed: str) -> bool:
+def _from_here(websocket: WebSocket, allowed: str) -> bool:
     """Browsers always name the page's origin; a program names none."""
+    origin = websocket.headers.get("origin")
     if origin is None:
         return True
-    return urlsplit(origin).netloc.lower() == host or origin in (each.strip() for each in allowed.split(","))
-
-
-async def _write(websocket: WebSocket, socket: Socket, opening: list[str]) -> None:
-    try:
-        for frame in opening:
-            await websocket.send({"type": "websocket.send", "text": frame})
-        opening.clear()
-        while True:
-            await socket.wake.wait()
-            socket.wake.clear()
-            while socket.frames:
-                await websocket.send({"type": "websocket.send", "text": socket.frames.popleft()})
-    except (WebSocketDisconnect, RuntimeError):
-        socket.close(0)
+    return urlsplit(origin).netloc.lower() == host_of(websocket) or origin in map(str.strip, allowed.split(","))
 
 
 async def _read(websocket: WebSocket, socket: Socket) -> None:
     """Notice the client's going; whatever else it sends isn't expected."""
     message = await websocket.receive()
-    socket.close(0 if message["type"] == "websocket.disconnect" else POLICY)
+    socket.close(GONE if message["type"] == "websocket.disconnect" else POLICY)
+
+
+async def _refuse(gateway: Gateway, websocket: WebSocket, error: Exception) -> None:
+    """Whoever guesses is counted."""
+    code = next(code for kind, code in REFUSALS.items() if isinstance(error, kind))
+    if code in (BAD_TICKET, BAD_ORIGIN):
+        with suppress(TooFast):
+            gateway.door.count(address_of(websocket))
+    if code != GONE:
+        await _close(websocket, code)
 
 
 async def _close(websocket: WebSocket, code: int) -> None:

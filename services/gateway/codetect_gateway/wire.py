@@ -16,16 +16,14 @@ class DoorProtocol(HttpToolsProtocol):
 
     header_s = 15.0
     stall_s = 30.0
-    _late: asyncio.TimerHandle | None = None
     _idle_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Set the kernel's limit, and wait for a request."""
         super().connection_made(transport)
-        peer = transport.get_extra_info("socket")
-        if peer is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
-            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self.stall_s * 1000))
-        self._expect_headers()
+        kernel = transport.get_extra_info("socket")
+        kernel.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self.stall_s * 1000))
+        self._late = self.loop.call_later(self.header_s, transport.close)
 
     def data_received(self, data: bytes) -> None:
         """Count bytes that lead to nothing: header fields, chunk extensions and trailers that don't end."""
@@ -35,14 +33,15 @@ class DoorProtocol(HttpToolsProtocol):
             self.send_400_response("The headers are too long.")
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Another request begins."""
         super().on_message_begin()
-        self._expect_headers()
+        self._late.cancel()
+        self._late = self.loop.call_later(self.header_s, self.transport.close)
 
     def on_headers_complete(self) -> None:
         """The headers are here."""
+        self._late.cancel()
         self._idle_bytes = 0
-        self._expect_nothing()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -50,21 +49,7 @@ class DoorProtocol(HttpToolsProtocol):
         self._idle_bytes = 0
         super().on_body(body)
 
-    def on_message_complete(self) -> None:
-        """All is here."""
-        self._idle_bytes = 0
-        super().on_message_complete()
-
     def connection_lost(self, exc: Exception | None) -> None:
         """The end."""
-        self._expect_nothing()
+        self._late.cancel()
         super().connection_lost(exc)
-
-    def _expect_headers(self) -> None:
-        self._expect_nothing()
-        self._late = self.loop.call_later(self.header_s, self.transport.close)
-
-    def _expect_nothing(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
