@@ -71,9 +71,7 @@ class Storage:
 
         return await self._call(listing)
 
-    async def get(
-        self, bucket: Bucket, key: str, *, etag: str | None = None, part: tuple[int, int] = (0, 0)
-    ) -> bytes:
+    async def get(self, bucket: Bucket, key: str, *, etag: str | None = None, part: tuple[int, int] = (0, 0)) -> bytes:
         """An object's bytes, whole or `part` (offset, length). ObjectMissing: gone or, with `etag`, another one."""
 
         def read() -> bytes:
