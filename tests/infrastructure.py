@@ -25,11 +25,11 @@ PORTS = [name for name in Settings.model_fields if name.endswith("_port")]
 
 
 def settings_apart(state: Path, replicas: int = 1) -> Settings:
-    """Settings of a stack that shares nothing with any other: a folder and a block of ports of its own."""
+    """Settings of a stack that shares nothing with any other, nor with this process's environment."""
     start = free_block()
     ports = {name: start + number for number, name in enumerate(PORTS)} | {"s3_internal_port": start + 80}
-    keys = {"postgres_admin_url", "rabbitmq_url", "storage_url", "storage_public_url"}
-    return Settings(state_dir=state, replicas=replicas, base_domain="localhost", **ports, **dict.fromkeys(keys))
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    return Settings(**defaults | ports | {"state_dir": state, "replicas": replicas})
 
 
 @dataclass
