@@ -49,12 +49,12 @@ def say(name: str, value: float, unit: str, baseline: float | None = None) -> No
 
 
 @asynccontextmanager
-async def projector(environment: dict[str, str]) -> AsyncIterator[None]:
+async def projector(environment: dict[str, str]) -> AsyncIterator[subprocess.Popen[bytes]]:
     """A projector process."""
     command = [sys.executable, "-m", "codetect_analytics", "projector"]
     running = subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.DEVNULL)
     try:
-        yield
+        yield running
     finally:
         running.terminate()
         await asyncio.to_thread(running.wait)
@@ -96,12 +96,13 @@ async def throughput(house: House, environment: dict[str, str], told: list[Envel
     before = (await house.sql("SELECT count(*) FROM events"))[0][0]
     await house.publish(told, 200)
     due = before + sum("progressed" not in e.type for e in told)
-    async with projector(environment):
+    async with projector(environment) as running:
         started = None
         async with asyncio.timeout(300):
             while (count := (await house.sql("SELECT count(*) FROM events"))[0][0]) < due:
                 if started is None and count > before:
                     started, first = time.perf_counter(), count
+                assert running.poll() is None
                 await asyncio.sleep(0.02)
         return (time.perf_counter() - (started or 0)) / (due - first)
 
