@@ -166,8 +166,8 @@ def run(settings: Settings) -> int:
     submit = [codetect, "submit", *sorted(SAMPLE.glob("*.dcm")), "--facility", url]
     done = subprocess.run(submit, env=os.environ | client, check=False)
     print(
-        "The sample was taken years before COVID-19: where it comes out positive, the model errs. This first model was\n"
-        "trained on 425 images; how often it errs, and on what, is in docs/models/covid-ct-densenet169.md."
+        "The sample was taken years before COVID-19: where it comes out positive, the model errs. This first model\n"
+        "was trained on 425 images; how often it errs, and on what, is in docs/models/covid-ct-densenet169.md."
     )
     print(f"\nThe demo facility: {url} (API: {url}/docs)\n")
     for who in PEOPLE:
