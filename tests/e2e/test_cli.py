@@ -14,7 +14,7 @@ import pytest
 from codetect.credentials import totp
 
 from tests.e2e.conftest import Command, finish, start
-from tests.faults.studies import small_study
+from tests.faults.studies import new_study
 
 SAMPLE = Path(__file__).parents[1] / "data/lidc-idri-0001"
 DATA = Path(os.environ.get("CODETECT_DATA", Path(__file__).parents[3] / "shared/data")) / "dicom"
@@ -86,7 +86,7 @@ async def test_retired_syntaxes_are_refused(codetect: Command, name: str) -> Non
 async def test_each_bad_file_has_its_reason_and_the_study_its_result(
     codetect: Command, tiny: str, tmp_path: Path
 ) -> None:
-    for number, content in enumerate(small_study(10)):
+    for number, content in enumerate(new_study(10)):
         (tmp_path / f"{number}.dcm").write_bytes(content)
     sound = (tmp_path / "0.dcm").read_bytes()
     (tmp_path / "notes.txt").write_text("Patient came back.")
@@ -228,7 +228,7 @@ async def test_an_upload_that_was_cut_off_goes_on(place: Path, tiny: str) -> Non
 async def test_several_at_once_each_get_their_own(place: Path, tiny: str, tmp_path: Path) -> None:
     for number in range(4):
         (tmp_path / str(number)).mkdir()
-        (tmp_path / str(number) / "1").write_bytes(*small_study(1))
+        (tmp_path / str(number) / "1").write_bytes(*new_study(1))
     running = [await start(place, "submit", tmp_path / str(n), "--model", tiny, "--json") for n in range(4)]
     results = [await finish(process) for process in running]
     assert [done.code for done in results] == [0] * 4
