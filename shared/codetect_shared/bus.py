@@ -21,7 +21,8 @@ from cloudevents.core.bindings import rabbitmq
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from pydantic import SecretStr
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from codetect_shared import inbox, telemetry, topology
 from codetect_shared.db import Database
@@ -46,7 +47,15 @@ class Reject(Exception):
 
 
 # What says "the world is away", not "this message is bad": tried again without end.
-TRANSIENT = (Retry, OSError, TimeoutError, DBAPIError, SQLAlchemyError, aio_pika.exceptions.AMQPError)
+TRANSIENT = (Retry, OSError, TimeoutError, DBAPIError, PoolTimeout, aio_pika.exceptions.AMQPError)
+# SQLSTATE classes of errors that lie in the values themselves: 22 data exception, 23 integrity constraint violation.
+OF_THE_VALUES = ("22", "23")
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying again later may help, however long it takes; a value that doesn't fit its column never will."""
+    sqlstate = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    return isinstance(error, TRANSIENT) and not (sqlstate or "").startswith(OF_THE_VALUES)
 
 
 @dataclass(frozen=True)
@@ -223,7 +232,7 @@ async def forever(name: str, run: Callable[[], Awaitable[None]], slowest_s: floa
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            known = isinstance(error, (BrokerLost, *TRANSIENT))
+            known = is_transient(error)
             log.warning("interrupted", part=name, error=repr(error), exc_info=None if known else error)
         if asyncio.get_running_loop().time() - started > 10:
             delay = 0.1
@@ -266,13 +275,12 @@ class EventConsumer:
             try:
                 await self._apply(decode(message))
                 return True
-            except TRANSIENT as error:
-                log.warning("will try again", queue=self._queue.name, error=repr(error))
             except Exception as error:
-                tries += 1
+                tries += not is_transient(error)
                 if isinstance(error, Reject) or tries >= MAX_TRIES:
                     log.error("dead letter", queue=self._queue.name, message_id=message.message_id, exc_info=error)
                     return False
+                log.warning("will try again", queue=self._queue.name, error=repr(error))
             await asyncio.sleep(delay)
             delay = min(delay * 2, 5)
             if message.channel.is_closed:

@@ -115,7 +115,7 @@ async def running(settings: Settings) -> AsyncIterator[House]:
         yield House(app, app.state.auth)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def house(infra: Infrastructure, environment: Mapping[str, str]) -> AsyncIterator[House]:
     await infra.migrate("auth")
     async with running(Settings()) as house:

@@ -84,7 +84,7 @@ class House:
         return [(row["type"].split(".")[2], json.loads(row["data"])) for row in rows]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def house(infra: Infrastructure, environment: dict[str, str]) -> AsyncIterator[House]:
     await infra.migrate("inference")
     tokens = Tokens()

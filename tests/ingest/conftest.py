@@ -114,13 +114,13 @@ class Hands:
         return job
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def settings(infra: Infrastructure, environment: Mapping[str, str]) -> Settings:
     await infra.migrate("ingest")
     return Settings()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def api_client(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, Ingest, Tokens]]:
     app, tokens = api(settings), Tokens()
     async with running(app, tokens) as client:
@@ -135,7 +135,7 @@ async def clinic(api_client: tuple[httpx.AsyncClient, Ingest, Tokens]) -> Clinic
     return clinic
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def children() -> AsyncIterator[Children]:
     pool = Children(2)
     yield pool

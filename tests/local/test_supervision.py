@@ -150,6 +150,8 @@ def test_a_free_block_is_free() -> None:
 
 
 def test_a_port_set_by_name_is_not_shifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("CODETECT_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("CODETECT_PORT_OFFSET", "1000")
     monkeypatch.setenv("CODETECT_AUTH_PORT", "8999")
     settings = Settings()

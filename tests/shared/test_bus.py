@@ -99,6 +99,16 @@ async def test_a_failing_world_is_waited_for_in_order(shop: Shop) -> None:
     assert notebook.tried == ["a"] * 7 + ["b"]
 
 
+async def test_a_value_that_fits_no_column_is_poison_too(shop: Shop) -> None:
+    async def handler(session: AsyncSession, event: FacilityOpened, envelope: bus.Envelope) -> None:
+        session.add(Task(facility_id=envelope.facility_id, state=event.slug, attempts=2**40 * (event.slug == "huge")))
+
+    async with consuming(shop, handler):
+        await publish(shop, *(bus.encode(opened(shop, slug), "test") for slug in ["huge", "fine"]))
+        assert await states(shop, 1) == ["fine"]
+    assert await dead_letters(shop) == 1
+
+
 async def test_poison_is_a_dead_letter_after_five_tries_and_the_rest_goes_on(shop: Shop) -> None:
     notebook = Notebook({"poison": [ValueError("always")] * 99})
     async with consuming(shop, notebook):

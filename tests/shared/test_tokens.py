@@ -220,6 +220,15 @@ FORGERIES: dict[str, Callable[[], str]] = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def minted_now() -> None:
+    """This module may have been imported long before its tests run, and a token lasts ten minutes."""
+    global VALID, HEAD, BODY, SIGNATURE
+    CLAIMS.update(iat=int(time.time()), exp=int(time.time()) + 600)
+    VALID = tokens.issue(PRINCIPAL, KEY, issuer=ISSUER)
+    HEAD, BODY, SIGNATURE = VALID.split(".")
+
+
 @pytest.fixture(scope="module")
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A service that trusts KEY alone, asked over its ASGI door."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from codetect_shared import topology
 from codetect_shared.db import TYPES, AggregateRow, FacilityRow
 from codetect_shared.jobs import JobRow, Jobs
-from sqlalchemy import ARRAY, Text
+from sqlalchemy import ARRAY, BigInteger, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from codetect_inference.failures import WrongState
@@ -103,11 +103,11 @@ class Analysis(Base, JobRow):
     queued_at: Mapped[datetime] = mapped_column(default=now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    upload_ms: Mapped[int | None]
-    import_ms: Mapped[int | None]
-    queued_ms: Mapped[int | None]
-    inference_ms: Mapped[int | None]
-    total_ms: Mapped[int | None]
+    upload_ms: Mapped[int | None] = mapped_column(BigInteger)
+    import_ms: Mapped[int | None] = mapped_column(BigInteger)
+    queued_ms: Mapped[int | None] = mapped_column(BigInteger)
+    inference_ms: Mapped[int | None] = mapped_column(BigInteger)
+    total_ms: Mapped[int | None] = mapped_column(BigInteger)
 
     slices_total: Mapped[int] = mapped_column(default=0)
     slices_done: Mapped[int] = mapped_column(default=0)

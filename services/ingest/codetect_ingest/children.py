@@ -1,7 +1,7 @@
 """A pool of limited child processes: hostile bytes are only ever parsed in one of them. ADR 0021 has the reasons.
 
-A child is reused while it answers, and replaced after a failure or `FILES_PER_CHILD` files. What a child sends is never
-unpickled.
+A child is reused while it answers, and replaced after a failure or `FILES_PER_CHILD` files; a file on which a used child
+dies is shown to a fresh one, since an earlier file, or the kernel, may be to blame. What a child sends is never unpickled.
 """
 
 import atexit
@@ -30,6 +30,10 @@ ACCEPTED, REFUSED = b"accepted", b"refused"
 EXHAUSTED = {Refusal.MEMORY, Refusal.UNREADABLE}
 
 
+class Died(Refused):
+    """The child ended before it had answered."""
+
+
 @dataclass(eq=False)
 class Child:
     """A process and our end of its pipe; `files` it has read so far."""
@@ -50,6 +54,7 @@ class Children:
         self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
         self.size = size
         self._alive: set[Child] = set()
+        self._closed = False
         atexit.register(self.close)
         for _ in range(size):
             self._idle.put(None)
@@ -66,7 +71,13 @@ class Children:
         try:
             if child is None or not child.process.is_alive():
                 child = self._start(instead_of=child)
-            answer = understand(self._ask(child, data, key))
+            try:
+                answer = understand(self._ask(child, data, key))
+            except Died:
+                if child.files == 0 or self._closed:
+                    raise
+                child = self._start(instead_of=child)
+                answer = understand(self._ask(child, data, key))
             child.files += 1
             exhausted = isinstance(answer, Refused) and answer.code in EXHAUSTED
             healthy = child.files < FILES_PER_CHILD and not exhausted
@@ -79,10 +90,15 @@ class Children:
         return answer
 
     def close(self) -> None:
-        """End every child, also those at work: whoever waits for one gets `UNREADABLE`."""
+        """End every child, also those at work: whoever waits for one gets `UNREADABLE`, and buries it."""
         atexit.unregister(self.close)
+        self._closed = True
         for child in list(self._alive):
-            self._end(child)
+            child.process.kill()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                if idle := self._idle.get_nowait():
+                    self._end(idle)
 
     def _start(self, instead_of: Child | None = None) -> Child:
         if instead_of:
@@ -120,7 +136,7 @@ class Children:
             parts = int.from_bytes(child.pipe.recv_bytes(1), "big")
             return [child.pipe.recv_bytes(ANSWER_BYTES) for _ in range(parts)]
         except (EOFError, OSError):
-            raise Refused(Refusal.TIMEOUT if late.is_set() else Refusal.UNREADABLE) from None
+            raise (Refused(Refusal.TIMEOUT) if late.is_set() else Died(Refusal.UNREADABLE)) from None
         finally:
             timer.cancel()
 
