@@ -148,7 +148,7 @@ async def round_trip_ms(url: SecretStr) -> float:
             await (await looks.get(5)).ack()
             trips.append((time.perf_counter() - began) * 1000)
         await looks.pause()
-        await queue.delete()
+        await queue.delete(if_unused=False, if_empty=False)
     return statistics.median(trips)
 
 

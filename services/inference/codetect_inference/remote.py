@@ -2,21 +2,15 @@
 
 import asyncio
 import io
-import struct
 import zipfile
 import zlib
 from collections.abc import Awaitable, Callable
 
-import zarr
-from zarr.core.buffer import default_buffer_prototype
-from zarr.storage import MemoryStore
-
 from codetect_inference.preprocess import HU
-from codetect_inference.volume import ARRAY, Volume
+from codetect_inference.volume import DOCUMENTS, LOCAL_HEADER, LOCAL_HEADER_BYTES, Volume, chunk_name
 
 Read = Callable[[int, int], Awaitable[bytes]]  # offset, length -> bytes
 
-LOCAL_HEADER = struct.Struct("<26xHH")  # lengths of name and extra field (APPNOTE.TXT 4.3.7)
 ENTRY_BYTES = 160  # at most what the zip's directory takes for one slice, and room for more in a local header
 
 
@@ -25,24 +19,16 @@ async def read_slice(read: Read, size: int, slices: int, index: int) -> HU:
     tail_length = min(size, ENTRY_BYTES * (slices + 8))
     tail_at = size - tail_length
     tail = await read(tail_at, tail_length)
-    names = ("zarr.json", f"{ARRAY}/zarr.json", f"{ARRAY}/c/{index}/0/0")
+    names = (*DOCUMENTS, chunk_name(index))
     with zipfile.ZipFile(io.BytesIO(tail)) as directory:
         # The directory's offsets count from the tail's beginning here, as if the rest had been cut off.
         infos = [directory.getinfo(name) for name in names]
     contents = await asyncio.gather(*(_entry(read, tail_at + info.header_offset, info, size) for info in infos))
-    return await asyncio.to_thread(_decode, dict(zip(names, contents, strict=True)), index)
+    return await asyncio.to_thread(lambda: Volume(dict(zip(names, contents, strict=True))).slice(index))
 
 
 async def _entry(read: Read, at: int, info: zipfile.ZipInfo, size: int) -> bytes:
     content = await read(at, min(size - at, info.compress_size + ENTRY_BYTES))
-    begin = 30 + sum(LOCAL_HEADER.unpack_from(content))
+    begin = LOCAL_HEADER_BYTES + sum(LOCAL_HEADER.unpack_from(content))
     packed = content[begin : begin + info.compress_size]
     return packed if info.compress_type == zipfile.ZIP_STORED else zlib.decompress(packed, -zlib.MAX_WBITS)
-
-
-def _decode(entries: dict[str, bytes], index: int) -> HU:
-    make = default_buffer_prototype().buffer.from_bytes
-    store = MemoryStore({name: make(content) for name, content in entries.items()}, read_only=True)
-    array = zarr.open_group(store, mode="r")[ARRAY]
-    assert isinstance(array, zarr.Array)
-    return Volume(array).slice(index)

@@ -1,7 +1,8 @@
 """A pool of limited child processes: hostile bytes are only ever parsed in one of them. ADR 0021 has the reasons.
 
-A child is reused while it answers, and replaced after a failure or `FILES_PER_CHILD` files; a file on which a used child
-dies is shown to a fresh one, since an earlier file, or the kernel, may be to blame. What a child sends is never unpickled.
+A child is reused while it answers, and replaced after a failure or `FILES_PER_CHILD` files. A file on which a used
+child dies is shown to a fresh one: an earlier file, or the kernel, may be to blame. What a child sends is never
+unpickled.
 """
 
 import atexit
