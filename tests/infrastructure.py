@@ -17,7 +17,9 @@ from codetect_local.secrets import load as load_secrets
 from codetect_local.services import PROCESSES, database_urls
 from codetect_local.settings import Settings
 from codetect_local.stack import Stack
+from codetect_shared import bus, topology
 from codetect_shared.migrations import bootstrap, migrate
+from pydantic import SecretStr
 
 from tests import containers
 
@@ -110,6 +112,15 @@ async def corner(stack: Stack) -> AsyncIterator[Infrastructure]:
         await connection.close()
 
 
+async def empty_broker(url: SecretStr | str) -> None:
+    """Leave nothing that other tests told: who starts to consume now would apply it."""
+    async with bus.connect(SecretStr(url) if isinstance(url, str) else url, "emptying") as connection:
+        channel = await connection.channel()
+        await topology.declare(channel)
+        for name in (*(q.name for q in topology.EVENT_QUEUES), *topology.JOB_QUEUES, topology.DEAD_LETTERS):
+            await (await channel.get_queue(name, ensure=False)).purge()
+
+
 def process_ports() -> dict[str, str]:
     """An address to listen on for each service, should a test start one."""
     start = free_block()
@@ -125,4 +136,4 @@ def clear(stack: Stack) -> None:
         shutil.rmtree(stack.settings.state / data, ignore_errors=True)
 
 
-__all__ = ["Infrastructure", "clear", "infrastructure", "servers", "settings_apart"]
+__all__ = ["Infrastructure", "clear", "empty_broker", "infrastructure", "servers", "settings_apart"]

@@ -156,7 +156,7 @@ async def _body(before: bytes, source: Source, after: bytes, count: Callable[[in
     yield before
     left = source.size
     try:
-        with await asyncio.to_thread(source.open) as file:
+        with source.open() as file:  # not in a thread: cancelled meanwhile, it would stay open
             while left:
                 chunk = await asyncio.to_thread(file.read, min(left, CHUNK_BYTES))
                 if not chunk:

@@ -81,6 +81,7 @@ def _engine(url: SecretStr, pool_size: int) -> Any:
         max_overflow=pool_size,
         pool_pre_ping=True,
         pool_timeout=10,
+        hide_parameters=True,  # values of a failed statement have no place in logs
         connect_args={"timeout": 5, "command_timeout": 30},
     )
 

@@ -12,7 +12,7 @@ import urllib3
 from minio import Minio
 from minio.datatypes import PostPolicy
 from minio.deleteobjects import DeleteObject
-from minio.error import S3Error
+from minio.error import MinioException, S3Error
 
 from codetect_shared.settings import ServiceSettings
 
@@ -123,7 +123,7 @@ class Storage:
                 if error.code in ("NoSuchKey", "PreconditionFailed"):
                     raise ObjectMissing(error.object_name or "") from error
                 raise StorageUnavailable(f"{error.code}: {error.message}") from error
-            except (urllib3.exceptions.HTTPError, ValueError) as error:
+            except (MinioException, urllib3.exceptions.HTTPError, ValueError) as error:
                 raise StorageUnavailable(repr(error)) from error
 
 

@@ -27,7 +27,7 @@ from codetect_shared.tokens import Role
 from sqlalchemy import select
 
 from tests.inference.samples import BUNDLE, bundle_files, read_slice, sha256, volume_zip
-from tests.infrastructure import Infrastructure
+from tests.infrastructure import Infrastructure, empty_broker
 
 SAMPLE = sorted((Path(__file__).parents[1] / "data/lidc-idri-0001").glob("*.dcm"))
 HU = {}
@@ -87,6 +87,7 @@ class House:
 @pytest.fixture(scope="package")
 async def house(infra: Infrastructure, environment: dict[str, str]) -> AsyncIterator[House]:
     await infra.migrate("inference")
+    await empty_broker(environment["CODETECT_RABBITMQ_URL"])
     tokens = Tokens()
     app = api(settings := Settings())
     async with running(app, tokens) as client:

@@ -19,7 +19,7 @@ from codetect_shared.testing import Tokens, running
 from pydicom.uid import generate_uid
 from sqlalchemy import text
 
-from tests.infrastructure import Infrastructure
+from tests.infrastructure import Infrastructure, empty_broker
 
 
 @dataclass
@@ -117,6 +117,7 @@ class Hands:
 @pytest.fixture(scope="package")
 async def settings(infra: Infrastructure, environment: Mapping[str, str]) -> Settings:
     await infra.migrate("ingest")
+    await empty_broker(environment["CODETECT_RABBITMQ_URL"])
     return Settings()
 
 

@@ -76,6 +76,20 @@ async def test_a_folder_becomes_a_study_told_once_with_all_a_reader_needs(
     assert types == ["upload.opened.v1", "upload.completed.v1", "study.received.v1", "upload.imported.v1"]
 
 
+async def test_studies_that_share_a_series_uid_are_kept_apart(clinic: Clinic, hands: Hands, tmp_path: Path) -> None:
+    one = slices(2)
+    other = slices(3, SeriesInstanceUID=one[0].SeriesInstanceUID)
+    for number, ds in enumerate(other):
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"{ds.StudyInstanceUID[:50]}.{number}"
+    await clinic.submit(bodies(one, other))
+    await hands.run()
+    told = await received(clinic)
+    assert sorted(series["slices"] for event in told for series in event["series"]) == [2, 3]
+    for event in told:
+        (series,) = event["series"]
+        assert len(await volume(clinic, series["volume_key"], tmp_path)) == series["slices"]
+
+
 async def test_originals_go_after_the_commit(clinic: Clinic, hands: Hands) -> None:
     await clinic.submit(bodies(slices(2)))
     assert len(await clinic.keys("raw")) == 2

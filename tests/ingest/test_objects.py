@@ -24,5 +24,5 @@ def test_keys_are_made_of_our_own_ids_alone() -> None:
     facility, upload = UUID(int=1), UUID(int=2)
     assert objects.raw_key(facility, upload, 17) == f"{facility}/{upload}/000017"
     assert objects.number_of(f"{facility}/{upload}/000017") == 17
-    for name in ("17", "0000017", "00001x", "name.dcm", "", "٠٠٠٠١٧"):
+    for name in ("17", "0000017", "00001x", "name.dcm", "", "٠٠٠٠١٧", "deeper/000017"):
         assert objects.number_of(f"{facility}/{upload}/{name}") is None

@@ -1,7 +1,7 @@
 import numpy as np
 import pydicom
 import pytest
-from codetect_ingest.dicom.pixels import AIR_HU, codestream_size, hounsfield, stored_values
+from codetect_ingest.dicom.pixels import AIR_HU, codestream_size, hounsfield, padding_range, stored_values
 from codetect_ingest.dicom.reading import read
 from codetect_ingest.dicom.refusals import Refused
 from pydicom import uid
@@ -52,6 +52,20 @@ def test_padding_written_without_its_sign_is_understood() -> None:
     assert hu(ds).tolist() == [[AIR_HU, -1000]]
 
 
+def test_padding_written_with_a_sign_that_pixels_lack_is_understood() -> None:
+    ds = with_values(63536, 1024, dtype="<u2", PixelRepresentation=0, RescaleIntercept=-1024)
+    ds.add_new("PixelPaddingValue", "SS", -2000)
+    assert hu(ds).tolist() == [[AIR_HU, 0]]
+    assert padding_range(ds) == (63536, 63536)
+
+
+def test_padding_may_end_at_zero() -> None:
+    ds = with_values(-2000, -1000, 0, 1024)
+    ds.add_new("PixelPaddingValue", "SS", -2000)
+    ds.add_new("PixelPaddingRangeLimit", "SS", 0)
+    assert padding_range(ds) == (-2000, 0)
+
+
 def test_bits_above_the_stored_ones_are_no_part_of_the_image() -> None:
     overlay = with_values(0x7FFF, -32768 + 24, BitsStored=12, HighBit=11, PixelRepresentation=0, RescaleIntercept=0)
     assert hu(overlay).tolist() == [[0x0FFF, 24]]
@@ -63,8 +77,9 @@ def test_bits_above_the_stored_ones_are_no_part_of_the_image() -> None:
 
 @pytest.mark.parametrize("changes", [{"RescaleSlope": 0}, {"RescaleSlope": "1e300"}])
 def test_a_rescaling_that_makes_no_hu_is_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(Refused) as refused:
         hu(with_values(1, 2, **changes))
+    assert refused.value.code == "malformed"
 
 
 LOSSLESS = [

@@ -66,6 +66,7 @@ def test_a_file_cut_anywhere_is_refused_and_never_taken(at: int) -> None:
         ({"Modality": "MR"}, "not_ct"),
         ({"SamplesPerPixel": 3, "PlanarConfiguration": 0}, "not_ct"),
         ({"SOPClassUID": uid.SecondaryCaptureImageStorage}, "secondary_capture"),
+        ({"SOPClassUID": uid.VLEndoscopicImageStorage}, "not_ct"),
         ({"SOPClassUID": uid.EnhancedCTImageStorage}, "enhanced"),
         ({"NumberOfFrames": 4}, "enhanced"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "localizer"),

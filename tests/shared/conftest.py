@@ -1,7 +1,6 @@
 """A service for tests alone: one job table, the outbox and the inbox, in a database of its own."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,12 +9,14 @@ import pytest
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from codetect_shared import bus, migrations, topology
+from codetect_shared import migrations, topology
 from codetect_shared.db import TYPES, Database, uuid7
 from codetect_shared.jobs import JobRow, Jobs
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from tests.infrastructure import empty_broker
 
 
 class Base(DeclarativeBase):
@@ -103,12 +104,3 @@ def create_schema(connection: sa.Connection) -> None:
         op.create_table("task", *migrations.job_columns(), sa.Column("state", sa.Text, nullable=False))
         migrations.job_index("task")
         migrations.fence("task")
-
-
-async def empty_broker(url: SecretStr) -> None:
-    """Nothing left of the test before."""
-    async with bus.connect(url, "emptying") as connection, AsyncExitStack():
-        channel = await connection.channel()
-        await topology.declare(channel)
-        for name in (*(q.name for q in topology.EVENT_QUEUES), *topology.JOB_QUEUES, topology.DEAD_LETTERS):
-            await (await channel.get_queue(name, ensure=False)).purge()

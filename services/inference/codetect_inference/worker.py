@@ -32,7 +32,6 @@ LOOK_S = 0.5  # how often progress is told, and whether to go on is asked
 STORE_AWAY_S = 5.0
 DRAIN_S = 15  # supervisors wait 20 s
 M_MMAP_THRESHOLD = -3  # malloc.h
-M_TRIM_THRESHOLD = -1
 
 
 class Progress:
@@ -160,7 +159,4 @@ def app(settings: WorkerSettings) -> FastAPI:
 def give_memory_back() -> None:
     """Let glibc return whatever held a volume: left alone, it keeps freed ones in its heaps, and a worker grows."""
     with suppress(AttributeError, OSError):  # another C library
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, 2**20)
-        # A slice is smaller; without some room at its heap's end each would be given back, and asked for anew.
-        libc.mallopt(M_TRIM_THRESHOLD, 8 * 2**20)
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**20)

@@ -89,7 +89,7 @@ class Assembler:
                 groups[one.study_instance_uid, one.series_instance_uid].append(number)
         for (study_uid, series_uid), numbers in sorted(groups.items()):
             before = known.get(study_uid)
-            series, fitting = await self._series(series_uid, {n: found[n] for n in numbers}, before)
+            series, fitting = await self._series(study_uid, series_uid, {n: found[n] for n in numbers}, before)
             refused |= {number: Refused(Refusal.ODD_SLICE) for number in set(numbers) - set(fitting)}
             if series:
                 study_id = before.id if before else objects.derived_id(self._upload.id, study_uid)
@@ -99,7 +99,7 @@ class Assembler:
         return list(studies.values()), refused
 
     async def _series(
-        self, uid: str, found: Mapping[int, Instance], study: KnownStudy | None
+        self, study_uid: str, uid: str, found: Mapping[int, Instance], study: KnownStudy | None
     ) -> tuple[NewSeries | None, list[int]]:
         """Join, order and write one series; a slice sent again replaces the one before."""
         upload = self._upload
@@ -114,7 +114,7 @@ class Assembler:
             for row in rows
             if row.sop_instance_uid not in brought
         ]
-        arrangement = arrange([s.instance for s in slices])
+        arrangement = await asyncio.to_thread(arrange, [s.instance for s in slices])
         ordered = [slices[index] for index in arrangement.order]
         fitting = [s.number for s in ordered if s.number is not None]
         if not fitting:
@@ -122,7 +122,8 @@ class Assembler:
         chunks = []
         if facts_before and len(fitting) < len(ordered):
             chunks = read_chunks(BytesIO(await self._storage.get("studies", facts_before.volume_key)))
-        series_id = facts_before.series_id if facts_before else objects.derived_id(upload.id, uid)
+        # Studies may share a series UID, however wrong that is.
+        series_id = facts_before.series_id if facts_before else objects.derived_id(upload.id, f"{study_uid}/{uid}")
         return NewSeries(await self._write(series_id, arrangement, ordered, chunks), ordered), fitting
 
     async def _write(

@@ -89,5 +89,7 @@ def forget_scratch() -> None:
 
 async def give_up(session: AsyncSession, upload: Upload, error: Exception | None) -> None:
     """After the last attempt: say so. The originals stay for the operator until the bucket's rule removes them."""
-    filing.refuse(upload, IMPORT_FAILED, "The import failed again and again; the operator has been told.")
+    filing.refuse(
+        upload, IMPORT_FAILED, "The import failed again and again. Send the study once more, or ask the operator."
+    )
     await outbox.tell(session, upload, UploadRefused(upload_id=upload.id, code=IMPORT_FAILED))

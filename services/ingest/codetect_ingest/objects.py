@@ -20,8 +20,8 @@ def raw_key(facility_id: UUID, upload_id: UUID, number: int) -> str:
 
 def number_of(key: str) -> int | None:
     """Return a posted file's number; None for a key that isn't ours to read."""
-    name = key.rpartition("/")[2]
-    return int(name) if NUMBER.fullmatch(name) else None
+    *place, name = key.split("/")
+    return int(name) if len(place) == 2 and NUMBER.fullmatch(name) else None
 
 
 def clean_key(facility_id: UUID, upload_id: UUID, number: int) -> str:

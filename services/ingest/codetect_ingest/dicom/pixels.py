@@ -46,7 +46,7 @@ def hounsfield(stored: NDArray[np.integer], ds: Dataset) -> NDArray[np.int16]:
     A missing slope or intercept is 1 or 0: the stored values are then HU already (PS3.3 C.7.6.3).
     """
     slope, intercept = (
-        default if value(ds, keyword) in (None, "") else numbers(ds, keyword, 1)[0]
+        default if value(ds, keyword) in (None, "") else numbers(ds, keyword, 1, Refusal.MALFORMED)[0]
         for keyword, default in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
     )
     if slope == 0:
@@ -102,10 +102,11 @@ def padding_range(ds: Dataset) -> tuple[int, int] | None:
     """Return the range of stored values that mean "no image here", whatever sign they were written with."""
     try:
         first = int(value(ds, "PixelPaddingValue"))
-        last = int(value(ds, "PixelPaddingRangeLimit") or first)
+        limit = value(ds, "PixelPaddingRangeLimit")
+        last = first if limit in (None, "") else int(limit)
     except (TypeError, ValueError):
         return None
-    if integer(ds, "PixelRepresentation", 0):
-        half = 1 << (integer(ds, "BitsAllocated") - 1)
-        first, last = ((v + half) % (2 * half) - half for v in (first, last))
+    whole = 1 << integer(ds, "BitsAllocated")
+    below_zero = whole // 2 if integer(ds, "PixelRepresentation", 0) else 0
+    first, last = ((v + below_zero) % whole - below_zero for v in (first, last))
     return min(first, last), max(first, last)

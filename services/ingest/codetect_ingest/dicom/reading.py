@@ -84,15 +84,15 @@ def value(ds: Dataset, keyword: str) -> Any:
         return None
 
 
-def numbers(ds: Dataset, keyword: str, count: int) -> list[float]:
-    """Return the attribute's numbers; `NO_GEOMETRY` where they are missing, too few or not finite."""
+def numbers(ds: Dataset, keyword: str, count: int, otherwise: Refusal = Refusal.NO_GEOMETRY) -> list[float]:
+    """Return the attribute's numbers; refused as `otherwise` where they are missing, too few or not finite."""
     found = value(ds, keyword)
     try:
         found = [float(v) for v in ([found] if count == 1 else found)]
     except (TypeError, ValueError, OverflowError):
-        raise Refused(Refusal.NO_GEOMETRY, keyword) from None
+        raise Refused(otherwise, keyword) from None
     if len(found) != count or not all(math.isfinite(v) and abs(v) < 1e6 for v in found):
-        raise Refused(Refusal.NO_GEOMETRY, keyword)
+        raise Refused(otherwise, keyword)
     return found
 
 
@@ -141,7 +141,7 @@ def _check_kind(ds: Dataset) -> None:
     kind = uid.UID(str(value(ds, "SOPClassUID") or value(ds.file_meta, "MediaStorageSOPClassUID") or ""))
     modality = "".join(words(ds, "Modality")[:1])
     image_type = set(words(ds, "ImageType"))
-    if kind.startswith(SECONDARY_CAPTURE_ROOT):
+    if f"{kind}.".startswith(f"{SECONDARY_CAPTURE_ROOT}."):
         raise Refused(Refusal.SECONDARY_CAPTURE)
     if kind in ENHANCED:
         raise Refused(Refusal.ENHANCED)
