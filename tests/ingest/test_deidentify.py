@@ -94,6 +94,25 @@ def test_a_name_typed_where_it_does_not_belong_is_removed_there_too() -> None:
         assert word not in clean
 
 
+def test_numbers_that_are_the_patients_own_are_removed() -> None:
+    ds = ct(PatientID="4711", SeriesNumber=4711, AcquisitionNumber=20200301, InstanceNumber=19640812)
+    kept = cleaned(ds)
+    assert [kept.get(k) for k in ("SeriesNumber", "AcquisitionNumber", "InstanceNumber")] == [None] * 3
+    assert cleaned(ct(SeriesNumber=4711)).SeriesNumber == 4711
+
+
+def test_short_names_are_found_as_words() -> None:
+    ds = ct(
+        PatientName="Li^Eva", Manufacturer="for Eva Li", ManufacturerModelName="ROOM LI 3", ConvolutionKernel="LIVER"
+    )
+    kept = cleaned(ds)
+    assert (kept.Manufacturer or None, kept.get("ManufacturerModelName"), kept.ConvolutionKernel) == (
+        None,
+        None,
+        "LIVER",
+    )
+
+
 @pytest.mark.parametrize("edition", ["dicomfields_2023", "dicomfields_2024b", "dicomfields_2026c"])
 def test_every_attribute_the_standard_lists_is_removed_or_replaced(edition: str) -> None:
     """PS3.15 table E.1-1 as dicom-anonymizer carries it, against ours: nothing it names is kept as it was."""

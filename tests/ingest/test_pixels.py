@@ -59,6 +59,13 @@ def test_padding_written_with_a_sign_that_pixels_lack_is_understood() -> None:
     assert padding_range(ds) == (63536, 63536)
 
 
+@pytest.mark.parametrize(
+    "keyword", ["SamplesPerPixel", "PhotometricInterpretation", "PixelRepresentation", "BitsStored"]
+)
+def test_what_goes_without_saying_may_be_left_out(keyword: str) -> None:
+    assert hu(with_values(0, 24, 1024, **{keyword: None})).tolist() == [[-1024, -1000, 0]]
+
+
 def test_padding_may_end_at_zero() -> None:
     ds = with_values(-2000, -1000, 0, 1024)
     ds.add_new("PixelPaddingValue", "SS", -2000)

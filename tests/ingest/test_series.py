@@ -89,6 +89,14 @@ def test_slices_that_fit_no_others_are_told_apart() -> None:
     assert found.order == [3, 4, 5, 6, 7]
 
 
+def test_what_comes_later_does_not_push_out_what_is_known() -> None:
+    later = [slice_at(0, 0, z, rows=256) for z in range(9)]
+    known = [slice_at(0, 0, z) for z in range(2)]
+    found = arrange([*later, *known], {9, 10})
+    assert found.order == [9, 10]
+    assert sorted(found.odd) == list(range(9))
+
+
 def test_rounding_in_the_header_is_no_difference() -> None:
     slices = [
         slice_at(0, 0, 0),

@@ -52,7 +52,9 @@ IDENTIFYING = (
     "ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName", "InstitutionName",
 )
 # fmt: on
+PERSONS = ("PatientName", "OtherPatientNames", "PatientBirthName", "ReferringPhysicianName", "OperatorsName")
 LONGEST_SHIFT_DAYS = 3650
+LONG = 4  # letters from which on a name is looked for inside of words
 LONGEST = {"LO": 64, "SH": 16}
 PROFILE = {
     "113100": "Basic Application Confidentiality Profile",
@@ -117,7 +119,8 @@ def deidentify(ds: Dataset, stored: NDArray[np.integer], pseudonyms: Pseudonyms)
         if PLAIN_TEXT.fullmatch(text) and not _names_someone(text, names):
             _keep(clean, keyword, text[: LONGEST[dictionary_VR(keyword)]])
     for keyword in NUMBERS:
-        _keep(clean, keyword, _plain_numbers(ds, keyword))
+        number = _plain_numbers(ds, keyword)
+        _keep(clean, keyword, None if dictionary_VR(keyword) == "IS" and str(number) in names else number)
     padding = padding_range(ds)
     if padding:
         clean.PixelPaddingValue = padding[0]
@@ -223,13 +226,19 @@ def _shifted(date: Any, days: int) -> str | None:
 
 
 def _identifying_words(ds: Dataset) -> set[str]:
-    """Collect this file's names and numbers: people type them where they don't belong, a kernel's name included."""
-    found = " ".join(str(value(ds, k) or "") for k in IDENTIFYING).upper()
-    return {w for w in re.split(r"[^0-9A-Z\u0080-\uffff]+", found) if len(w) >= 4}
+    """Collect this file's names, numbers and dates: people type them where they don't belong."""
+    found = _words(" ".join(str(value(ds, k) or "") for k in (*IDENTIFYING, *DATES, "PatientBirthDate")))
+    short = _words(" ".join(str(value(ds, k) or "") for k in PERSONS))
+    return {w for w in found if len(w) >= LONG} | {w for w in short if 1 < len(w) < LONG and w.isalpha()}
 
 
 def _names_someone(text: str, names: set[str]) -> bool:
-    return any(name in text.upper() for name in names)
+    """Long names are found anywhere in a text, short ones as words alone."""
+    return any(name in text.upper() if len(name) >= LONG else name in _words(text) for name in names)
+
+
+def _words(text: str) -> set[str]:
+    return set(re.split(r"[^0-9A-Z\u0080-\uffff]+", text.upper()))
 
 
 def _code(value: str, meaning: str) -> Dataset:

@@ -25,6 +25,7 @@ def stored_values(ds: Dataset) -> NDArray[np.integer]:
     """
     syntax = transfer_syntax(ds)
     ds.file_meta.TransferSyntaxUID = syntax
+    _describe(ds)
     try:
         if syntax not in NATIVE and syntax != uid.RLELossless:
             frame = next(generate_frames(ds.PixelData, number_of_frames=1))
@@ -34,10 +35,18 @@ def stored_values(ds: Dataset) -> NDArray[np.integer]:
     except (Refused, MemoryError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException:  # the RLE decoder's Rust panics aren't Exceptions
-        raise Refused(Refusal.SIZE_MISMATCH if syntax in NATIVE else Refusal.UNDECODABLE) from None
+        raise Refused(Refusal.MALFORMED if syntax in NATIVE else Refusal.UNDECODABLE) from None
     if found.shape != (ds.Rows, ds.Columns):
         raise Refused(Refusal.SIZE_MISMATCH)
     return _stored_bits(found, ds)
+
+
+def _describe(ds: Dataset) -> None:
+    """Say of the pixels what a careless writer left out and a CT slice leaves no doubt about (PS3.3 C.8.2.1)."""
+    plain = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "PixelRepresentation": 0}
+    for keyword, usual in (plain | {"BitsStored": ds.BitsAllocated}).items():
+        if value(ds, keyword) in (None, ""):
+            setattr(ds, keyword, usual)
 
 
 def hounsfield(stored: NDArray[np.integer], ds: Dataset) -> NDArray[np.int16]:

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
@@ -47,8 +47,11 @@ def mixed_studies(found: Iterable[Instance]) -> set[str]:
     return {study for study, named in patients.items() if len(named) > 1}
 
 
-def arrange(slices: Sequence[Instance]) -> Arrangement:
-    """Order one series along its normal: feet to head, front to back, right to left."""
+def arrange(slices: Sequence[Instance], known: Container[int] = ()) -> Arrangement:
+    """Order one series along its normal: feet to head, front to back, right to left.
+
+    What doesn't fit the most is odd; but what came later never makes odd what is `known` (indices).
+    """
     groups: list[list[int]] = []
     for index, this in enumerate(slices):
         for group in groups:
@@ -57,7 +60,7 @@ def arrange(slices: Sequence[Instance]) -> Arrangement:
                 break
         else:
             groups.append([index])
-    fitting = max(groups, key=len)
+    fitting = max(groups, key=lambda group: (sum(index in known for index in group), len(group)))
     normal = _normal(slices[fitting[0]])
     depth = {
         index: math.fsum(n * p for n, p in zip(normal, slices[index].position_mm, strict=True)) for index in fitting
