@@ -143,5 +143,7 @@ def prepare_batch(slices: Iterable[HU], box: Box, how: Preprocessing) -> NDArray
 
 def window(hu: HU, level_hu: float, width_hu: float) -> NDArray[np.float32]:
     """HU to 0..1 through a window."""
-    low = np.float32(level_hu - width_hu / 2)
-    return np.asarray(np.clip((hu.astype(np.float32) - low) / np.float32(width_hu), 0, 1), np.float32)
+    grey = hu.astype(np.float32)
+    grey -= np.float32(level_hu - width_hu / 2)
+    grey /= np.float32(width_hu)
+    return np.clip(grey, 0, 1, out=grey)
