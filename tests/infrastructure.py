@@ -112,9 +112,9 @@ async def corner(stack: Stack) -> AsyncIterator[Infrastructure]:
         await connection.close()
 
 
-async def empty_broker(url: SecretStr | str) -> None:
+async def empty_broker(url: str) -> None:
     """Leave nothing that other tests told: who starts to consume now would apply it."""
-    async with bus.connect(SecretStr(url) if isinstance(url, str) else url, "emptying") as connection:
+    async with bus.connect(SecretStr(url), "emptying") as connection:
         channel = await connection.channel()
         await topology.declare(channel)
         for name in (*(q.name for q in topology.EVENT_QUEUES), *topology.JOB_QUEUES, topology.DEAD_LETTERS):

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,15 @@ def volume_zip(hu: NDArray[np.int16], name: str = "hu") -> bytes:
         array[:] = hu
         store.close()
         return path.read_bytes()
+
+
+def recompressed(content: bytes) -> bytes:
+    """The same zip, its entries deflated, as another writer might make it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    return buffer.getvalue()
 
 
 def sha256(content: bytes) -> str:

@@ -1,23 +1,11 @@
 """One slice of a stored volume is read in parts, and is the same slice."""
 
-import zipfile
-from io import BytesIO
-
 import numpy as np
 import pytest
 from codetect_inference.remote import read_slice
 
 from tests.inference.conftest import lung, read
-from tests.inference.samples import volume_zip
-
-
-def recompressed(content: bytes) -> bytes:
-    """The same zip, its entries deflated, as another writer might make it."""
-    buffer = BytesIO()
-    with zipfile.ZipFile(BytesIO(content)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
-        for name in old.namelist():
-            new.writestr(name, old.read(name))
-    return buffer.getvalue()
+from tests.inference.samples import recompressed, volume_zip
 
 
 @pytest.mark.parametrize("writer", [lambda content: content, recompressed], ids=["stored", "deflated"])

@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tests.inference.samples import sha256, volume_zip
+from tests.inference.samples import recompressed, sha256, volume_zip
 
 HU = np.random.default_rng(3).integers(-1024, 3000, (5, 40, 30)).astype(np.int16)
 
 
-def test_slices_come_back_as_they_were() -> None:
-    content = volume_zip(HU)
+@pytest.mark.parametrize("writer", [lambda content: content, recompressed], ids=["stored", "deflated"])
+def test_slices_come_back_as_they_were(writer) -> None:  # type: ignore[no-untyped-def]
+    content = writer(volume_zip(HU))
     volume = open_volume(content, sha256(content))
     assert (len(volume), volume.rows, volume.columns) == HU.shape
     for index in range(len(HU)):

@@ -99,6 +99,7 @@ def test_numbers_that_are_the_patients_own_are_removed() -> None:
     kept = cleaned(ds)
     assert [kept.get(k) for k in ("SeriesNumber", "AcquisitionNumber", "InstanceNumber")] == [None] * 3
     assert cleaned(ct(SeriesNumber=4711)).SeriesNumber == 4711
+    assert cleaned(ct(PatientID="1024", Rows=1, Columns=1024, PixelData=bytes(2048))).Columns == 1024
 
 
 def test_short_names_are_found_as_words() -> None:

@@ -79,11 +79,10 @@ async def shop(environment: Mapping[str, str]) -> AsyncIterator[Shop]:
         await connection.run_sync(create_schema)
     await engine.dispose()
     db = Database(SecretStr(urls["app"]), SecretStr(urls["system"]), pool_size=5)
-    rabbitmq = SecretStr(environment["CODETECT_RABBITMQ_URL"])
-    await empty_broker(rabbitmq)
+    await empty_broker(environment["CODETECT_RABBITMQ_URL"])
     yield Shop(
         db,
-        rabbitmq,
+        SecretStr(environment["CODETECT_RABBITMQ_URL"]),
         SecretStr(urls["system"]),
         urls["owner"],
         admin_url,

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Awaitable, Callable
 
 from codetect_inference.preprocess import HU
-from codetect_inference.volume import DOCUMENTS, LOCAL_HEADER, LOCAL_HEADER_BYTES, Volume, chunk_name
+from codetect_inference.volume import DOCUMENTS, Volume, chunk_name, content_begins
 
 Read = Callable[[int, int], Awaitable[bytes]]  # offset, length -> bytes
 
@@ -29,6 +29,6 @@ async def read_slice(read: Read, size: int, slices: int, index: int) -> HU:
 
 async def _entry(read: Read, at: int, info: zipfile.ZipInfo, size: int) -> bytes:
     content = await read(at, min(size - at, info.compress_size + ENTRY_BYTES))
-    begin = LOCAL_HEADER_BYTES + sum(LOCAL_HEADER.unpack_from(content))
+    begin = content_begins(content)
     packed = content[begin : begin + info.compress_size]
     return packed if info.compress_type == zipfile.ZIP_STORED else zlib.decompress(packed, -zlib.MAX_WBITS)

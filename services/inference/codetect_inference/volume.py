@@ -26,7 +26,6 @@ from zarr.storage import MemoryStore
 ARRAY = "hu"
 DOCUMENTS = ("zarr.json", f"{ARRAY}/zarr.json")
 LOCAL_HEADER = struct.Struct("<26xHH")  # lengths of name and extra field (APPNOTE.TXT 4.3.7)
-LOCAL_HEADER_BYTES = 30
 
 
 class VolumeRefused(Exception):
@@ -76,15 +75,22 @@ def open_volume(content: bytes, sha256: str) -> Volume:
         raise VolumeRefused(f"the volume can't be opened: {error}") from error
 
 
-def _entries(content: bytes) -> dict[str, memoryview]:
-    """The zip's entries, not copied; that they are whole is known by the hash."""
-    found, whole = {}, memoryview(content)
+def content_begins(zipped: bytes, at: int = 0) -> int:
+    """Where an entry's content begins, behind its local header at `at`."""
+    name_bytes, extra_bytes = LOCAL_HEADER.unpack_from(zipped, at)
+    return int(at + LOCAL_HEADER.size + name_bytes + extra_bytes)
+
+
+def _entries(content: bytes) -> dict[str, bytes | memoryview]:
+    """The zip's entries; stored ones, as ingest writes them, aren't copied: the hash says that they are whole."""
+    found: dict[str, bytes | memoryview] = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for info in archive.infolist():
-            if info.compress_type != zipfile.ZIP_STORED:
-                raise ValueError("its entries are compressed once more")
-            begin = info.header_offset + LOCAL_HEADER_BYTES + sum(LOCAL_HEADER.unpack_from(content, info.header_offset))
-            found[info.filename] = whole[begin : begin + info.file_size]
+            if info.compress_type == zipfile.ZIP_STORED:
+                begin = content_begins(content, info.header_offset)
+                found[info.filename] = memoryview(content)[begin : begin + info.file_size]
+            else:
+                found[info.filename] = archive.read(info)
     return found
 
 

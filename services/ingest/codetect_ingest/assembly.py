@@ -114,8 +114,8 @@ class Assembler:
             for row in rows
             if row.sop_instance_uid not in brought
         ]
-        known = [index for index, s in enumerate(slices) if s.index_before is not None]
-        arrangement = await asyncio.to_thread(arrange, [s.instance for s in slices], set(known))
+        known = {index for index, s in enumerate(slices) if s.index_before is not None}
+        arrangement = await asyncio.to_thread(arrange, [s.instance for s in slices], known)
         ordered = [slices[index] for index in arrangement.order]
         fitting = [s.number for s in ordered if s.number is not None]
         if not fitting:

@@ -14,6 +14,7 @@ import queue
 import resource
 import signal
 import threading
+import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -72,13 +73,14 @@ class Children:
         try:
             if child is None or not child.process.is_alive():
                 child = self._start(instead_of=child)
+            until = time.monotonic() + self._timeout_s
             try:
-                answer = understand(self._ask(child, data, key))
+                answer = understand(self._ask(child, data, key, until))
             except Died:
                 if child.files == 0 or self._closed:
                     raise
                 child = self._start(instead_of=child)
-                answer = understand(self._ask(child, data, key))
+                answer = understand(self._ask(child, data, key, until))
             child.files += 1
             exhausted = isinstance(answer, Refused) and answer.code in EXHAUSTED
             healthy = child.files < FILES_PER_CHILD and not exhausted
@@ -121,7 +123,7 @@ class Children:
         child.process.join()
         child.pipe.close()
 
-    def _ask(self, child: Child, data: bytes, key: bytes) -> list[bytes]:
+    def _ask(self, child: Child, data: bytes, key: bytes, until: float) -> list[bytes]:
         """Exchange one file for its answer; the timer's kill ends a child that hangs, even in the middle of one."""
         late = threading.Event()
 
@@ -129,7 +131,7 @@ class Children:
             late.set()
             child.process.kill()
 
-        timer = threading.Timer(self._timeout_s, kill)
+        timer = threading.Timer(until - time.monotonic(), kill)
         timer.start()
         try:
             child.pipe.send_bytes(key)

@@ -46,15 +46,17 @@ EMPTY = (
     "ReferringPhysicianName", "SeriesNumber", "AcquisitionNumber", "InstanceNumber", "PositionReferenceIndicator",
     "Manufacturer", "KVP", "SliceThickness", "PatientPosition",
 )
+PERSONS = (
+    "PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "ReferringPhysicianName",
+    "PerformingPhysicianName", "OperatorsName",
+)
 IDENTIFYING = (
-    "PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames", "PatientBirthName", "PatientBirthDate",
-    "PatientMotherBirthName", "PatientTelephoneNumbers", "PatientAddress", "AccessionNumber", "StudyID",
-    "ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName", "InstitutionName",
+    *PERSONS, *DATES, "PatientID", "OtherPatientIDs", "PatientBirthDate", "PatientTelephoneNumbers", "PatientAddress",
+    "AccessionNumber", "StudyID", "InstitutionName",
 )
 # fmt: on
-PERSONS = ("PatientName", "OtherPatientNames", "PatientBirthName", "ReferringPhysicianName", "OperatorsName")
 LONGEST_SHIFT_DAYS = 3650
-LONG = 4  # letters from which on a name is looked for inside of words
+INSIDE_WORDS = 4  # letters from which on a name is looked for inside of words, too
 LONGEST = {"LO": 64, "SH": 16}
 PROFILE = {
     "113100": "Basic Application Confidentiality Profile",
@@ -120,7 +122,8 @@ def deidentify(ds: Dataset, stored: NDArray[np.integer], pseudonyms: Pseudonyms)
             _keep(clean, keyword, text[: LONGEST[dictionary_VR(keyword)]])
     for keyword in NUMBERS:
         number = _plain_numbers(ds, keyword)
-        _keep(clean, keyword, None if dictionary_VR(keyword) == "IS" and str(number) in names else number)
+        if dictionary_VR(keyword) != "IS" or str(number) not in names:
+            _keep(clean, keyword, number)
     padding = padding_range(ds)
     if padding:
         clean.PixelPaddingValue = padding[0]
@@ -174,10 +177,7 @@ def _complete(clean: Dataset) -> None:
     """Add what a CT image must say (type 1) where the source didn't: PS3.3 A.3."""
     kind = [*clean.get("ImageType", ["DERIVED", "SECONDARY"]), "AXIAL"]
     clean.ImageType = kind if len(kind) == 3 else kind[:-1]
-    clean.SamplesPerPixel = 1
-    clean.BitsStored = clean.get("BitsStored", clean.BitsAllocated)
     clean.HighBit = clean.get("HighBit", clean.BitsStored - 1)
-    clean.PixelRepresentation = clean.get("PixelRepresentation", 0)
     clean.RescaleSlope, clean.RescaleIntercept = clean.get("RescaleSlope", 1), clean.get("RescaleIntercept", 0)
     clean.RescaleType = "HU"
     if "BodyPartExamined" not in clean:
@@ -227,14 +227,14 @@ def _shifted(date: Any, days: int) -> str | None:
 
 def _identifying_words(ds: Dataset) -> set[str]:
     """Collect this file's names, numbers and dates: people type them where they don't belong."""
-    found = _words(" ".join(str(value(ds, k) or "") for k in (*IDENTIFYING, *DATES, "PatientBirthDate")))
-    short = _words(" ".join(str(value(ds, k) or "") for k in PERSONS))
-    return {w for w in found if len(w) >= LONG} | {w for w in short if 1 < len(w) < LONG and w.isalpha()}
+    anywhere, persons = (_words(" ".join(str(value(ds, k) or "") for k in part)) for part in (IDENTIFYING, PERSONS))
+    return {w for w in anywhere if len(w) >= INSIDE_WORDS} | {w for w in persons if len(w) > 1 and w.isalpha()}
 
 
 def _names_someone(text: str, names: set[str]) -> bool:
-    """Long names are found anywhere in a text, short ones as words alone."""
-    return any(name in text.upper() if len(name) >= LONG else name in _words(text) for name in names)
+    """Whether one of the names stands in a text: long ones anywhere, short ones as words alone."""
+    anywhere, words_alone = text.upper(), _words(text)
+    return any(name in (anywhere if len(name) >= INSIDE_WORDS else words_alone) for name in names)
 
 
 def _words(text: str) -> set[str]:

@@ -25,7 +25,6 @@ def stored_values(ds: Dataset) -> NDArray[np.integer]:
     """
     syntax = transfer_syntax(ds)
     ds.file_meta.TransferSyntaxUID = syntax
-    _describe(ds)
     try:
         if syntax not in NATIVE and syntax != uid.RLELossless:
             frame = next(generate_frames(ds.PixelData, number_of_frames=1))
@@ -39,14 +38,6 @@ def stored_values(ds: Dataset) -> NDArray[np.integer]:
     if found.shape != (ds.Rows, ds.Columns):
         raise Refused(Refusal.SIZE_MISMATCH)
     return _stored_bits(found, ds)
-
-
-def _describe(ds: Dataset) -> None:
-    """Say of the pixels what a careless writer left out and a CT slice leaves no doubt about (PS3.3 C.8.2.1)."""
-    plain = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "PixelRepresentation": 0}
-    for keyword, usual in (plain | {"BitsStored": ds.BitsAllocated}).items():
-        if value(ds, keyword) in (None, ""):
-            setattr(ds, keyword, usual)
 
 
 def hounsfield(stored: NDArray[np.integer], ds: Dataset) -> NDArray[np.int16]:

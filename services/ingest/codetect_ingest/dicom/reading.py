@@ -10,6 +10,7 @@ from typing import Any
 import pydicom
 from pydicom import uid
 from pydicom._uid_dict import UID_dictionary
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
@@ -62,6 +63,7 @@ def read(data: bytes) -> Dataset:
     _check_whole(ds, data)
     _check_identifiers(ds)
     _check_size(ds)
+    _complete(ds)
     return ds
 
 
@@ -198,3 +200,16 @@ def _check_size(ds: Dataset) -> None:
         expected = rows * columns * allocated // 8
         if not 0 <= len(ds.PixelData) - expected <= 1:
             raise Refused(Refusal.SIZE_MISMATCH, f"{expected} bytes expected, {len(ds.PixelData)} found")
+
+
+def _complete(ds: Dataset) -> None:
+    """Say of the pixels what a careless writer left out and a CT slice leaves no doubt about (PS3.3 C.8.2.1)."""
+    usual = {
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "PixelRepresentation": 0,
+        "BitsStored": ds.BitsAllocated,
+    }
+    for keyword, found in usual.items():
+        if value(ds, keyword) in (None, ""):
+            ds.add_new(keyword, dictionary_VR(keyword), found)  # also in place of what can't be read
