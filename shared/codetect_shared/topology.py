@@ -32,8 +32,10 @@ FACILITIES = EventQueue("ingest.facilities", (FacilityOpened,))
 EVENT_QUEUES = (STUDIES, FACILITIES)
 
 UPLOADS_TO_IMPORT = "ingest.uploads"
+STUDIES_TO_ASSEMBLE = "ingest.studies"
+RESULTS_TO_DELIVER = "ingest.deliveries"
 ANALYSES_TO_RUN = "inference.analyses"
-JOB_QUEUES = (UPLOADS_TO_IMPORT, ANALYSES_TO_RUN)
+JOB_QUEUES = (UPLOADS_TO_IMPORT, STUDIES_TO_ASSEMBLE, RESULTS_TO_DELIVER, ANALYSES_TO_RUN)
 
 
 async def declare(channel: AbstractChannel) -> AbstractExchange:

@@ -112,7 +112,7 @@ def test_a_bomb_costs_its_own_outcome_and_nothing_else(children: Children, bomb)
     assert code in {"memory", "unreadable", "malformed", "undecodable", "timeout"}
     assert elapsed < 5.5
     assert peak <= 512 * 2**20
-    assert children.prepare(TINY, KEY).instance.rows == 16
+    assert children.prepare(TINY, KEY).slices[0].instance.rows == 16
 
 
 def test_a_child_that_takes_too_long_is_killed_and_replaced() -> None:
@@ -124,7 +124,7 @@ def test_a_child_that_takes_too_long_is_killed_and_replaced() -> None:
     started = time.monotonic()
     assert refusal(pool, TINY) == "timeout"
     assert time.monotonic() - started < 2
-    assert pool.prepare(TINY, KEY).instance.rows == 16
+    assert pool.prepare(TINY, KEY).slices[0].instance.rows == 16
     pool.close()
     assert living() == []
 
@@ -141,14 +141,14 @@ def test_a_file_that_kills_a_fresh_child_is_refused_and_the_next_is_fine() -> No
     pool.warm()
     killed_in_the_middle()
     assert refusal(pool, TINY) == "unreadable"
-    assert pool.prepare(TINY, KEY).instance.rows == 16
+    assert pool.prepare(TINY, KEY).slices[0].instance.rows == 16
     pool.close()
 
 
 def test_a_used_child_that_dies_in_the_middle_costs_nothing(children: Children) -> None:
     children.prepare(TINY, KEY)
     killed_in_the_middle()
-    assert children.prepare(TINY, KEY).instance.rows == 16
+    assert children.prepare(TINY, KEY).slices[0].instance.rows == 16
 
 
 def test_a_child_that_died_while_idle_costs_nothing(children: Children) -> None:
@@ -156,7 +156,7 @@ def test_a_child_that_died_while_idle_costs_nothing(children: Children) -> None:
     (child,) = living()
     child.kill()
     child.wait(2)
-    assert children.prepare(TINY, KEY).instance.rows == 16
+    assert children.prepare(TINY, KEY).slices[0].instance.rows == 16
 
 
 def test_a_child_cannot_write_files_or_take_memory_without_end(children: Children) -> None:
@@ -183,7 +183,7 @@ def test_all_malformed_files_have_an_outcome_in_time(children: Children) -> None
         outcomes = list(threads.map(outcome, files))
     assert max(seconds for _, seconds in outcomes) < 5
     assert "unreadable" not in {code for code, _ in outcomes}
-    assert children.prepare(TINY, KEY).instance.rows == 16
+    assert children.prepare(TINY, KEY).slices[0].instance.rows == 16
     assert np.mean([seconds for _, seconds in outcomes]) < 1
 
 

@@ -25,7 +25,7 @@ def cleaned(ds: Dataset, key: bytes = KEY) -> Dataset:
 
 
 def clean_bytes(ds: Dataset, key: bytes = KEY) -> bytes:
-    return prepare(written(ds), Pseudonyms(key)).clean
+    return prepare(written(ds), Pseudonyms(key)).slices[0].clean
 
 
 def valid_for_dciodvfy(path: Path) -> list[str]:
@@ -68,7 +68,7 @@ def test_nothing_identifying_survives_in_any_text_attribute_nested_or_private() 
     ds.file_meta.SourceApplicationEntityTitle = "METACANARY"
     data = bytearray(written(ds))
     data[:6] = b"CANARY"
-    clean = prepare(bytes(data), PSEUDONYMS).clean
+    clean = prepare(bytes(data), PSEUDONYMS).slices[0].clean
     survivors = {keyword for text, keyword in planted.items() if text.encode() in clean}
     assert survivors <= {*module.CODES, *module.TEXTS} & KEPT
     for text in survivors and planted:
@@ -148,10 +148,10 @@ def test_dates_of_a_patient_move_together_and_stay_apart() -> None:
     elsewhere = cleaned(ct(PatientID="another"))
     assert elsewhere.StudyDate != before.StudyDate
     data = written(ct(StudyDate="20200301"))
-    assert b"20200301" not in prepare(data, PSEUDONYMS).clean
-    old_style = prepare(data.replace(b"20200301", b"2020.3.1"), PSEUDONYMS).clean
+    assert b"20200301" not in prepare(data, PSEUDONYMS).slices[0].clean
+    old_style = prepare(data.replace(b"20200301", b"2020.3.1"), PSEUDONYMS).slices[0].clean
     assert pydicom.dcmread(pydicom.filebase.BytesIO(old_style)).StudyDate != ""
-    nonsense = prepare(data.replace(b"20200301", b"JOHN DOE"), PSEUDONYMS).clean
+    nonsense = prepare(data.replace(b"20200301", b"JOHN DOE"), PSEUDONYMS).slices[0].clean
     assert pydicom.dcmread(pydicom.filebase.BytesIO(nonsense)).StudyDate == ""
 
 
@@ -177,7 +177,7 @@ def test_what_was_done_is_written_down() -> None:
 def test_numbers_that_are_none_are_dropped() -> None:
     data = written(ct(KVP="120.0000", InstanceNumber="12345678", TableSpeed=float("nan")))
     spoiled = data.replace(b"120.0000", b"JOHN DOE").replace(b"12345678", b"JANE DOE")
-    clean = prepare(spoiled, PSEUDONYMS).clean
+    clean = prepare(spoiled, PSEUDONYMS).slices[0].clean
     assert b"DOE" not in clean
     again = pydicom.dcmread(pydicom.filebase.BytesIO(clean))
     assert again.KVP is None
@@ -187,7 +187,7 @@ def test_numbers_that_are_none_are_dropped() -> None:
 def test_the_preamble_is_zeroed_and_the_header_is_ours() -> None:
     data = bytearray(written(ct()))
     data[:2] = b"MZ"
-    clean = prepare(bytes(data), PSEUDONYMS).clean
+    clean = prepare(bytes(data), PSEUDONYMS).slices[0].clean
     assert clean[:128] == bytes(128)
     assert pydicom.dcmread(pydicom.filebase.BytesIO(clean)).file_meta.ImplementationVersionName == "CODETECT"
 
@@ -209,7 +209,7 @@ def test_the_preamble_is_zeroed_and_the_header_is_ours() -> None:
 def test_the_clean_file_is_a_valid_ct_image(path: str, tmp_path: Path) -> None:
     source = big(path) if path else next(SAMPLE.glob("*.dcm"))
     target = tmp_path / "clean.dcm"
-    target.write_bytes(prepare(source.read_bytes(), PSEUDONYMS).clean)
+    target.write_bytes(prepare(source.read_bytes(), PSEUDONYMS).slices[0].clean)
     assert valid_for_dciodvfy(target) == []
 
 

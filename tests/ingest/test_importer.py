@@ -70,7 +70,7 @@ async def test_a_folder_becomes_a_study_told_once_with_all_a_reader_needs(
     source = pydicom.dcmread(sorted(SAMPLE.glob("*.dcm"))[head.source - 1])
     expected = np.where(source.pixel_array == -2000, -1024, source.pixel_array.astype(int) - 1024)
     assert np.array_equal(hu[-1], expected)
-    clean = await clinic.ingest.storage.get("studies", head.key)
+    clean = await clinic.ingest.storage.get("studies", head.key, part=(head.offset, head.length))
     assert pydicom.dcmread(pydicom.filebase.BytesIO(clean)).SOPInstanceUID == head.sop_instance_uid
     types = [e.type.split(".", 1)[1] for e in await clinic.events()]
     assert types == ["upload.opened.v1", "upload.completed.v1", "study.received.v1", "upload.imported.v1"]
@@ -228,18 +228,21 @@ async def test_two_uploads_of_one_study_at_once_lose_nothing(clinic: Clinic, han
     assert versions[1]["series"][0]["slices"] == 8
 
 
-async def test_a_second_try_writes_the_same_objects(clinic: Clinic, hands: Hands) -> None:
+async def test_a_second_try_writes_the_same_objects_under_a_name_of_its_own(clinic: Clinic, hands: Hands) -> None:
     upload = await clinic.submit(bodies(slices(3)))
     job = await hands.take()
     await clinic.sql("UPDATE uploads SET fence = fence + 1 WHERE id = :id", id=upload["id"])
     with pytest.raises(LeaseLost):
         await hands.importer.run(job)
     tried = {key: await clinic.ingest.storage.get("studies", key) for key in await clinic.keys("studies")}
+    assert {key.split("/")[2] for key in tried} == {f"{job.id}.{job.fence}"}
     assert await received(clinic) == []
     assert len(await clinic.keys("raw")) == 3
     await clinic.sql("UPDATE uploads SET lease_until = NULL WHERE id = :id", id=upload["id"])
-    await hands.run()
-    assert {key: await clinic.ingest.storage.get("studies", key) for key in await clinic.keys("studies")} == tried
+    again = await hands.run()
+    kept = {key: await clinic.ingest.storage.get("studies", key) for key in await clinic.keys("studies")}
+    assert {key.split("/")[2] for key in kept} == {f"{job.id}.{again.fence}"}
+    assert {v for k, v in kept.items() if "manifest" not in k} == {v for k, v in tried.items() if "manifest" not in k}
     assert len(await received(clinic)) == 1
 
 

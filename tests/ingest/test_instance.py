@@ -17,7 +17,7 @@ def outcome(data: bytes) -> str:
 
 
 def test_a_slice_becomes_facts_a_clean_file_and_compressed_hu() -> None:
-    found = prepare(written(ct()), PSEUDONYMS)
+    (found,) = prepare(written(ct()), PSEUDONYMS).slices
     assert found.instance.pixel_spacing_mm == (0.7, 0.7)
     assert found.instance.position_mm == (-100, -100, 0)
     assert found.instance.bytes == len(found.clean)
@@ -31,7 +31,7 @@ def test_preparing_again_makes_the_same_bytes() -> None:
 
 
 def test_facts_name_nobody() -> None:
-    facts = prepare(written(ct()), PSEUDONYMS).instance.model_dump_json()
+    facts = prepare(written(ct()), PSEUDONYMS).slices[0].instance.model_dump_json()
     for known in ("MRN0815", "Mustermann", "1.2.3", "20200301"):
         assert known not in facts
 

@@ -12,8 +12,8 @@ from fastapi import FastAPI
 
 from codetect_ingest import consumers, routes
 from codetect_ingest.children import Children
-from codetect_ingest.importer import Importer, forget_scratch, give_up
-from codetect_ingest.models import UPLOADS
+from codetect_ingest.importer import Importer, forget_scratch, give_up, give_up_assembly
+from codetect_ingest.models import ASSEMBLIES, UPLOADS
 from codetect_ingest.service import Ingest
 from codetect_ingest.settings import Settings
 from codetect_ingest.sweep import sweep
@@ -31,7 +31,7 @@ def api(settings: Settings) -> FastAPI:
         readiness(app, {"database": db.ping, "storage": storage.ping})
         yield [
             Relay(settings.database_system_url, settings.rabbitmq_url, "ingest").run,
-            Reaper(settings.database_system_url, UPLOADS).run,
+            Reaper(settings.database_system_url, UPLOADS, ASSEMBLIES).run,
             EventConsumer(settings.rabbitmq_url, topology.FACILITIES, db, consumers.handlers(settings.master_key)).run,
             every(SWEEP_S, "ingest.sweep", lambda: sweep(app.state.ingest)),
         ]
@@ -40,7 +40,7 @@ def api(settings: Settings) -> FastAPI:
 
 
 def importer(settings: Settings) -> FastAPI:
-    """One upload at a time, its files read by as many children as there are cores."""
+    """One upload and one study at a time, an upload's files read by as many children as there are cores."""
 
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         db, storage = app.state.db, app.state.storage
@@ -48,8 +48,12 @@ def importer(settings: Settings) -> FastAPI:
         await asyncio.to_thread(children.warm)
         await asyncio.to_thread(forget_scratch)
         readiness(app, {"database": db.ping, "storage": storage.ping})
-        run = Importer(settings, db, storage, children).run
-        yield [Worker(UPLOADS, db, settings.rabbitmq_url, run, give_up, drain_s=DRAIN_S).run]
+        work = Importer(settings, db, storage, children)
+        url = settings.rabbitmq_url
+        yield [
+            Worker(UPLOADS, db, url, work.run, give_up, drain_s=DRAIN_S).run,
+            Worker(ASSEMBLIES, db, url, work.assemble, give_up_assembly, drain_s=DRAIN_S).run,
+        ]
         children.close()
 
     return create_app(settings, "importer", parts)

@@ -1,9 +1,10 @@
-"""Slices to studies: what an upload brought, joined with what is known, as new versions ready to be filed."""
+"""Slices to studies: what came, joined with what is known, as new versions of series ready to be filed."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from uuid import UUID
@@ -16,145 +17,197 @@ from codetect_ingest.dicom.instance import Instance
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.dicom.series import Arrangement, arrange, duplicates, mixed_studies
 from codetect_ingest.dicom.volume import Manifest, ManifestInstance, VolumeObject, read_chunks, write_volume
-from codetect_ingest.models import InstanceRow, Upload
+from codetect_ingest.models import InstanceRow
+from codetect_ingest.packs import Found, Place, write_pack
 
 
 @dataclass
 class KnownStudy:
-    """A study as it stands in the database: its id and version, and the series that were asked for."""
+    """A study as it stands in the database, with those of its series that were asked for."""
 
     id: UUID
+    study_instance_uid: str
     version: int
+    updated_at: datetime
     patient_id: str
-    series: dict[str, tuple[SeriesFacts, list[InstanceRow]]] = field(default_factory=dict)
+    series: dict[str, tuple[SeriesFacts | None, list[InstanceRow]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Slice:
-    """A slice of a series' new version: new ones lie in the scratch folder, known ones in the volume before."""
+    """A slice of a series' new version: just read, or known, and then in the volume before or waiting in a pack."""
 
     instance: Instance
-    key: str
-    source: int
-    number: int | None = None
-    index_before: int | None = None
+    new: Found | None = None
+    row: InstanceRow | None = None
+
+    @property
+    def in_volume(self) -> bool:
+        """Whether the series' volume holds it already."""
+        return self.row is not None and self.row.index is not None and self.row.hu_key is None
+
+    @property
+    def source(self) -> int:
+        """The number of the file that brought it, within its upload."""
+        return self.new.number if self.new else self.row.source if self.row else 0
 
 
 @dataclass
 class NewSeries:
-    """A series' new version, its objects written."""
+    """A series' new version, its objects written; `places` are those of the new slices inside `pack_key`."""
 
     facts: SeriesFacts
     slices: list[Slice]
+    pack_key: str
+    places: dict[tuple[int, int], Place]
 
 
 @dataclass
 class NewStudy:
-    """A study's new version: what stood before is `known`, so that filing notices when that has moved on."""
+    """A study's new version: `known` is what stood before, so that filing notices when that has moved on."""
 
-    id: UUID
-    known: KnownStudy | None
-    first: Instance
+    known: KnownStudy
     series: list[NewSeries] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
 
+    @property
+    def id(self) -> UUID:
+        """The study's id."""
+        return self.known.id
 
-def sort_out(found: Mapping[int, Instance]) -> dict[int, Refused]:
+
+def sort_out(found: Mapping[int, list[Found]]) -> dict[int, Refused]:
     """Return which files can't stay beside the others: second copies, and studies of more than one patient."""
-    refused = {number: Refused(Refusal.DUPLICATE) for number in duplicates(found)}
-    mixed = mixed_studies(found.values())
+    firsts = {number: frames[0].instance for number, frames in found.items()}
+    refused = {number: Refused(Refusal.DUPLICATE) for number in duplicates(firsts)}
+    mixed = mixed_studies(firsts.values())
     return refused | {
-        number: Refused(Refusal.MIXED_PATIENTS) for number, one in found.items() if one.study_instance_uid in mixed
+        number: Refused(Refusal.MIXED_PATIENTS) for number, one in firsts.items() if one.study_instance_uid in mixed
     }
 
 
 class Assembler:
-    """Makes new versions of an upload's studies out of slices in a scratch folder."""
+    """Makes new versions of series; `job_id` and `fence` name the attempt that its objects belong to."""
 
-    def __init__(self, storage: Storage, upload: Upload, scratch: Path) -> None:
-        self._storage, self._upload, self._scratch = storage, upload, scratch
+    def __init__(self, storage: Storage, scratch: Path, facility_id: UUID, job_id: UUID, fence: int) -> None:
+        self._storage, self._scratch = storage, scratch
+        self._facility_id, self._job_id, self._fence = facility_id, job_id, fence
 
     async def assemble(
-        self, found: Mapping[int, Instance], known: Mapping[str, KnownStudy]
+        self, found: Mapping[int, list[Found]], known: Mapping[str, KnownStudy]
     ) -> tuple[list[NewStudy], dict[int, Refused]]:
-        """Write each series' volume and manifest; return the studies, and the files that don't fit what is known."""
+        """Write the objects of each series that files came for; return the studies, and the files that don't fit."""
         studies: dict[str, NewStudy] = {}
         refused: dict[int, Refused] = {}
-        groups: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-        for number, one in found.items():
-            before = known.get(one.study_instance_uid)
-            if before and before.patient_id != one.patient_id:
-                refused[number] = Refused(Refusal.MIXED_PATIENTS)
-            else:
-                groups[one.study_instance_uid, one.series_instance_uid].append(number)
-        for (study_uid, series_uid), numbers in sorted(groups.items()):
-            before = known.get(study_uid)
-            series, fitting = await self._series(study_uid, series_uid, {n: found[n] for n in numbers}, before)
-            refused |= {number: Refused(Refusal.ODD_SLICE) for number in set(numbers) - set(fitting)}
-            if series:
-                study_id = before.id if before else objects.derived_id(self._upload.id, study_uid)
-                study = studies.setdefault(study_uid, NewStudy(study_id, before, found[numbers[0]]))
-                study.series.append(series)
-                study.numbers.extend(fitting)
+        groups: defaultdict[tuple[str, str], list[Found]] = defaultdict(list)
+        for number, frames in found.items():
+            for one in frames:
+                if known[one.instance.study_instance_uid].patient_id != one.instance.patient_id:
+                    refused[number] = Refused(Refusal.MIXED_PATIENTS)
+                else:
+                    groups[one.instance.study_instance_uid, one.instance.series_instance_uid].append(one)
+        for (study_uid, series_uid), slices in sorted(groups.items()):
+            study = known[study_uid]
+            series = await self.series(study, series_uid, slices)
+            fitting = {s.new.number for s in series.slices if s.new} if series else set()
+            refused |= {one.number: Refused(Refusal.ODD_SLICE) for one in slices if one.number not in fitting}
+            if series and fitting:
+                new = studies.setdefault(study_uid, NewStudy(study))
+                new.series.append(series)
+                new.numbers.extend(sorted(fitting))
         return list(studies.values()), refused
 
-    async def _series(
-        self, study_uid: str, uid: str, found: Mapping[int, Instance], study: KnownStudy | None
-    ) -> tuple[NewSeries | None, list[int]]:
-        """Join, order and write one series; a slice sent again replaces the one before."""
-        upload = self._upload
-        facts_before, rows = study.series.get(uid, (None, [])) if study else (None, [])
-        slices = [
-            Slice(one, objects.clean_key(upload.facility_id, upload.id, number), number, number=number)
-            for number, one in found.items()
-        ]
-        brought = {one.sop_instance_uid for one in found.values()}
+    async def series(self, study: KnownStudy, uid: str, found: list[Found]) -> NewSeries | None:
+        """Join, order and write one series; a slice sent again replaces the one before. None when nothing new fits."""
+        before, rows = study.series.get(uid, (None, []))
+        brought = {one.instance.sop_instance_uid for one in found}
+        slices = [Slice(one.instance, new=one) for one in found]
         slices += [
-            Slice(Instance.model_validate(row.facts), row.key, row.source, index_before=row.index)
+            Slice(Instance.model_validate(row.facts), row=row)
             for row in rows
-            if row.sop_instance_uid not in brought
+            if row.sop_instance_uid not in brought and (row.index is not None or row.hu_key is not None)
         ]
-        known = {index for index, s in enumerate(slices) if s.index_before is not None}
+        if not slices:
+            return None
+        known = {index for index, s in enumerate(slices) if s.in_volume}
         arrangement = await asyncio.to_thread(arrange, [s.instance for s in slices], known)
         ordered = [slices[index] for index in arrangement.order]
-        fitting = [s.number for s in ordered if s.number is not None]
-        if not fitting:
-            return None, []
-        chunks = []
-        if facts_before and len(fitting) < len(ordered):
-            chunks = read_chunks(BytesIO(await self._storage.get("studies", facts_before.volume_key)))
-        # Studies may share a series UID, however wrong that is.
-        series_id = facts_before.series_id if facts_before else objects.derived_id(upload.id, f"{study_uid}/{uid}")
-        return NewSeries(await self._write(series_id, arrangement, ordered, chunks), ordered), fitting
+        if all(s.in_volume for s in ordered):
+            return None
+        series_id = rows[0].series_id if rows else objects.derived_id(study.id, uid)
+        prefix = objects.attempt_prefix(self._facility_id, study.id, self._job_id, self._fence)
+        new = [s.new for s in ordered if s.new]
+        pack_key, places = f"{prefix}{objects.pack_name(series_id)}", {}
+        if new:
+            path = self._scratch / f"{series_id}.pack"
+            written = await asyncio.to_thread(write_pack, path, new)
+            places = {(one.number, one.frame): place for one, place in zip(new, written, strict=True)}
+            await self._storage.put_file("studies", pack_key, path)
+            path.unlink()
+        lying = [_lies(s, pack_key, places) for s in ordered]
+        facts = await self._volume(prefix, series_id, arrangement, ordered, before, lying)
+        return NewSeries(facts, ordered, pack_key, places)
 
-    async def _write(
-        self, series_id: UUID, arrangement: Arrangement, slices: list[Slice], before: list[bytes]
+    async def _volume(
+        self,
+        prefix: str,
+        series_id: UUID,
+        arrangement: Arrangement,
+        slices: list[Slice],
+        before: SeriesFacts | None,
+        lying: list[dict[str, str | int]],
     ) -> SeriesFacts:
-        upload, first = self._upload, slices[0].instance
         path = self._scratch / f"{series_id}.zip"
-        compressed = (
-            before[s.index_before]
-            if s.index_before is not None
-            else objects.chunk_path(self._scratch, s.source).read_bytes()
-            for s in slices
+        chunks = await self._chunks(slices, before)
+        shape = (len(slices), slices[0].instance.rows, slices[0].instance.columns)
+        sha256, size = await asyncio.to_thread(write_volume, path, shape, chunks)
+        volume = VolumeObject(key=f"{prefix}{objects.volume_name(series_id)}", sha256=sha256, bytes=size)
+        manifest = _manifest(arrangement, slices, volume, lying)
+        manifest_key = f"{prefix}{objects.manifest_name(series_id)}"
+        await asyncio.gather(
+            self._storage.put_file("studies", volume.key, path, "application/zip"),
+            self._storage.put("studies", manifest_key, manifest.model_dump_json().encode(), "application/json"),
         )
-        shape = (len(slices), first.rows, first.columns)
-        sha256, size = await asyncio.to_thread(write_volume, path, shape, compressed)
-        volume = VolumeObject(
-            key=objects.volume_key(upload.facility_id, upload.id, series_id), sha256=sha256, bytes=size
-        )
-        manifest = _manifest(arrangement, slices, volume)
-        manifest_key = objects.manifest_key(upload.facility_id, upload.id, series_id)
-        await self._storage.put_file("studies", volume.key, path, "application/zip")
-        await self._storage.put("studies", manifest_key, manifest.model_dump_json().encode(), "application/json")
         path.unlink()
         return SeriesFacts.model_validate(
             manifest.model_dump(include=set(SeriesFacts.model_fields))
             | {"series_id": series_id, "manifest_key": manifest_key, "volume_key": volume.key, "volume_sha256": sha256}
         )
 
+    async def _chunks(self, slices: list[Slice], before: SeriesFacts | None) -> Iterator[bytes]:
+        """Fetch the objects that known slices lie in; new ones are read from the scratch folder, each in its turn."""
+        volume: list[bytes] = []
+        if before and any(s.in_volume for s in slices):
+            volume = read_chunks(BytesIO(await self._storage.get("studies", before.volume_key)))
+        waiting = {s.row.hu_key for s in slices if s.row and s.row.hu_key}
+        packs = {key: await self._storage.get("studies", key) for key in sorted(waiting)}
+        return _in_order(slices, volume, packs)
 
-def _manifest(arrangement: Arrangement, slices: list[Slice], volume: VolumeObject) -> Manifest:
+
+def _in_order(slices: list[Slice], volume: list[bytes], packs: Mapping[str, bytes]) -> Iterator[bytes]:
+    """Yield the compressed HU of one slice after the other, from wherever they lie."""
+    for one in slices:
+        if one.new:
+            yield one.new.chunk.read_bytes()
+        elif one.row and one.row.hu_key:
+            begin = one.row.hu_offset or 0
+            yield packs[one.row.hu_key][begin : begin + (one.row.hu_length or 0)]
+        elif one.row and one.row.index is not None:
+            yield volume[one.row.index]
+
+
+def _lies(one: Slice, pack_key: str, places: Mapping[tuple[int, int], Place]) -> dict[str, str | int]:
+    """Return where a slice's clean file lies."""
+    if one.new:
+        place = places[one.new.number, one.new.frame]
+        return {"key": pack_key, "offset": place.offset, "length": place.length}
+    assert one.row is not None
+    return {"key": one.row.key, "offset": one.row.offset, "length": one.row.length}
+
+
+def _manifest(
+    arrangement: Arrangement, slices: list[Slice], volume: VolumeObject, lying: list[dict[str, str | int]]
+) -> Manifest:
     first = slices[0].instance
     return Manifest(
         study_instance_uid=first.study_instance_uid,
@@ -174,15 +227,17 @@ def _manifest(arrangement: Arrangement, slices: list[Slice], volume: VolumeObjec
         slice_thickness_mm=first.slice_thickness_mm,
         volume=volume,
         instances=[
-            ManifestInstance(
-                index=index,
-                sop_instance_uid=s.instance.sop_instance_uid,
-                instance_number=s.instance.instance_number,
-                position_mm=s.instance.position_mm,
-                key=s.key,
-                sha256=s.instance.sha256,
-                source=s.source,
+            ManifestInstance.model_validate(
+                {
+                    "index": index,
+                    "sop_instance_uid": s.instance.sop_instance_uid,
+                    "instance_number": s.instance.instance_number,
+                    "position_mm": s.instance.position_mm,
+                    "sha256": s.instance.sha256,
+                    "source": s.source,
+                }
+                | place
             )
-            for index, s in enumerate(slices)
+            for index, (s, place) in enumerate(zip(slices, lying, strict=True))
         ],
     )

@@ -7,6 +7,7 @@ unpickled.
 
 import atexit
 import contextlib
+import json
 import logging
 import multiprocessing
 import os
@@ -20,13 +21,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 
 from codetect_ingest.dicom.deidentify import Pseudonyms
-from codetect_ingest.dicom.instance import Instance, Prepared, prepare
+from codetect_ingest.dicom.instance import Prepared, PreparedSlice, prepare
 from codetect_ingest.dicom.refusals import Refusal, Refused
 
 FILES_PER_CHILD = 500
 TIMEOUT_S = 5.0
 MEMORY_BYTES = 512 * 2**20
 ANSWER_BYTES = 256 * 2**20
+ANSWER_PARTS = 10_000
 PRELOADED = "codetect_ingest.dicom.instance"
 ACCEPTED, REFUSED = b"accepted", b"refused"
 EXHAUSTED = {Refusal.MEMORY, Refusal.UNREADABLE}
@@ -136,12 +138,23 @@ class Children:
         try:
             child.pipe.send_bytes(key)
             child.pipe.send_bytes(data)
-            parts = int.from_bytes(child.pipe.recv_bytes(1), "big")
-            return [child.pipe.recv_bytes(ANSWER_BYTES) for _ in range(parts)]
+            return _received(child.pipe)
         except (EOFError, OSError):
             raise (Refused(Refusal.TIMEOUT) if late.is_set() else Died(Refusal.UNREADABLE)) from None
         finally:
             timer.cancel()
+
+
+def _received(pipe: Connection) -> list[bytes]:
+    """Take an answer's parts, bounded in number and in sum. Raises OSError for more."""
+    count = int.from_bytes(pipe.recv_bytes(4), "big")
+    if count > ANSWER_PARTS:
+        raise OSError("too many parts")
+    left, parts = ANSWER_BYTES, []
+    for _ in range(count):
+        parts.append(pipe.recv_bytes(left))
+        left -= len(parts[-1])
+    return parts
 
 
 def understand(answer: list[bytes]) -> Prepared | Refused:
@@ -149,9 +162,19 @@ def understand(answer: list[bytes]) -> Prepared | Refused:
     try:
         if answer[0] == REFUSED:
             return Refused(Refusal(answer[1].decode()), answer[2].decode())
-        return Prepared(instance=Instance.model_validate_json(answer[1]), clean=answer[2], hu=answer[3])
+        if len(answer) % 3 != 1:
+            return Refused(Refusal.UNREADABLE)
+        told = zip(answer[1::3], answer[2::3], answer[3::3], strict=True)
+        return Prepared(slices=[_slice(*parts) for parts in told])
     except (ValueError, IndexError):
         return Refused(Refusal.UNREADABLE)
+
+
+def _slice(facts: bytes, clean: bytes, hu: bytes) -> PreparedSlice:
+    found = PreparedSlice.model_validate(json.loads(facts) | {"clean": clean, "hu": hu})
+    if not 0 <= found.header[0] <= found.header[1] <= len(clean):
+        raise ValueError("a header outside of its file")
+    return found
 
 
 def _live(pipe: Connection, memory_bytes: int, orphan_s: float) -> None:
@@ -162,7 +185,7 @@ def _live(pipe: Connection, memory_bytes: int, orphan_s: float) -> None:
             key, data = pipe.recv_bytes(), pipe.recv_bytes()
             signal.setitimer(signal.ITIMER_REAL, orphan_s)
             parts = _answer(data, key)
-            pipe.send_bytes(len(parts).to_bytes(1, "big"))
+            pipe.send_bytes(len(parts).to_bytes(4, "big"))
             for part in parts:
                 pipe.send_bytes(part)
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -171,7 +194,10 @@ def _live(pipe: Connection, memory_bytes: int, orphan_s: float) -> None:
 def _answer(data: bytes, key: bytes) -> list[bytes]:
     try:
         found = prepare(data, Pseudonyms(key))
-        return [ACCEPTED, found.instance.model_dump_json().encode(), found.clean, found.hu]
+        answer = [ACCEPTED]
+        for one in found.slices:
+            answer += one.model_dump_json(exclude={"clean", "hu"}).encode(), one.clean, one.hu
+        return answer
     except Refused as refused:
         return [REFUSED, refused.code.encode(), refused.note.encode()]
     except MemoryError:

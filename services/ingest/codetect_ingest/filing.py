@@ -1,4 +1,4 @@
-"""What the importer reads from and writes to the database: known studies, files' outcomes, the commit of an upload."""
+"""What imports read from and write to the database: known studies, files' outcomes, the commit of an upload."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -9,20 +9,34 @@ from uuid import UUID
 from codetect_shared import outbox
 from codetect_shared.events import SeriesFacts, StudyReceived, UploadImported, UploadRefused
 from codetect_shared.jobs import URGENT
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from codetect_ingest import rows
 from codetect_ingest.assembly import KnownStudy, NewStudy
-from codetect_ingest.dicom.instance import Instance
 from codetect_ingest.dicom.refusals import Refused
-from codetect_ingest.models import UPLOADS, FileState, InstanceRow, Series, State, Study, Upload, UploadFile, now
+from codetect_ingest.identities import Sealer
+from codetect_ingest.models import (
+    ASSEMBLIES,
+    UPLOADS,
+    FileState,
+    InstanceRow,
+    Kind,
+    Series,
+    State,
+    Study,
+    Upload,
+    UploadFile,
+    now,
+)
+from codetect_ingest.packs import Found
 
 Refusals = Mapping[int, Refused]
 
 
 class StudyMoved(Exception):
-    """Another upload has filed a version of the same study meanwhile: join with that one."""
+    """Something else has come to the same study meanwhile: join with that."""
 
 
 @dataclass(frozen=True)
@@ -57,24 +71,49 @@ async def record_progress(session: AsyncSession, upload: Upload, outcomes: Mappi
         await record(session, upload, outcomes)
 
 
-async def known_studies(session: AsyncSession, found: Iterable[Instance]) -> dict[str, KnownStudy]:
-    """Return the studies among these that are known, with those of their series that slices were found for."""
+async def reserve_studies(session: AsyncSession, facility_id: UUID, found: Iterable[Found]) -> dict[str, KnownStudy]:
+    """Return the studies of these slices, with those of their series that slices were found for; enter new ones.
+
+    A study that is entered has version 0 and no instances: nobody sees it, but whatever comes for it has one id.
+    """
+    firsts: dict[str, Found] = {}
     series_of: defaultdict[str, set[str]] = defaultdict(set)
     for one in found:
-        series_of[one.study_instance_uid].add(one.series_instance_uid)
-    known: dict[str, KnownStudy] = {}
-    for study in await session.scalars(select(Study).where(Study.study_instance_uid.in_(series_of))):
-        known[study.study_instance_uid] = here = KnownStudy(study.id, study.version, study.patient_id)
-        wanted = series_of[study.study_instance_uid]
-        for series in await session.scalars(
-            select(Series).where(Series.study_id == study.id, Series.series_instance_uid.in_(wanted))
-        ):
-            rows = await session.scalars(select(InstanceRow).where(InstanceRow.series_id == series.id))
-            here.series[series.series_instance_uid] = (SeriesFacts.model_validate(series.facts), list(rows))
-    return known
+        firsts.setdefault(one.instance.study_instance_uid, one)
+        series_of[one.instance.study_instance_uid].add(one.instance.series_instance_uid)
+    here = select(Study).where(Study.facility_id == facility_id, Study.study_instance_uid.in_(firsts))
+    known = {study.study_instance_uid for study in await session.scalars(here)}
+    for uid in sorted(firsts.keys() - known):
+        await session.execute(upsert(Study).values(rows.study(facility_id, firsts[uid])).on_conflict_do_nothing())
+    studies = await session.scalars(here.execution_options(populate_existing=True))
+    return {
+        study.study_instance_uid: await known_study(session, study, series_of[study.study_instance_uid])
+        for study in studies
+    }
 
 
-async def file_upload(session: AsyncSession, job: Upload, studies: list[NewStudy], refused: Refusals) -> None:
+async def waiting_study(session: AsyncSession, job: Study) -> KnownStudy:
+    """Return a study with those of its series that slices wait for."""
+    study = await session.get_one(Study, job.id)
+    waiting = select(InstanceRow.series_id).where(InstanceRow.study_id == study.id, InstanceRow.hu_key.is_not(None))
+    uids = await session.scalars(select(Series.series_instance_uid).where(Series.id.in_(waiting)))
+    return await known_study(session, study, list(uids))
+
+
+async def known_study(session: AsyncSession, study: Study, series_uids: Iterable[str]) -> KnownStudy:
+    """Return a study as it stands, with these of its series."""
+    found = KnownStudy(study.id, study.study_instance_uid, study.version, study.updated_at, study.patient_id)
+    named = Series.study_id == study.id, Series.kind == Kind.IMAGE, Series.series_instance_uid.in_(series_uids)
+    for series in await session.scalars(select(Series).where(*named)):
+        instances = list(await session.scalars(select(InstanceRow).where(InstanceRow.series_id == series.id)))
+        facts = SeriesFacts.model_validate(series.facts) if series.facts else None
+        found.series[series.series_instance_uid] = (facts, instances)
+    return found
+
+
+async def file_upload(
+    session: AsyncSession, job: Upload, studies: list[NewStudy], refused: Refusals, sealer: Sealer
+) -> None:
     """End an upload in one transaction: studies, outcomes, events. Raises LeaseLost, StudyMoved."""
     upload = await UPLOADS.settle(session, job)
     upload.finished_at = now()
@@ -82,8 +121,9 @@ async def file_upload(session: AsyncSession, job: Upload, studies: list[NewStudy
     assert upload.completed_at is not None
     import_ms = _ms(upload.completed_at, upload.finished_at)
     outcomes = {number: Outcome.of(why) for number, why in refused.items()}
-    for new in sorted(studies, key=lambda s: s.first.study_instance_uid):
-        study = await _file_study(session, upload, new, import_ms)
+    for new in sorted(studies, key=lambda s: s.known.study_instance_uid):
+        study = await file_study(session, new, upload, sealer)
+        await _receive(session, study, upload, import_ms)
         outcomes |= dict.fromkeys(new.numbers, Outcome(FileState.ACCEPTED, study_id=study.id))
         here = {"study_id": str(study.id), "version": study.version, "series": len(new.series)}
         upload.studies = [*upload.studies, here | {"instances": len(new.numbers)}]
@@ -112,30 +152,45 @@ def refuse(upload: Upload, code: str, detail: str) -> None:
     upload.finished_at, upload.error_code, upload.error_detail = now(), code, detail
 
 
-async def _file_study(session: AsyncSession, upload: Upload, new: NewStudy, import_ms: int) -> Study:
-    study = await _next_version(session, upload, new)
+async def file_study(session: AsyncSession, new: NewStudy, upload: Upload, sealer: Sealer) -> Study:
+    """Write a study's new version: its series and instances. Raises StudyMoved when it isn't as it was any more."""
+    unmoved = Study.id == new.id, Study.version == new.known.version, Study.updated_at == new.known.updated_at
+    raised = update(Study).where(*unmoved).values(version=Study.version + 1, updated_at=now()).returning(Study)
+    study = (await session.scalars(raised.execution_options(populate_existing=True))).one_or_none()
+    if study is None:
+        raise StudyMoved
     for series in new.series:
-        facts, series_id = series.facts.model_dump(mode="json"), series.facts.series_id
-        row = {"id": series_id, "facility_id": upload.facility_id, "study_id": study.id, "facts": facts}
-        row["series_instance_uid"] = series.facts.series_instance_uid
-        await session.execute(
-            upsert(Series).values(row).on_conflict_do_update(index_elements=[Series.id], set_={"facts": facts})
-        )
-        await session.execute(delete(InstanceRow).where(InstanceRow.series_id == series_id))
-        slices = [
-            {
-                "series_id": series_id,
-                "sop_instance_uid": s.instance.sop_instance_uid,
-                "facility_id": upload.facility_id,
-                "index": index,
-                "key": s.key,
-                "source": s.source,
-                "facts": s.instance.model_dump(mode="json"),
-            }
-            for index, s in enumerate(series.slices)
-        ]
-        await session.execute(insert(InstanceRow), slices)
-    everything = await session.scalars(select(Series.facts).where(Series.study_id == study.id).order_by(Series.id))
+        await rows.write_series(session, study, series, upload, sealer)
+    await count(session, study.id)
+    await session.refresh(study)
+    return study
+
+
+async def count(session: AsyncSession, study_id: UUID) -> None:
+    """Count a study's instances and bytes anew."""
+    mine = select(func.count(), func.coalesce(func.sum(InstanceRow.length), 0)).where(InstanceRow.study_id == study_id)
+    instances, size = (await session.execute(mine)).one()
+    await session.execute(update(Study).where(Study.id == study_id).values(instances=instances, stored_bytes=size))
+
+
+async def file_assembly(session: AsyncSession, job: Study, new: NewStudy, sealer: Sealer) -> None:
+    """End an assembly: the new version and its event. Raises LeaseLost, StudyMoved when slices came meanwhile."""
+    await ASSEMBLIES.settle(session, job)
+    waiting = InstanceRow.study_id == job.id, InstanceRow.hu_key.is_not(None)
+    if new.series:
+        latest = select(InstanceRow.upload_id).where(*waiting).order_by(InstanceRow.upload_id.desc()).limit(1)
+        upload = await session.get_one(Upload, (await session.scalars(latest)).one())
+        assert upload.completed_at is not None
+        study = await file_study(session, new, upload, sealer)
+        await _receive(session, study, upload, _ms(upload.completed_at, now()))
+    # What still waits is odd: it is kept, but doesn't fit the volume.
+    await session.execute(update(InstanceRow).where(*waiting).values(hu_key=None, hu_offset=None, hu_length=None))
+
+
+async def _receive(session: AsyncSession, study: Study, upload: Upload, import_ms: int) -> None:
+    """Tell that a new version of a study can be analysed."""
+    mine = select(Series.facts).where(Series.study_id == study.id, Series.facts.is_not(None)).order_by(Series.id)
+    everything = await session.scalars(mine)
     assert upload.completed_at is not None
     received = StudyReceived(
         study_id=study.id,
@@ -150,29 +205,6 @@ async def _file_study(session: AsyncSession, upload: Upload, new: NewStudy, impo
         submitted_at=upload.created_at,
     )
     await outbox.tell(session, study, received)
-    return study
-
-
-async def _next_version(session: AsyncSession, upload: Upload, new: NewStudy) -> Study:
-    """Raise a study's version, or enter a new study; StudyMoved when another upload came first."""
-    if new.known is None:
-        row = {
-            "id": new.id,
-            "facility_id": upload.facility_id,
-            "study_instance_uid": new.first.study_instance_uid,
-            "patient_id": new.first.patient_id,
-            "study_date": new.first.study_date,
-            "version": 1,
-        }
-        statement = upsert(Study).values(row).on_conflict_do_nothing().returning(Study)
-        study = (await session.scalars(statement)).one_or_none()
-    else:
-        unmoved = update(Study).where(Study.id == new.id, Study.version == new.known.version)
-        raised = unmoved.values(version=Study.version + 1, updated_at=now()).returning(Study)
-        study = (await session.scalars(raised)).one_or_none()
-    if study is None:
-        raise StudyMoved
-    return study
 
 
 def _why_nothing(refused: Refusals) -> tuple[str, str]:

@@ -3,81 +3,143 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
 
 import structlog
 from codetect_shared import outbox
 from codetect_shared.db import Database
 from codetect_shared.events import UploadRefused
-from codetect_shared.storage import Storage, StorageUnavailable
+from codetect_shared.jobs import JobRow, Jobs
+from codetect_shared.storage import Bucket, Storage, StorageUnavailable
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import filing, objects
-from codetect_ingest.assembly import Assembler, sort_out
+from codetect_ingest.assembly import Assembler, NewStudy, sort_out
 from codetect_ingest.children import Children
 from codetect_ingest.filing import StudyMoved
-from codetect_ingest.intake import Intake
-from codetect_ingest.keys import facility_key
-from codetect_ingest.models import UPLOADS, Upload, UploadFile
+from codetect_ingest.identities import Sealer, sealer_of, settings_of
+from codetect_ingest.intake import IN_HAND_PER_CHILD, Intake, Reader
+from codetect_ingest.models import ASSEMBLIES, UPLOADS, Study, Upload, UploadFile
+from codetect_ingest.packs import Found
 from codetect_ingest.settings import Settings
 
 log = structlog.get_logger()
 AWAY_S = 5.0
 IMPORT_FAILED = "import_failed"
 SCRATCH = "codetect-import-"
+T = TypeVar("T", bound=JobRow)
 
 
 class Importer:
-    """Imports one upload after the other."""
+    """Imports one upload after the other, and assembles studies that came without `complete`."""
 
     def __init__(self, settings: Settings, db: Database, storage: Storage, children: Children) -> None:
         self._settings, self._db, self._storage, self._children = settings, db, storage, children
 
     async def run(self, job: Upload) -> None:
-        """Import and settle; while the object store is away or the disk full, the upload waits and loses no attempt."""
+        """Import and settle; while the object store is away, the upload waits and loses no attempt."""
+        await self._attempt(UPLOADS, job, self._import)
+
+    async def assemble(self, job: Study) -> None:
+        """Make a new version of a study of what came for it and waits; likewise."""
+        await self._attempt(ASSEMBLIES, job, self._assemble)
+
+    async def _attempt(self, jobs: Jobs[T], job: T, work: Callable[[T, Path], Awaitable[None]]) -> None:
         try:
-            with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-", ignore_cleanup_errors=True) as scratch:
-                await self._import(job, Path(scratch))
-        except* OSError as away:
-            log.warning("what the import needs is away: the upload waits", error=repr(away.exceptions[0]))
+            with scratch_folder() as scratch:
+                await work(job, scratch)
+        except* StorageUnavailable as away:
+            log.warning("the object store is away: the job waits", error=repr(away.exceptions[0]))
             async with self._db.system() as session:
-                await UPLOADS.postpone(session, job, AWAY_S, spent=False)
+                await jobs.postpone(session, job, AWAY_S, spent=False)
 
     async def _import(self, job: Upload, scratch: Path) -> None:
         async with self._db.facility(job.facility_id) as session:
-            key = await facility_key(session, job.facility_id, self._settings.master_key)
+            sealer = await sealer_of(session, job.facility_id, self._settings.master_key)
             query = select(UploadFile).where(UploadFile.upload_id == job.id).order_by(UploadFile.number)
             files = list(await session.scalars(query))
-        intake = Intake(self._db, self._storage, self._children, job, key.pseudonyms)
-        await intake.read(files, scratch)
-        refused = intake.refused | sort_out(intake.found)
-        while (unfit := await self._file(job, intake, refused, scratch)) is None:
-            log.info("another upload brought the same study meanwhile; joining them")
-        await self._tidy(job, [file.number for file in files], [n for n in intake.found if n in refused or n in unfit])
+        reader = Reader(self._children, sealer.key.pseudonyms, scratch)
+        await Intake(self._db, self._storage, reader, job, IN_HAND_PER_CHILD * self._children.size).read(files)
+        refused = reader.refused | sort_out(reader.found)
+        staying = {number: frames for number, frames in reader.found.items() if number not in refused}
+        assembler = Assembler(self._storage, scratch, job.facility_id, job.id, job.fence)
+        while (filed := await self._file(job, assembler, staying, refused, sealer)) is None:
+            log.info("something else came to the same study meanwhile; joining with it")
+        await self._tidy(job, [file.number for file in files], filed)
 
     async def _file(
-        self, job: Upload, intake: Intake, refused: filing.Refusals, scratch: Path
-    ) -> filing.Refusals | None:
-        """Join with what is known, write volumes, commit; return what didn't fit, or None when the known moved on."""
-        staying = {number: one for number, one in intake.found.items() if number not in refused}
+        self,
+        job: Upload,
+        assembler: Assembler,
+        staying: Mapping[int, list[Found]],
+        refused: filing.Refusals,
+        sealer: Sealer,
+    ) -> list[NewStudy] | None:
+        """Join with what is known, write objects, commit; return what was filed, or None when the known moved on."""
         async with self._db.facility(job.facility_id) as session:
-            known = await filing.known_studies(session, staying.values())
-        studies, unfit = await Assembler(self._storage, job, scratch).assemble(staying, known)
+            flat = [one for frames in staying.values() for one in frames]
+            known = await filing.reserve_studies(session, job.facility_id, flat)
+        studies, unfit = await assembler.assemble(staying, known)
         try:
             async with self._db.facility(job.facility_id) as session:
-                await filing.file_upload(session, job, studies, {**refused, **unfit})
+                await filing.file_upload(session, job, studies, {**refused, **unfit}, sealer)
         except StudyMoved:
             return None
-        return unfit
+        return studies
 
-    async def _tidy(self, job: Upload, posted: list[int], dropped: list[int]) -> None:
-        """After the commit: remove the originals, and clean files that weren't kept. What fails here is the sweep's."""
+    async def _assemble(self, job: Study, scratch: Path) -> None:
+        async with self._db.facility(job.facility_id) as session:
+            sealer = await sealer_of(session, job.facility_id, self._settings.master_key)
+            quiet_s = (await settings_of(session, job.facility_id)).quiet_s
+            new = NewStudy(await filing.waiting_study(session, job))
+        assembler = Assembler(self._storage, scratch, job.facility_id, job.id, job.fence)
+        for uid in new.known.series:
+            series = await assembler.series(new.known, uid, [])
+            new.series += [series] if series else []
         try:
-            await self._storage.remove("raw", [objects.raw_key(job.facility_id, job.id, n) for n in posted])
-            await self._storage.remove("studies", [objects.clean_key(job.facility_id, job.id, n) for n in dropped])
+            async with self._db.facility(job.facility_id) as session:
+                await filing.file_assembly(session, job, new, sealer)
+        except StudyMoved:
+            log.info("more slices came meanwhile; the study waits until it is quiet")
+            async with self._db.system() as session:
+                await ASSEMBLIES.postpone(session, job, quiet_s, spent=False)
+            return
+        done = {row.hu_key for _, rows in new.known.series.values() for row in rows if row.hu_key}
+        await self._remove("studies", done)
+
+    async def _tidy(self, job: Upload, posted: list[int], filed: list[NewStudy]) -> None:
+        """After the commit: remove the originals, and what earlier attempts wrote. What fails here is the sweep's."""
+        await self._remove("raw", [objects.raw_key(job.facility_id, job.id, n) for n in posted])
+        if job.fence > 1:
+            for study in filed:
+                await self._remove("studies", await self._outdated(job, study.id))
+
+    async def _outdated(self, job: Upload, study_id: UUID) -> list[str]:
+        """List what earlier attempts at this upload wrote into a study."""
+        try:
+            there = await self._storage.list("studies", objects.study_prefix(job.facility_id, study_id))
+        except StorageUnavailable:
+            return []
+        attempts = {one.key: objects.attempt_of(one.key) for one in there}
+        return [key for key, (of, fence) in attempts.items() if of == str(job.id) and fence < job.fence]
+
+    async def _remove(self, bucket: Bucket, keys: Iterable[str]) -> None:
+        try:
+            await self._storage.remove(bucket, keys)
         except StorageUnavailable as error:
-            log.warning("originals not removed yet", error=repr(error))
+            log.warning("not removed yet", bucket=bucket, error=repr(error))
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder of this process's own, gone after the block."""
+    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def forget_scratch() -> None:
@@ -85,6 +147,11 @@ def forget_scratch() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*-*"):
         if not Path("/proc", folder.name.removeprefix(SCRATCH).partition("-")[0]).exists():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+async def give_up_assembly(session: AsyncSession, study: Study, error: Exception | None) -> None:
+    """After the last attempt: the slices stay as they came, and the next that comes makes the study due again."""
+    log.error("a study could not be assembled", study=str(study.id), error=repr(error))
 
 
 async def give_up(session: AsyncSession, upload: Upload, error: Exception | None) -> None:

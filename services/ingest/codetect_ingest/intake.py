@@ -1,4 +1,4 @@
-"""Reading an upload's frozen files: store to child to store, several in hand, outcomes shown as they come."""
+"""Reading files: bytes to child to scratch folder; and an upload's frozen files, several in hand, outcomes shown."""
 
 import asyncio
 import contextlib
@@ -13,10 +13,10 @@ from prometheus_client import Counter
 
 from codetect_ingest import filing, objects
 from codetect_ingest.children import Children
-from codetect_ingest.dicom.instance import Instance, Prepared
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.filing import Outcome
 from codetect_ingest.models import FileState, Upload, UploadFile
+from codetect_ingest.packs import Found
 
 log = structlog.get_logger()
 SHOW_S = 0.5
@@ -24,53 +24,68 @@ IN_HAND_PER_CHILD = 3
 FILES = Counter("codetect_ingest_files_total", "Files read, by outcome.", ["outcome"])
 
 
-class Intake:
-    """One upload's files: `found` by number, `refused` by number."""
+class Reader:
+    """Reads one file after the other into a scratch folder: `found` by number, `refused` by number."""
 
-    def __init__(self, db: Database, storage: Storage, children: Children, upload: Upload, key: bytes) -> None:
-        self._db, self._storage, self._children, self._upload, self._key = db, storage, children, upload, key
+    def __init__(self, children: Children, key: bytes, scratch: Path) -> None:
+        self._children, self._key, self._scratch = children, key, scratch
         self._turns = asyncio.Semaphore(children.size)
-        self._unshown: dict[int, Outcome] = {}
-        self.found: dict[int, Instance] = {}
+        self.found: dict[int, list[Found]] = {}
         self.refused: dict[int, Refused] = {}
 
-    async def read(self, files: list[UploadFile], scratch: Path) -> None:
-        """Read every file; what a file holds costs its own outcome only. Raises StorageUnavailable, OSError."""
+    async def read(self, number: int, data: bytes) -> Outcome:
+        """Read a file; what it holds costs its own outcome only. Raises OSError of the scratch folder."""
+        async with self._turns:
+            try:
+                self.found[number] = await asyncio.to_thread(self._prepare, number, data)
+                outcome = Outcome(FileState.ACCEPTED)
+            except Refused as refused:
+                outcome = self.refuse(number, refused)
+        FILES.labels(outcome.code or "accepted").inc()
+        return outcome
+
+    def refuse(self, number: int, why: Refused) -> Outcome:
+        """Enter a file as refused."""
+        self.refused[number] = why
+        return Outcome.of(why)
+
+    def _prepare(self, number: int, data: bytes) -> list[Found]:
+        found = []
+        for frame, one in enumerate(self._children.prepare(data, self._key).slices):
+            clean, chunk = (path(self._scratch, number, frame) for path in (objects.clean_path, objects.chunk_path))
+            clean.write_bytes(one.clean)
+            chunk.write_bytes(one.hu)
+            found.append(Found(number, frame, one.instance, one.identity, one.attributes, one.header, clean, chunk))
+        return found
+
+
+class Intake:
+    """One upload's frozen files on their way through a reader."""
+
+    def __init__(self, db: Database, storage: Storage, reader: Reader, upload: Upload, in_hand: int) -> None:
+        self._db, self._storage, self._reader, self._upload = db, storage, reader, upload
+        self._in_hand = in_hand
+        self._unshown: dict[int, Outcome] = {}
+
+    async def read(self, files: list[UploadFile]) -> None:
+        """Read every file. Raises StorageUnavailable, OSError."""
         waiting = iter(files)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._show(done := asyncio.Event()))
             async with asyncio.TaskGroup() as hands:
-                for _ in range(IN_HAND_PER_CHILD * self._children.size):
-                    hands.create_task(self._read_some(waiting, scratch))
+                for _ in range(self._in_hand):
+                    hands.create_task(self._read_some(waiting))
             done.set()
 
-    async def _read_some(self, waiting: Iterator[UploadFile], scratch: Path) -> None:
+    async def _read_some(self, waiting: Iterator[UploadFile]) -> None:
         for file in waiting:
+            key = objects.raw_key(self._upload.facility_id, self._upload.id, file.number)
             try:
-                self.found[file.number] = await self._read_one(file, scratch)
-                outcome = Outcome(FileState.ACCEPTED)
-            except Refused as refused:
-                self.refused[file.number] = refused
-                outcome = Outcome.of(refused)
-            self._unshown[file.number] = outcome
-            FILES.labels(outcome.code or "accepted").inc()
-
-    async def _read_one(self, file: UploadFile, scratch: Path) -> Instance:
-        facility_id, upload_id = self._upload.facility_id, self._upload.id
-        try:
-            data = await self._storage.get("raw", objects.raw_key(facility_id, upload_id, file.number), etag=file.etag)
-        except ObjectMissing:
-            raise Refused(Refusal.GONE) from None
-        async with self._turns:
-            prepared = await asyncio.to_thread(self._prepare, data, objects.chunk_path(scratch, file.number))
-        clean = objects.clean_key(facility_id, upload_id, file.number)
-        await self._storage.put("studies", clean, prepared.clean, "application/dicom")
-        return prepared.instance
-
-    def _prepare(self, data: bytes, chunk: Path) -> Prepared:
-        prepared = self._children.prepare(data, self._key)
-        chunk.write_bytes(prepared.hu)
-        return prepared
+                data = await self._storage.get("raw", key, etag=file.etag)
+            except ObjectMissing:
+                self._unshown[file.number] = self._reader.refuse(file.number, Refused(Refusal.GONE))
+                continue
+            self._unshown[file.number] = await self._reader.read(file.number, data)
 
     async def _show(self, done: asyncio.Event) -> None:
         """Now and then, write down what has become of files: people watch."""
@@ -80,7 +95,7 @@ class Intake:
                     await done.wait()
                     return
             outcomes, self._unshown = self._unshown, {}
-            read = len(self.found) + len(self.refused)
+            read = len(self._reader.found) + len(self._reader.refused)
             try:
                 async with self._db.facility(self._upload.facility_id) as session:
                     await filing.record_progress(session, self._upload, outcomes, read)

@@ -1,7 +1,13 @@
 """Each facility's own key, wrapped by the platform's master key, and what is derived from it."""
 
+import functools
+import hashlib
+import hmac
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -27,20 +33,59 @@ class FacilityKey:
     @property
     def pseudonyms(self) -> bytes:
         """Return what pseudonyms are made with; the children that read files get this one."""
-        return self._derive(b"pseudonyms")
+        return self._derived(b"pseudonyms")
 
-    def seal(self, text: str, owner: UUID) -> bytes:
+    def seal(self, text: str, owner: UUID | str) -> bytes:
         """Return nonce and AES-256-GCM ciphertext, which open for the same owner only."""
-        nonce = os.urandom(NONCE_BYTES)
-        return nonce + AESGCM(self._derive(b"text")).encrypt(nonce, text.encode(), owner.bytes)
+        return self._sealed(b"text", text.encode(), owner)
 
-    def unseal(self, sealed: bytes, owner: UUID) -> str:
+    def unseal(self, sealed: bytes, owner: UUID | str) -> str:
         """Return what `seal` was given. Raises cryptography's InvalidTag for another owner or key."""
-        nonce, ciphertext = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
-        return AESGCM(self._derive(b"text")).decrypt(nonce, ciphertext, owner.bytes).decode()
+        return self._opened(b"text", sealed, owner).decode()
 
-    def _derive(self, purpose: bytes) -> bytes:
-        return HKDF(SHA256(), KEY_BYTES, None, b"codetect " + purpose).derive(self.key)
+    def seal_identity(self, attributes: Mapping[str, Any], owner: UUID | str) -> bytes:
+        """Seal one level of an identity (DICOM JSON)."""
+        return self._sealed(b"identities", json.dumps(attributes, separators=(",", ":")).encode(), owner)
+
+    def unseal_identity(self, sealed: bytes, owner: UUID | str) -> dict[str, Any]:
+        """Return the attributes that `seal_identity` was given. Raises InvalidTag for another owner or key."""
+        found: dict[str, Any] = json.loads(self._opened(b"identities", sealed, owner))
+        return found
+
+    def seal_bytes(self, data: bytes, owner: UUID | str) -> bytes:
+        """Seal a whole file."""
+        return self._sealed(b"files", data, owner)
+
+    def unseal_bytes(self, sealed: bytes, owner: UUID | str) -> bytes:
+        """Return what `seal_bytes` was given. Raises InvalidTag for another owner or key."""
+        return self._opened(b"files", sealed, owner)
+
+    def term(self, text: str) -> int:
+        """Return the keyed hash of a search term, 64 bits: equal terms are found, none can be read back."""
+        digest = hmac.digest(self._derived(b"terms"), text.encode(), hashlib.sha256)
+        return int.from_bytes(digest[:8], "big", signed=True)
+
+    def _sealed(self, purpose: bytes, data: bytes, owner: UUID | str) -> bytes:
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._cipher(purpose).encrypt(nonce, data, _name(owner))
+
+    def _opened(self, purpose: bytes, sealed: bytes, owner: UUID | str) -> bytes:
+        return self._cipher(purpose).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _name(owner))
+
+    def _cipher(self, purpose: bytes) -> AESGCM:
+        return AESGCM(self._derived(purpose))
+
+    def _derived(self, purpose: bytes) -> bytes:
+        return _derive(self.key, purpose)
+
+
+@functools.lru_cache(maxsize=64)
+def _derive(key: bytes, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), KEY_BYTES, None, b"codetect " + purpose).derive(key)
+
+
+def _name(owner: UUID | str) -> bytes:
+    return owner.bytes if isinstance(owner, UUID) else owner.encode()
 
 
 async def facility_key(session: AsyncSession, facility_id: UUID, master_key: bytes) -> FacilityKey:

@@ -1,4 +1,4 @@
-"""Tables: uploads (which are the jobs) with their frozen files, studies, series, instances, facilities' keys."""
+"""Tables: uploads and studies (which are the jobs), files, series, instances, what a facility wants, what it sealed."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -6,9 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from codetect_shared import topology
-from codetect_shared.db import TYPES, AggregateRow, FacilityRow
+from codetect_shared.db import TYPES, FacilityRow
 from codetect_shared.jobs import JobRow, Jobs
 from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from codetect_ingest.problems import WrongState
@@ -53,6 +54,8 @@ class Upload(Base, JobRow):
     created_by: Mapped[str]
     idempotency_key: Mapped[str | None]
     models: Mapped[list[str] | None]
+    kind: Mapped[str] = mapped_column(default="post")
+    stored_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     sealed_reference: Mapped[bytes | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime]
@@ -94,10 +97,14 @@ class UploadFile(Base):
     code: Mapped[str | None]
     detail: Mapped[str | None]
     study_id: Mapped[UUID | None]
+    report: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
-class Study(Base, AggregateRow):
-    """A study under pseudonyms; `version` counts the uploads that brought slices of it."""
+class Study(Base, JobRow):
+    """A study under pseudonyms. `version` counts what was told of it; 0 is a study of which nothing was told yet.
+
+    As a job it is a study that slices came for and that waits to be assembled.
+    """
 
     __tablename__ = "studies"
     __table_args__ = (UniqueConstraint("facility_id", "study_instance_uid"),)
@@ -108,31 +115,140 @@ class Study(Base, AggregateRow):
     version: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now)
+    instances: Mapped[int] = mapped_column(default=0)
+    stored_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    legal_hold: Mapped[bool] = mapped_column(default=False)
+    sealed_identity: Mapped[bytes | None]
+
+
+class Kind(StrEnum):
+    """What a series is to us: slices to analyse, files kept sealed and unread, documents that results are."""
+
+    IMAGE = "image"
+    SEALED = "sealed"
+    RESULT = "result"
 
 
 class Series(Base, FacilityRow):
-    """A series in its newest version: `facts` is the `SeriesFacts` that events carry."""
+    """A series: `facts` is the `SeriesFacts` that events carry of its newest version, once there is one."""
 
     __tablename__ = "series"
     __table_args__ = (UniqueConstraint("study_id", "series_instance_uid"),)
 
     study_id: Mapped[UUID] = mapped_column(ForeignKey("studies.id"))
     series_instance_uid: Mapped[str]
-    facts: Mapped[dict[str, Any]]
+    kind: Mapped[str] = mapped_column(default=Kind.IMAGE)
+    modality: Mapped[str]
+    attributes: Mapped[dict[str, Any]]
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    sealed_identity: Mapped[bytes | None]
 
 
 class InstanceRow(Base):
-    """A slice of a series' newest version: its place in the volume, its clean file, its `dicom.instance.Instance`."""
+    """An instance: where its clean file lies inside an object, and its slice's place in the volume (ADR 0025)."""
 
     __tablename__ = "instances"
 
     series_id: Mapped[UUID] = mapped_column(ForeignKey("series.id"), primary_key=True)
     sop_instance_uid: Mapped[str] = mapped_column(primary_key=True)
     facility_id: Mapped[UUID]
-    index: Mapped[int]
+    study_id: Mapped[UUID]
+    upload_id: Mapped[UUID]
+    sop_class_uid: Mapped[str]
+    transfer_syntax_uid: Mapped[str]
+    instance_number: Mapped[int | None]
+    index: Mapped[int | None]
+    bucket: Mapped[str] = mapped_column(default="studies")
     key: Mapped[str]
+    offset: Mapped[int] = mapped_column(BigInteger)
+    length: Mapped[int] = mapped_column(BigInteger)
+    header_offset: Mapped[int] = mapped_column(BigInteger)
+    header_length: Mapped[int]
+    hu_key: Mapped[str | None]
+    hu_offset: Mapped[int | None] = mapped_column(BigInteger)
+    hu_length: Mapped[int | None]
     source: Mapped[int]
     facts: Mapped[dict[str, Any]]
+    sealed_identity: Mapped[bytes | None]
+
+
+class StudyTerm(Base):
+    """A keyed hash of an original value that a study can be found by; only the facility's key could tell which."""
+
+    __tablename__ = "study_terms"
+
+    facility_id: Mapped[UUID] = mapped_column(primary_key=True)
+    term: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    study_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
+class Profile(StrEnum):
+    """What becomes of identities: sealed for those with the right, or forgotten."""
+
+    SEAL = "seal"
+    FORGET = "forget"
+
+
+class Others(StrEnum):
+    """What becomes of sound files that aren't CT slices."""
+
+    REFUSE = "refuse"
+    KEEP = "keep"
+
+
+class FacilitySettings(Base):
+    """How a facility wants its images treated; no row means the defaults."""
+
+    __tablename__ = "facility_settings"
+
+    facility_id: Mapped[UUID] = mapped_column(primary_key=True)
+    profile: Mapped[str] = mapped_column(default=Profile.SEAL)
+    others: Mapped[str] = mapped_column(default=Others.REFUSE)
+    quiet_s: Mapped[int] = mapped_column(default=30)
+    retention_days: Mapped[int | None]
+    quota_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    quota_studies: Mapped[int | None]
+    quota_jobs: Mapped[int | None]
+
+
+class Destination(Base, FacilityRow):
+    """A DICOMweb server that results go to."""
+
+    __tablename__ = "destinations"
+    __table_args__ = (UniqueConstraint("facility_id", "name"),)
+
+    name: Mapped[str]
+    url: Mapped[str]
+    sealed_credentials: Mapped[bytes | None]
+    view: Mapped[str]
+    enabled: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Delivery(Base, JobRow):
+    """Results on their way to a destination, with what its server last said."""
+
+    __tablename__ = "deliveries"
+
+    destination_id: Mapped[UUID] = mapped_column(ForeignKey("destinations.id"))
+    study_id: Mapped[UUID]
+    analysis_id: Mapped[UUID]
+    state: Mapped[str]
+    last_status: Mapped[int | None]
+    last_error: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    delivered_at: Mapped[datetime | None]
+
+
+class Erasure(Base):
+    """A study whose rows are gone; its objects follow until `done_at`."""
+
+    __tablename__ = "erasures"
+
+    study_id: Mapped[UUID] = mapped_column(primary_key=True)
+    facility_id: Mapped[UUID]
+    requested_at: Mapped[datetime] = mapped_column(default=now)
+    done_at: Mapped[datetime | None]
 
 
 class FacilityKeyRow(Base):
@@ -147,3 +263,6 @@ class FacilityKeyRow(Base):
 
 # Ten, since an importer that is killed spends an attempt too; an object store that is away spends none.
 UPLOADS = Jobs(Upload, topology.UPLOADS_TO_IMPORT, lease_s=15, max_attempts=10)
+# Slices of a study that came without `complete`, after the quiet time.
+ASSEMBLIES = Jobs(Study, topology.STUDIES_TO_ASSEMBLE, lease_s=15, max_attempts=10)
+DELIVERIES = Jobs(Delivery, topology.RESULTS_TO_DELIVER, lease_s=60, max_attempts=12)

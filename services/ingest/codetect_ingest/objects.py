@@ -1,4 +1,8 @@
-"""Names of objects and scratch files, and ids that a second try derives again: what is written twice is the same."""
+"""Names of objects and scratch files, and ids that a second try derives again.
+
+What belongs to a study lies below its own prefix, so that erasing the prefix erases the study. What an attempt writes
+has the attempt's fence in its name: one that was taken for dead and goes on can't touch what its successor wrote.
+"""
 
 import hashlib
 import re
@@ -24,28 +28,54 @@ def number_of(key: str) -> int | None:
     return int(name) if len(place) == 2 and NUMBER.fullmatch(name) else None
 
 
-def clean_key(facility_id: UUID, upload_id: UUID, number: int) -> str:
-    """Return the key of the clean file made of a posted one."""
-    return f"{facility_id}/{upload_id}/instances/{number:06}.dcm"
+def study_prefix(facility_id: UUID, study_id: UUID) -> str:
+    """Return the prefix below which everything of a study lies."""
+    return f"{facility_id}/{study_id}/"
 
 
-def volume_key(facility_id: UUID, upload_id: UUID, series_id: UUID) -> str:
-    """Return the key of a series' prepared volume."""
-    return f"{facility_id}/{upload_id}/{series_id}/volume.zarr.zip"
+def attempt_prefix(facility_id: UUID, study_id: UUID, job_id: UUID, fence: int) -> str:
+    """Return the prefix of what one attempt at a job (an upload, or an assembly) writes into a study."""
+    return f"{study_prefix(facility_id, study_id)}{job_id}.{fence}/"
 
 
-def manifest_key(facility_id: UUID, upload_id: UUID, series_id: UUID) -> str:
-    """Return the key of a series' manifest."""
-    return f"{facility_id}/{upload_id}/{series_id}/manifest.json"
+def attempt_of(key: str) -> tuple[str, int]:
+    """Return job and fence of an object below a study's prefix; -1 where it has none."""
+    job, _, fence = key.split("/")[2].partition(".")
+    return job, int(fence) if fence.isdigit() else -1
 
 
-def chunk_path(scratch: Path, number: int) -> Path:
+def pack_name(series_id: UUID) -> str:
+    """Return the name of a series' clean files within an attempt's prefix."""
+    return f"{series_id}/instances.pack"
+
+
+def hu_name(series_id: UUID) -> str:
+    """Return the name of a series' compressed slices that wait for their volume, within an attempt's prefix."""
+    return f"{series_id}/hu.pack"
+
+
+def volume_name(series_id: UUID) -> str:
+    """Return the name of a series' prepared volume within an attempt's prefix."""
+    return f"{series_id}/volume.zarr.zip"
+
+
+def manifest_name(series_id: UUID) -> str:
+    """Return the name of a series' manifest within an attempt's prefix."""
+    return f"{series_id}/manifest.json"
+
+
+def clean_path(scratch: Path, number: int, frame: int) -> Path:
+    """Return where a new slice's clean file waits for its pack."""
+    return scratch / f"{number:06}-{frame:04}.dcm"
+
+
+def chunk_path(scratch: Path, number: int, frame: int) -> Path:
     """Return where a new slice's compressed HU wait for their volume."""
-    return scratch / f"{number:06}.chunk"
+    return scratch / f"{number:06}-{frame:04}.chunk"
 
 
-def derived_id(upload_id: UUID, uid: str) -> UUID:
-    """Return the id for what an upload is the first to bring: version 7, of the upload's time and a hash of the UID."""
-    rest = int.from_bytes(hashlib.sha256(upload_id.bytes + uid.encode()).digest()[:10], "big")
-    value = (upload_id.int >> 80 << 80) | rest
+def derived_id(parent: UUID, uid: str) -> UUID:
+    """Return the id of a part of `parent`: version 7, of the parent's time and a hash of the UID."""
+    rest = int.from_bytes(hashlib.sha256(parent.bytes + uid.encode()).digest()[:10], "big")
+    value = (parent.int >> 80 << 80) | rest
     return UUID(int=value & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62)

@@ -1,4 +1,7 @@
-"""One file to all that is kept of it: facts, a clean file, a compressed slice of HU. This is what a child runs."""
+"""One file to all that is kept of it: facts, clean files, compressed slices of HU, the identity taken off.
+
+This is what a child runs.
+"""
 
 import hashlib
 import math
@@ -6,17 +9,26 @@ import math
 from numcodecs.blosc import Blosc  # type: ignore[import-untyped]
 from pydantic import BaseModel, ConfigDict
 from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage
 
-from codetect_ingest.dicom.deidentify import Pseudonyms, deidentify, encode
+from codetect_ingest.dicom.deidentify import Pseudonyms, deidentify
+from codetect_ingest.dicom.identity import Attributes, Identity, as_json, identity_of
 from codetect_ingest.dicom.pixels import hounsfield, stored_values
 from codetect_ingest.dicom.reading import numbers, read, tolerant
 from codetect_ingest.dicom.refusals import Refusal, Refused
+from codetect_ingest.dicom.writing import Written, write
 
 Pair = tuple[float, float]
 Vector = tuple[float, float, float]
 Orientation = tuple[float, float, float, float, float, float]
 SLICE_CODEC = Blosc(cname="zstd", clevel=1, shuffle=Blosc.BITSHUFFLE)
 STRAIGHT = 1e-2
+# fmt: off
+SERIES_ATTRIBUTES = (
+    "SeriesDate", "Modality", "Manufacturer", "ManufacturerModelName", "BodyPartExamined", "SliceThickness", "KVP",
+    "ConvolutionKernel", "PatientPosition", "SeriesNumber", "Laterality",
+)
+# fmt: on
 
 
 class Instance(BaseModel):
@@ -37,6 +49,7 @@ class Instance(BaseModel):
     position_mm: Vector
     orientation: Orientation
     slice_thickness_mm: float | None
+    sop_class_uid: str = CTImageStorage
     modality: str
     manufacturer: str | None
     convolution_kernel: str | None
@@ -46,24 +59,43 @@ class Instance(BaseModel):
     bytes: int
 
 
-class Prepared(BaseModel):
-    """An instance with its clean DICOM file and its slice of the prepared volume."""
+class PreparedSlice(BaseModel):
+    """A slice with its clean DICOM file (`header`: where its data set without the image lies) and its HU."""
 
     instance: Instance
+    identity: Identity
+    attributes: Attributes
+    header: tuple[int, int]
     clean: bytes
     hu: bytes
+
+
+class Prepared(BaseModel):
+    """The slices of one file: one, unless the file holds several frames."""
+
+    slices: list[PreparedSlice]
 
 
 @tolerant()
 def prepare(data: bytes, pseudonyms: Pseudonyms) -> Prepared:
     """Check, decode and de-identify one file. Raises `Refused`, or MemoryError under a limit."""
-    ds = read(data)
+    return Prepared(slices=[_slice(read(data), pseudonyms)])
+
+
+def _slice(ds: Dataset, pseudonyms: Pseudonyms) -> PreparedSlice:
     geometry = _geometry(ds)
     stored = stored_values(ds)
     hu = SLICE_CODEC.encode(hounsfield(stored, ds))
     clean = deidentify(ds, stored, pseudonyms)
-    encoded = encode(clean)
-    return Prepared(instance=_instance(clean, geometry, encoded), clean=encoded, hu=hu)
+    written = write(clean)
+    return PreparedSlice(
+        instance=_instance(clean, geometry, written),
+        identity=identity_of(ds),
+        attributes=as_json(clean, SERIES_ATTRIBUTES),
+        header=(written.header_start, written.header_end),
+        clean=written.data,
+        hu=hu,
+    )
 
 
 def _geometry(ds: Dataset) -> tuple[Pair, Vector, Orientation]:
@@ -79,7 +111,7 @@ def _geometry(ds: Dataset) -> tuple[Pair, Vector, Orientation]:
     return (spacing_row, spacing_column), (x, y, z), (*row, *column)
 
 
-def _instance(clean: Dataset, geometry: tuple[Pair, Vector, Orientation], encoded: bytes) -> Instance:
+def _instance(clean: Dataset, geometry: tuple[Pair, Vector, Orientation], written: Written) -> Instance:
     spacing, position, orientation = geometry
     return Instance(
         patient_id=clean.PatientID,
@@ -95,11 +127,12 @@ def _instance(clean: Dataset, geometry: tuple[Pair, Vector, Orientation], encode
         position_mm=position,
         orientation=orientation,
         slice_thickness_mm=clean.SliceThickness,
+        sop_class_uid=clean.SOPClassUID,
         modality=clean.Modality,
         manufacturer=clean.Manufacturer or None,
         convolution_kernel=clean.get("ConvolutionKernel"),
         body_part=clean.get("BodyPartExamined"),
         transfer_syntax_uid=clean.file_meta.TransferSyntaxUID,
-        sha256=hashlib.sha256(encoded).hexdigest(),
-        bytes=len(encoded),
+        sha256=hashlib.sha256(written.data).hexdigest(),
+        bytes=len(written.data),
     )

@@ -29,13 +29,15 @@ class VolumeObject(BaseModel):
 
 
 class ManifestInstance(BaseModel):
-    """One slice: its index in the volume, and the clean file it was made from."""
+    """One slice: its index in the volume, and where the clean file it was made from lies (bytes within an object)."""
 
     index: int
     sop_instance_uid: str
     instance_number: int | None
     position_mm: Vector
     key: str
+    offset: int
+    length: int
     sha256: str
     source: int
 

@@ -1,0 +1,76 @@
+"""What names a person or ties an image to its origin: taken off one file by level, and put back for who may see it.
+
+Levels are those of the DICOM model; values travel as DICOM JSON (PS3.18 F), sealed wherever they rest.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import Dataset
+
+Attributes = dict[str, Any]
+
+# fmt: off
+STUDY_LEVEL = (
+    "StudyInstanceUID", "PatientName", "PatientID", "IssuerOfPatientID", "OtherPatientIDs", "PatientBirthDate",
+    "PatientSex", "PatientAge", "AccessionNumber", "StudyID", "StudyDate", "StudyTime", "StudyDescription",
+    "ReferringPhysicianName", "InstitutionName",
+)
+SERIES_LEVEL = (
+    "SeriesInstanceUID", "FrameOfReferenceUID", "SeriesNumber", "SeriesDescription", "SeriesDate", "SeriesTime",
+    "ProtocolName", "PerformingPhysicianName", "StationName",
+)
+INSTANCE_LEVEL = ("SOPInstanceUID", "AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime")
+PSEUDONYMOUS = (
+    "PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+)
+# fmt: on
+LONGEST = 1024
+
+
+class Identity(BaseModel):
+    """The original attributes of one file: DICOM JSON by level."""
+
+    model_config = ConfigDict(frozen=True)
+
+    study: Attributes = {}
+    series: Attributes = {}
+    instance: Attributes = {}
+
+
+def identity_of(ds: Dataset) -> Identity:
+    """Take what identifies out of a file; what can't be read, or is longer than any name, is left behind."""
+    return Identity(
+        study=as_json(ds, STUDY_LEVEL), series=as_json(ds, SERIES_LEVEL), instance=as_json(ds, INSTANCE_LEVEL)
+    )
+
+
+def as_json(ds: Dataset, keywords: tuple[str, ...]) -> Attributes:
+    """Return these attributes as DICOM JSON (PS3.18 F.2), by tag; absent and unreadable ones are missing."""
+    found: Attributes = {}
+    for keyword in keywords:
+        tag = tag_for_keyword(keyword)
+        try:
+            if tag is not None and tag in ds:
+                attribute = ds[tag].to_json_dict(None, 0)
+                if len(str(attribute)) <= LONGEST and "\x00" not in str(attribute.get("Value", "")):
+                    found[f"{tag:08X}"] = attribute
+        except Exception:  # noqa: S112 - a value that breaks DICOM's rules names nobody that could be found again
+            continue
+    return found
+
+
+def restore(clean: Dataset, *levels: Mapping[str, Any]) -> Dataset:
+    """Put original attributes back into a clean image; it is changed and returned."""
+    for keyword in PSEUDONYMOUS:
+        if keyword in clean:
+            delattr(clean, keyword)
+    for attributes in levels:
+        clean.update(Dataset.from_json(dict(attributes)))
+    clean.SpecificCharacterSet = "ISO_IR 192"
+    if hasattr(clean, "file_meta"):
+        clean.file_meta.MediaStorageSOPInstanceUID = clean.SOPInstanceUID
+    return clean

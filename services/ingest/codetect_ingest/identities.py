@@ -1,0 +1,57 @@
+"""What becomes of identities that were taken off: sealed with the facility's key, or forgotten."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from codetect_ingest.dicom.identity import Identity
+from codetect_ingest.keys import FacilityKey, facility_key
+from codetect_ingest.models import FacilitySettings, Others, Profile
+from codetect_ingest.terms import terms_of
+
+DEFAULT_QUIET_S = 30
+
+
+@dataclass(frozen=True)
+class Sealer:
+    """Seals what a facility's profile keeps; under `forget` everything it returns is nothing."""
+
+    key: FacilityKey
+    keeps: bool
+
+    def study(self, identity: Identity, study_id: UUID) -> bytes | None:
+        """Seal the level of patient and study."""
+        return self.key.seal_identity(identity.study, study_id) if self.keeps else None
+
+    def series(self, identity: Identity, series_id: UUID) -> bytes | None:
+        """Seal the level of the series."""
+        return self.key.seal_identity(identity.series, series_id) if self.keeps else None
+
+    def instance(self, identity: Identity, series_id: UUID, sop_instance_uid: str) -> bytes | None:
+        """Seal the level of the instance; `sop_instance_uid` is the pseudonym."""
+        owner = instance_owner(series_id, sop_instance_uid)
+        return self.key.seal_identity(identity.instance, owner) if self.keeps else None
+
+    def terms(self, identity: Identity) -> set[int]:
+        """Return the hashes that the study can be found by."""
+        return {self.key.term(term) for term in terms_of(identity.study)} if self.keeps else set()
+
+
+def instance_owner(series_id: UUID, sop_instance_uid: str) -> str:
+    """Return what an instance's sealed identity is bound to."""
+    return f"{series_id}/{sop_instance_uid}"
+
+
+async def sealer_of(session: AsyncSession, facility_id: UUID, master_key: bytes) -> Sealer:
+    """Return the facility's key with what its profile says about identities."""
+    key = await facility_key(session, facility_id, master_key)
+    return Sealer(key, (await settings_of(session, facility_id)).profile == Profile.SEAL)
+
+
+async def settings_of(session: AsyncSession, facility_id: UUID) -> FacilitySettings:
+    """Return how the facility wants its images treated; the defaults where it never said."""
+    found = await session.get(FacilitySettings, facility_id)
+    return found or FacilitySettings(
+        facility_id=facility_id, profile=Profile.SEAL, others=Others.REFUSE, quiet_s=DEFAULT_QUIET_S
+    )

@@ -1,0 +1,113 @@
+"""Rows of studies, series and instances, made of what was read."""
+
+from typing import Any
+from uuid import UUID
+
+from codetect_shared.db import uuid7
+from sqlalchemy import delete, insert
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from codetect_ingest.assembly import NewSeries, Slice
+from codetect_ingest.identities import Sealer
+from codetect_ingest.models import InstanceRow, Kind, Series, Study, StudyTerm, Upload
+from codetect_ingest.packs import Found, Place
+
+INSTANCE_COLUMNS = [column.key for column in InstanceRow.__table__.columns]
+NOT_WAITING = {"hu_key": None, "hu_offset": None, "hu_length": None}
+
+
+def study(facility_id: UUID, first: Found) -> dict[str, Any]:
+    """Return the row that reserves a study's id: it has no version and no identity yet."""
+    return {
+        "id": uuid7(),
+        "facility_id": facility_id,
+        "study_instance_uid": first.instance.study_instance_uid,
+        "patient_id": first.instance.patient_id,
+        "study_date": first.instance.study_date,
+    }
+
+
+async def seal_study(session: AsyncSession, study: Study, first: Found, sealer: Sealer) -> None:
+    """Keep a study's identity as its first file had it, and what it can be found by."""
+    if study.sealed_identity is not None or not sealer.keeps:
+        return
+    study.sealed_identity = sealer.study(first.identity, study.id)
+    terms = [
+        {"facility_id": study.facility_id, "term": term, "study_id": study.id} for term in sealer.terms(first.identity)
+    ]
+    if terms:
+        await session.execute(upsert(StudyTerm).values(terms).on_conflict_do_nothing())
+
+
+async def upsert_series(
+    session: AsyncSession, study: Study, series_id: UUID, first: Found, sealer: Sealer, facts: dict[str, Any] | None
+) -> None:
+    """Enter a series, or give a known one its new facts."""
+    row = {
+        "id": series_id,
+        "facility_id": study.facility_id,
+        "study_id": study.id,
+        "series_instance_uid": first.instance.series_instance_uid,
+        "kind": Kind.IMAGE,
+        "modality": first.instance.modality,
+        "attributes": first.attributes,
+        "facts": facts,
+        "sealed_identity": sealer.series(first.identity, series_id),
+    }
+    statement = upsert(Series).values(row)
+    if facts is None:
+        statement = statement.on_conflict_do_nothing()
+    else:
+        statement = statement.on_conflict_do_update(index_elements=[Series.id], set_={"facts": facts})
+    await session.execute(statement)
+
+
+async def write_series(session: AsyncSession, study: Study, series: NewSeries, upload: Upload, sealer: Sealer) -> None:
+    """Write a series' new version: every slice of its volume with its place in it."""
+    first = next((s.new for s in series.slices if s.new), None)
+    facts, series_id = series.facts.model_dump(mode="json"), series.facts.series_id
+    if first:
+        await seal_study(session, study, first, sealer)
+        await upsert_series(session, study, series_id, first, sealer, facts)
+    else:
+        (await session.get_one(Series, series_id)).facts = facts
+    named = [s.instance.sop_instance_uid for s in series.slices]
+    mine = InstanceRow.series_id == series_id, InstanceRow.sop_instance_uid.in_(named)
+    await session.execute(delete(InstanceRow).where(*mine))
+    values = [_slice(series, study, upload, index, one, sealer) for index, one in enumerate(series.slices)]
+    await session.execute(insert(InstanceRow), values)
+
+
+def _slice(series: NewSeries, study: Study, upload: Upload, index: int, one: Slice, sealer: Sealer) -> dict[str, Any]:
+    if one.new:
+        place = series.places[one.new.number, one.new.frame]
+        row = instance(study, series.facts.series_id, upload.id, one.new, series.pack_key, place, sealer)
+    else:
+        row = {name: getattr(one.row, name) for name in INSTANCE_COLUMNS}
+    return row | NOT_WAITING | {"index": index}
+
+
+def instance(
+    study: Study, series_id: UUID, upload_id: UUID, found: Found, key: str, place: Place, sealer: Sealer
+) -> dict[str, Any]:
+    """Return the row of an instance that was read, its file at `place` in the pack `key`."""
+    facts = found.instance
+    return {
+        "series_id": series_id,
+        "sop_instance_uid": facts.sop_instance_uid,
+        "facility_id": study.facility_id,
+        "study_id": study.id,
+        "upload_id": upload_id,
+        "sop_class_uid": facts.sop_class_uid,
+        "transfer_syntax_uid": facts.transfer_syntax_uid,
+        "instance_number": facts.instance_number,
+        "index": None,
+        "bucket": "studies",
+        "key": key,
+        "source": found.number,
+        "facts": facts.model_dump(mode="json"),
+        "sealed_identity": sealer.instance(found.identity, series_id, facts.sop_instance_uid),
+        **vars(place),
+        **NOT_WAITING,
+    }
