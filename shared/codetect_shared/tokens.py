@@ -70,6 +70,7 @@ class Scope(StrEnum):
 
     READ = "read"
     WRITE = "write"
+    IDENTITY = "identity"
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ class Principal:
     role: Role
     scopes: frozenset[str] = frozenset()
     session_id: UUID | None = None
+
+    @property
+    def sees_identities(self) -> bool:
+        """Whether patients' names and original identifiers may be shown."""
+        return Scope.IDENTITY in self.scopes
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from codetect_ingest.app import api
 from codetect_ingest.children import Children
 from codetect_ingest.dicom.volume import Manifest
 from codetect_ingest.importer import Importer
-from codetect_ingest.models import UPLOADS, Upload
+from codetect_ingest.models import ASSEMBLIES, UPLOADS, Upload
 from codetect_ingest.service import Ingest
 from codetect_ingest.settings import Settings
 from codetect_shared.db import Database, uuid7
@@ -101,11 +101,20 @@ class Hands:
 
     db: Database
     importer: Importer
+    clinic: Clinic
 
     async def take(self) -> Upload:
         job = await UPLOADS.claim(self.db)
         assert job is not None
         return job
+
+    async def assemble(self, study_id: Any) -> None:
+        """Assemble a study as if its quiet time were over."""
+        await self.clinic.sql("UPDATE studies SET available_at = now() WHERE id = :id", id=study_id)
+        job = await ASSEMBLIES.claim(self.db)
+        assert job is not None
+        assert str(job.id) == str(study_id)
+        await self.importer.assemble(job)
 
     async def run(self) -> Upload:
         """Import the next upload."""
@@ -133,6 +142,7 @@ async def clinic(api_client: tuple[httpx.AsyncClient, Ingest, Tokens]) -> Clinic
     """A new facility's client; nothing of other tests waits to be imported."""
     clinic = Clinic(*api_client)
     await clinic.sql("UPDATE uploads SET available_at = NULL")
+    await clinic.sql("UPDATE studies SET available_at = NULL")
     return clinic
 
 
@@ -145,7 +155,7 @@ async def children() -> AsyncIterator[Children]:
 
 @pytest.fixture
 async def hands(settings: Settings, clinic: Clinic, children: Children) -> Hands:
-    return Hands(clinic.ingest.db, Importer(settings, clinic.ingest.db, clinic.ingest.storage, children))
+    return Hands(clinic.ingest.db, Importer(settings, clinic.ingest.db, clinic.ingest.storage, children), clinic)
 
 
 def new_uids() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from codetect_ingest import consumers, routes
 from codetect_ingest.children import Children
+from codetect_ingest.dicomweb import storing_routes
 from codetect_ingest.importer import Importer, forget_scratch, give_up, give_up_assembly
 from codetect_ingest.models import ASSEMBLIES, UPLOADS
 from codetect_ingest.service import Ingest
@@ -27,7 +28,9 @@ def api(settings: Settings) -> FastAPI:
 
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         db, storage = app.state.db, app.state.storage
-        app.state.ingest = Ingest(settings, db, storage)
+        children = Children(settings.children)
+        await asyncio.to_thread(forget_scratch)
+        app.state.ingest = Ingest(settings, db, storage, children)
         readiness(app, {"database": db.ping, "storage": storage.ping})
         yield [
             Relay(settings.database_system_url, settings.rabbitmq_url, "ingest").run,
@@ -35,8 +38,9 @@ def api(settings: Settings) -> FastAPI:
             EventConsumer(settings.rabbitmq_url, topology.FACILITIES, db, consumers.handlers(settings.master_key)).run,
             every(SWEEP_S, "ingest.sweep", lambda: sweep(app.state.ingest)),
         ]
+        children.close()
 
-    return create_app(settings, "ingest", parts, [routes.uploads, routes.studies])
+    return create_app(settings, "ingest", parts, [routes.uploads, routes.studies, storing_routes.router])
 
 
 def importer(settings: Settings) -> FastAPI:

@@ -18,6 +18,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import objects, problems
+from codetect_ingest.children import Children
 from codetect_ingest.keys import facility_key
 from codetect_ingest.models import UPLOADS, Series, State, Study, Upload, UploadFile, now
 from codetect_ingest.schemas import (
@@ -42,6 +43,7 @@ class Ingest:
     settings: Settings
     db: Database
     storage: Storage
+    children: Children
 
 
 async def open_upload(
@@ -123,7 +125,7 @@ async def find_upload(session: AsyncSession, upload_id: UUID, *, lock: bool = Fa
 
 async def list_studies(session: AsyncSession, cursor: str | None, limit: int) -> StudyPage:
     """List the newest studies first. Raises CursorInvalid."""
-    query = select(Study).order_by(Study.id.desc()).limit(limit + 1)
+    query = select(Study).where(Study.instances > 0).order_by(Study.id.desc()).limit(limit + 1)
     if cursor:
         query = query.where(Study.id < _place(cursor))
     found = list(await session.scalars(query))
@@ -199,7 +201,9 @@ def _mismatch(claim: Claim, numbers: list[int], size: int) -> NoReturn:
 
 async def _with_series(session: AsyncSession, studies: Sequence[Study]) -> list[StudyOut]:
     series: dict[UUID, list[SeriesOut]] = {study.id: [] for study in studies}
-    for row in await session.scalars(select(Series).where(Series.study_id.in_(series)).order_by(Series.id)):
+    for row in await session.scalars(
+        select(Series).where(Series.study_id.in_(series), Series.facts.is_not(None)).order_by(Series.id)
+    ):
         series[row.study_id].append(SeriesOut.model_validate(row.facts))
     return [
         StudyOut.model_validate(

@@ -41,6 +41,7 @@ class Refusal(StrEnum):
     ODD_SLICE = "odd_slice", "The slice differs in size or direction from the rest of its series."
     DUPLICATE = "duplicate", "The same image was sent twice; one copy was kept."
     MIXED_PATIENTS = "mixed_patients", "This study's files name different patients, so none of them is taken."
+    OTHER_STUDY = "other_study", "The image belongs to another study than the one it was sent to."
 
 
 class Refused(Exception):
@@ -50,6 +51,7 @@ class Refused(Exception):
         super().__init__(code.value)
         self.code = code
         self.note = note
+        self.identified: tuple[str, str] | None = None  # SOP class and instance UID, where the file names them
 
     @property
     def detail(self) -> str:

@@ -1,0 +1,202 @@
+"""Slices that came without an upload: kept and told to their sender at once, assembled when it has been quiet.
+
+A deposit is one request's slices. It is an upload, too, already done: so what was refused is kept, and counted.
+"""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from codetect_shared import outbox
+from codetect_shared.db import Database, uuid7
+from codetect_shared.events import UploadImported
+from codetect_shared.storage import Storage
+from codetect_shared.tokens import Principal
+from sqlalchemy import func, insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from codetect_ingest import filing, objects, rows
+from codetect_ingest.assembly import KnownStudy
+from codetect_ingest.dicom.refusals import Refusal, Refused
+from codetect_ingest.filing import Outcome, StudyMoved
+from codetect_ingest.identities import Sealer, settings_of
+from codetect_ingest.models import FileState, InstanceRow, State, Study, Upload, UploadFile, now
+from codetect_ingest.packs import Found, Place, write_hu_pack, write_pack
+
+TRIES = 5
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A series' slices as they were written: `key` and `hu_key` name the objects."""
+
+    study_id: UUID
+    series_id: UUID
+    key: str
+    hu_key: str
+    slices: list[tuple[Found, Place, tuple[int, int]]]
+
+
+class Deposit:
+    """Keeps what one request brought."""
+
+    def __init__(
+        self, db: Database, storage: Storage, who: Principal, sealer: Sealer, scratch: Path, started: datetime
+    ) -> None:
+        self._db, self._storage, self._who, self._sealer, self._scratch = db, storage, who, sealer, scratch
+        self._started = started
+        self.id = uuid7()
+
+    async def keep(
+        self, sizes: Mapping[int, int], found: Mapping[int, list[Found]], refused: dict[int, Refused]
+    ) -> dict[int, Refused]:
+        """Write objects, then commit rows; return every file that was refused. Raises StorageUnavailable."""
+        for _ in range(TRIES):
+            async with self._db.facility(self._who.facility_id) as session:
+                flat = [one for frames in found.values() for one in frames]
+                known = await filing.reserve_studies(session, self._who.facility_id, flat)
+            unfit = {
+                number: Refused(Refusal.MIXED_PATIENTS)
+                for number, frames in found.items()
+                if known[frames[0].instance.study_instance_uid].patient_id != frames[0].instance.patient_id
+            }
+            packed = await self._pack([one for one in flat if one.number not in unfit], known)
+            try:
+                async with self._db.facility(self._who.facility_id) as session:
+                    await self._commit(session, sizes, packed, found, refused | unfit)
+            except StudyMoved:
+                continue
+            return refused | unfit
+        raise StudyMoved
+
+    async def _pack(self, slices: Iterable[Found], known: Mapping[str, KnownStudy]) -> list[Packed]:
+        """Write the objects of every series, but for slices that are there already just as they are."""
+        groups: defaultdict[tuple[str, str], list[Found]] = defaultdict(list)
+        for one in slices:
+            groups[one.instance.study_instance_uid, one.instance.series_instance_uid].append(one)
+        packed = []
+        for (study_uid, uid), group in sorted(groups.items()):
+            study = known[study_uid]
+            _, before = study.series.get(uid, (None, []))
+            same = {(row.sop_instance_uid, row.facts["sha256"]) for row in before}
+            new = [one for one in group if (one.instance.sop_instance_uid, one.instance.sha256) not in same]
+            if new:
+                packed.append(await self._write(study.id, objects.derived_id(study.id, uid), new))
+        return packed
+
+    async def _write(self, study_id: UUID, series_id: UUID, new: list[Found]) -> Packed:
+        prefix = objects.attempt_prefix(self._who.facility_id, study_id, self.id, 0)
+        key, hu_key = f"{prefix}{objects.pack_name(series_id)}", f"{prefix}{objects.hu_name(series_id)}"
+        pack, hu_pack = self._scratch / f"{series_id}.pack", self._scratch / f"{series_id}.hu"
+        places, hu_places = await asyncio.gather(
+            asyncio.to_thread(write_pack, pack, new), asyncio.to_thread(write_hu_pack, hu_pack, new)
+        )
+        await asyncio.gather(
+            self._storage.put_file("studies", key, pack), self._storage.put_file("studies", hu_key, hu_pack)
+        )
+        pack.unlink()
+        hu_pack.unlink()
+        return Packed(study_id, series_id, key, hu_key, list(zip(new, places, hu_places, strict=True)))
+
+    async def _commit(
+        self,
+        session: AsyncSession,
+        sizes: Mapping[int, int],
+        packed: list[Packed],
+        found: Mapping[int, list[Found]],
+        refused: Mapping[int, Refused],
+    ) -> None:
+        """Write all rows of the deposit in one transaction. Raises StudyMoved when a study was erased meanwhile."""
+        studies: dict[UUID, Study] = {}
+        for study_id in sorted({one.study_id for one in packed}):
+            mine = select(Study).where(Study.id == study_id, Study.facility_id == self._who.facility_id)
+            study = await session.scalar(mine.with_for_update())
+            if study is None:
+                raise StudyMoved
+            studies[study_id] = study
+        upload = await self._enter(session, sizes, found, refused, studies)
+        for one in packed:
+            await self._file(session, studies[one.study_id], one)
+        quiet_s = (await settings_of(session, self._who.facility_id)).quiet_s
+        for study in studies.values():
+            await session.flush()
+            await filing.count(session, study.id)
+            # The reaper looks when it is due; each deposit puts it off.
+            study.available_at = func.clock_timestamp() + timedelta(seconds=quiet_s)
+            study.attempts, study.updated_at = 0, now()
+        by_code = dict(Counter(why.code.value for why in refused.values()))
+        event = UploadImported(
+            upload_id=upload.id,
+            files=len(sizes),
+            accepted=len(sizes) - len(refused),
+            refused=by_code,
+            studies=list(studies),
+            import_ms=round((now() - self._started).total_seconds() * 1000),
+        )
+        await outbox.tell(session, upload, event)
+
+    async def _enter(
+        self,
+        session: AsyncSession,
+        sizes: Mapping[int, int],
+        found: Mapping[int, list[Found]],
+        refused: Mapping[int, Refused],
+        studies: Mapping[UUID, Study],
+    ) -> Upload:
+        """Enter the deposit as an upload that is done, with the outcome of each file."""
+        ended = now()
+        upload = Upload(
+            id=self.id,
+            facility_id=self._who.facility_id,
+            kind="stow",
+            state=State.DONE if len(refused) < len(sizes) else State.REFUSED,
+            created_by=self._who.subject,
+            created_at=self._started,
+            expires_at=ended,
+            completed_at=ended,
+            finished_at=ended,
+            swept_at=ended,
+            files_total=len(sizes),
+            files_done=len(sizes),
+            stored_bytes=sum(sizes.values()),
+        )
+        session.add(upload)
+        await session.flush()
+        ids = {study.study_instance_uid: study.id for study in studies.values()}
+        outcomes = {number: Outcome.of(why) for number, why in refused.items()}
+        for number, frames in found.items():
+            if number not in outcomes:
+                study_id = ids.get(frames[0].instance.study_instance_uid)
+                outcomes[number] = Outcome(FileState.ACCEPTED, study_id=study_id)
+        values = [
+            {"upload_id": upload.id, "number": number, "facility_id": upload.facility_id, "etag": "", "size": size}
+            | vars(outcomes[number])
+            for number, size in sizes.items()
+        ]
+        await session.execute(insert(UploadFile), values)
+        return upload
+
+    async def _file(self, session: AsyncSession, study: Study, packed: Packed) -> None:
+        first = packed.slices[0][0]
+        await rows.seal_study(session, study, first, self._sealer)
+        await rows.upsert_series(session, study, packed.series_id, first, self._sealer, None)
+        values = [
+            rows.instance(study, packed.series_id, self.id, one, packed.key, place, self._sealer)
+            | {"hu_key": packed.hu_key, "hu_offset": offset, "hu_length": length}
+            for one, place, (offset, length) in packed.slices
+        ]
+        statement = upsert(InstanceRow)
+        changed = {
+            name: statement.excluded[name]
+            for name in rows.INSTANCE_COLUMNS
+            if name not in ("series_id", "sop_instance_uid")
+        }
+        replacing = statement.on_conflict_do_update(
+            index_elements=[InstanceRow.series_id, InstanceRow.sop_instance_uid], set_=changed
+        )
+        await session.execute(replacing, values)

@@ -1,0 +1,1 @@
+"""DICOMweb (PS3.18): what PACS and their clients speak."""

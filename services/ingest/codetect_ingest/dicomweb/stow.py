@@ -1,0 +1,200 @@
+"""STOW-RS (PS3.18 10.5): instances in, each with its outcome; however many come, one of them is held at a time."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from codetect_shared.problems import BadInput, Problem, ServiceUnavailable
+from codetect_shared.storage import StorageUnavailable
+from codetect_shared.tokens import Principal
+from pydicom.uid import UID
+from starlette.requests import Request
+
+from codetect_ingest.assembly import sort_out
+from codetect_ingest.depositing import Deposit
+from codetect_ingest.dicom.refusals import Refusal, Refused
+from codetect_ingest.dicomweb.parts import DICOM, parts
+from codetect_ingest.filing import StudyMoved
+from codetect_ingest.identities import sealer_of
+from codetect_ingest.importer import scratch_folder
+from codetect_ingest.intake import IN_HAND_PER_CHILD, Reader
+from codetect_ingest.models import now
+from codetect_ingest.packs import Found
+from codetect_ingest.service import Ingest
+
+OUT_OF_RESOURCES = 0xA700
+NOT_OF_ITS_CLASS = 0xA900
+OTHER_STUDY = 0xA901
+PROCESSING_FAILURE = 0x0110
+DUPLICATE = 0x0111
+CLASS_NOT_SUPPORTED = 0x0122
+CANNOT_UNDERSTAND = 0xC000
+SYNTAX_NOT_SUPPORTED = 0xC122
+REASONS = {
+    Refusal.NOT_CT: CLASS_NOT_SUPPORTED,
+    Refusal.SECONDARY_CAPTURE: CLASS_NOT_SUPPORTED,
+    Refusal.UNSUPPORTED_TRANSFER_SYNTAX: SYNTAX_NOT_SUPPORTED,
+    Refusal.TIMEOUT: PROCESSING_FAILURE,
+    Refusal.MEMORY: OUT_OF_RESOURCES,
+    Refusal.TOO_LARGE: OUT_OF_RESOURCES,
+    Refusal.NO_GEOMETRY: NOT_OF_ITS_CLASS,
+    Refusal.OTHER_STUDY: OTHER_STUDY,
+    Refusal.DUPLICATE: DUPLICATE,
+}
+
+
+class NothingStored(BadInput):
+    """The request holds no instance."""
+
+    status = 400
+
+
+class TooManyInstances(Problem):
+    """The request holds more instances or bytes than are taken at once; send them in several."""
+
+    status = 413
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What became of a request: its upload, and the outcome of each part by number."""
+
+    upload_id: str
+    found: Mapping[int, list[Found]]
+    refused: Mapping[int, Refused]
+    base: str
+    sees_identities: bool
+
+    @property
+    def status(self) -> int:
+        """200 where all were stored, 202 where some were, 409 where none was (PS3.18 10.5.3.1)."""
+        return 409 if len(self.refused) == self.count else 202 if self.refused else 200
+
+    @property
+    def count(self) -> int:
+        """How many parts there were."""
+        return len(self.found.keys() | self.refused.keys())
+
+    def answer(self) -> dict[str, Any]:
+        """Return the Store Instances Response Module (PS3.18 Annex I) as DICOM JSON."""
+        referenced, failed, others = [], [], []
+        for number, frames in sorted(self.found.items()):
+            item = self._reference(frames[0])
+            if why := self.refused.get(number):
+                failed.append(item | {"00081197": _us(REASONS.get(why.code, CANNOT_UNDERSTAND))})
+            else:
+                referenced.append(item | {"00081190": _ur(self._url(frames[0]))})
+        for number in sorted(self.refused.keys() - self.found.keys()):
+            why = self.refused[number]
+            reason = _us(REASONS.get(why.code, CANNOT_UNDERSTAND))
+            if why.identified:
+                failed.append(_sop(*why.identified[:2]) | {"00081197": reason})
+            else:
+                others.append({"00081197": reason})
+        module: dict[str, Any] = {}
+        if referenced:
+            first = next(frames[0] for number, frames in self.found.items() if number not in self.refused)
+            module["00081190"] = _ur(self._study_url(first))
+            module["00081199"] = _sq(referenced)
+        if failed:
+            module["00081198"] = _sq(failed)
+        if others:
+            module["0008119A"] = _sq(others)
+        return module
+
+    def _reference(self, one: Found) -> dict[str, Any]:
+        """Name the instance as its sender did."""
+        return _sop(one.instance.sop_class_uid, one.identity.instance["00080018"]["Value"][0])
+
+    def _study_url(self, one: Found) -> str:
+        original = one.identity.study["0020000D"]["Value"][0]
+        return f"{self.base}/studies/{original if self.sees_identities else one.instance.study_instance_uid}"
+
+    def _url(self, one: Found) -> str:
+        series = one.identity.series["0020000E"]["Value"][0]
+        instance = one.identity.instance["00080018"]["Value"][0]
+        if not self.sees_identities:
+            series, instance = one.instance.series_instance_uid, one.instance.sop_instance_uid
+        return f"{self._study_url(one)}/series/{series}/instances/{instance}"
+
+
+async def store(request: Request, ingest: Ingest, who: Principal, study_instance_uid: str | None) -> Stored:
+    """Store a request's instances. Raises MediaTypeUnsupported, BodyMalformed, NothingStored, ServiceUnavailable."""
+    if study_instance_uid is not None and not UID(study_instance_uid).is_valid:
+        raise BadInput("The study in the address is no valid UID.")
+    started, settings = now(), ingest.settings
+    async with ingest.db.facility(who.facility_id) as session:
+        sealer = await sealer_of(session, who.facility_id, settings.master_key)
+    sizes: dict[int, int] = {}
+    with scratch_folder() as scratch:
+        reader = Reader(ingest.children, sealer.key.pseudonyms, scratch)
+        hands = asyncio.Semaphore(IN_HAND_PER_CHILD * ingest.children.size)
+        reading: list[asyncio.Task[None]] = []
+
+        async def read(number: int, data: bytes) -> None:
+            try:
+                await reader.read(number, data)
+            finally:
+                hands.release()
+
+        try:
+            content_type = request.headers.get("content-type", "")
+            async for part in parts(request.stream(), content_type, settings.max_file_bytes):
+                number = len(sizes) + 1
+                sizes[number] = len(part.data)
+                if number > settings.max_files or sum(sizes.values()) > settings.max_total_bytes:
+                    raise TooManyInstances(max_files=settings.max_files, max_total_bytes=settings.max_total_bytes)
+                if part.too_large or part.content_type not in ("", DICOM):
+                    reader.refuse(number, Refused(Refusal.TOO_LARGE if part.too_large else Refusal.NOT_DICOM))
+                    continue
+                await hands.acquire()
+                reading.append(asyncio.create_task(read(number, bytes(part.data))))
+            await asyncio.gather(*reading)
+        finally:
+            for task in reading:
+                task.cancel()
+            await asyncio.gather(*reading, return_exceptions=True)
+        if not sizes:
+            raise NothingStored("Send at least one part of the type application/dicom.")
+        refused = reader.refused | sort_out(reader.found) | _of_other_studies(reader.found, study_instance_uid)
+        staying = {number: frames for number, frames in reader.found.items() if number not in refused}
+        deposit = Deposit(ingest.db, ingest.storage, who, sealer, scratch, started)
+        try:
+            refused = await deposit.keep(sizes, staying, refused)
+        except (StorageUnavailable, StudyMoved) as error:
+            raise ServiceUnavailable("Nothing of this request was stored. Send it again.") from error
+    return Stored(str(deposit.id), reader.found, refused, base_of(request), who.sees_identities)
+
+
+def base_of(request: Request) -> str:
+    """Return the address of this DICOMweb service as the client reaches it."""
+    host = request.headers.get("x-forwarded-host") or request.headers.get("host", "")
+    return f"{request.headers.get('x-forwarded-proto', request.url.scheme)}://{host}/dicomweb"
+
+
+def _of_other_studies(found: Mapping[int, list[Found]], study: str | None) -> dict[int, Refused]:
+    """Refuse what isn't of the study in the address."""
+    return {
+        number: Refused(Refusal.OTHER_STUDY)
+        for number, frames in found.items()
+        if study is not None
+        and study not in (frames[0].identity.study["0020000D"]["Value"][0], frames[0].instance.study_instance_uid)
+    }
+
+
+def _sop(class_uid: str, instance_uid: str) -> dict[str, Any]:
+    named = (("00081150", class_uid), ("00081155", instance_uid))
+    return {tag: {"vr": "UI", "Value": [value]} for tag, value in named}
+
+
+def _us(value: int) -> dict[str, Any]:
+    return {"vr": "US", "Value": [value]}
+
+
+def _ur(value: str) -> dict[str, Any]:
+    return {"vr": "UR", "Value": [value]}
+
+
+def _sq(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"vr": "SQ", "Value": items}

@@ -1,0 +1,241 @@
+from collections.abc import AsyncIterator, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pydicom
+import pytest
+from codetect_ingest.keys import facility_key
+from codetect_shared.tokens import Role
+
+from tests.ingest.conftest import Clinic, Hands, new_uids
+from tests.ingest.samples import SAMPLE, ct, written
+from tests.ingest.test_importer import bodies, received, slices, volume
+
+KIND = 'multipart/related; type="application/dicom"; boundary=codetect'
+
+
+def multipart(parts: Sequence[bytes], content_type: bytes = b"application/dicom") -> bytes:
+    head = b"--codetect\r\nContent-Type: " + content_type + b"\r\n\r\n"
+    return b"".join(head + part + b"\r\n" for part in parts) + b"--codetect--\r\n"
+
+
+async def store(
+    clinic: Clinic, body: bytes | AsyncIterator[bytes], study: str = "", headers: dict[str, str] | None = None
+) -> httpx.Response:
+    path = "/dicomweb/studies" + (f"/{study}" if study else "")
+    return await clinic.http.post(
+        path, content=body, headers={**clinic.headers, "Content-Type": KIND, **(headers or {})}, timeout=60
+    )
+
+
+def references(answer: dict[str, Any], sequence: str) -> list[str]:
+    items = answer.get(sequence, {}).get("Value", [])
+    return [item["00081155"]["Value"][0] for item in items]
+
+
+STORED, FAILED, OTHERS = "00081199", "00081198", "0008119A"
+
+
+async def test_instances_are_kept_at_once_and_told_when_it_has_been_quiet(
+    clinic: Clinic, hands: Hands, tmp_path: Path
+) -> None:
+    series = slices(4)
+    answer = await store(clinic, multipart(bodies(series[:2])))
+    assert answer.status_code == 200, answer.text
+    assert references(answer.json(), STORED) == [ds.SOPInstanceUID for ds in series[:2]]
+    assert answer.headers["content-type"] == "application/dicom+json"
+    assert (await store(clinic, multipart(bodies(series[2:])))).status_code == 200
+    assert await received(clinic) == []
+    ((study_id, version, due),) = await clinic.sql(
+        "SELECT id, version, available_at - clock_timestamp() FROM studies WHERE facility_id = :f", f=clinic.facility_id
+    )
+    assert version == 0
+    assert 20 < due.total_seconds() <= 30
+    await hands.assemble(study_id)
+    (event,) = await received(clinic)
+    assert (event["version"], event["series"][0]["slices"]) == (1, 4)
+    hu = await volume(clinic, event["series"][0]["volume_key"], tmp_path)
+    expected = [ds.pixel_array.astype(int) - 1024 for ds in series]
+    assert np.array_equal(hu, expected)
+    assert not [key for key in await clinic.keys("studies") if key.endswith("hu.pack")]
+
+
+async def test_what_comes_later_makes_a_new_version(clinic: Clinic, hands: Hands, tmp_path: Path) -> None:
+    series = slices(5)
+    await store(clinic, multipart(bodies(series[1:3])))
+    ((study_id,),) = await clinic.sql("SELECT id FROM studies WHERE facility_id = :f", f=clinic.facility_id)
+    await hands.assemble(study_id)
+    await store(clinic, multipart(bodies([series[4], series[0]])))
+    await hands.assemble(study_id)
+    await clinic.submit(bodies([series[3]]))
+    await hands.run()
+    versions = await received(clinic)
+    assert [(event["version"], event["series"][0]["slices"]) for event in versions] == [(1, 2), (2, 4), (3, 5)]
+    hu = await volume(clinic, versions[-1]["series"][0]["volume_key"], tmp_path)
+    assert np.array_equal(hu, [ds.pixel_array.astype(int) - 1024 for ds in series])
+
+
+async def test_an_upload_takes_along_what_waits(clinic: Clinic, hands: Hands) -> None:
+    series = slices(4)
+    await store(clinic, multipart(bodies(series[:2])))
+    await clinic.submit(bodies(series[2:]))
+    await hands.run()
+    (event,) = await received(clinic)
+    assert event["series"][0]["slices"] == 4
+    ((study_id,),) = await clinic.sql("SELECT id FROM studies WHERE facility_id = :f", f=clinic.facility_id)
+    await hands.assemble(study_id)
+    assert len(await received(clinic)) == 1
+
+
+async def test_sending_again_changes_nothing(clinic: Clinic, hands: Hands) -> None:
+    series = slices(2)
+    assert (await store(clinic, multipart(bodies(series)))).status_code == 200
+    ((study_id,),) = await clinic.sql("SELECT id FROM studies WHERE facility_id = :f", f=clinic.facility_id)
+    await hands.assemble(study_id)
+    kept = await clinic.keys("studies")
+    again = await store(clinic, multipart(bodies(series)))
+    assert (again.status_code, len(references(again.json(), STORED))) == (200, 2)
+    assert await clinic.keys("studies") == kept
+    assert await clinic.sql("SELECT 1 FROM studies WHERE id = :id AND available_at IS NOT NULL", id=study_id) == []
+
+
+async def test_each_part_has_its_outcome(clinic: Clinic) -> None:
+    good, scout = slices(2)
+    scout.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    answer = await store(clinic, multipart([written(good), b"no DICOM", written(scout), b""]))
+    assert answer.status_code == 202
+    assert references(answer.json(), STORED) == [good.SOPInstanceUID]
+    failures = [item["00081197"]["Value"][0] for kind in (FAILED, OTHERS) for item in _items(answer, kind)]
+    assert len(failures) == 3
+    upload = answer.headers["link"].split(">")[0].removeprefix("</api/v1/uploads/")
+    shown = await clinic.show({"id": upload})
+    assert [file["code"] for file in shown["files"]] == [None, "not_dicom", "localizer", "empty"]
+
+
+def _items(answer: httpx.Response, sequence: str) -> list[dict[str, Any]]:
+    return list(answer.json().get(sequence, {}).get("Value", []))
+
+
+async def test_a_request_of_which_nothing_can_be_kept_answers_409(clinic: Clinic) -> None:
+    answer = await store(clinic, multipart([b"MZ" + b"\0" * 300, b"DICM"]))
+    assert answer.status_code == 409
+    assert len(_items(answer, OTHERS)) == 2
+    assert await clinic.keys("studies") == []
+
+
+async def test_instances_of_another_study_are_refused(clinic: Clinic) -> None:
+    (mine,), (other,) = slices(1), slices(1)
+    answer = await store(clinic, multipart(bodies([mine], [other])), study=mine.StudyInstanceUID)
+    assert answer.status_code == 202
+    assert references(answer.json(), STORED) == [mine.SOPInstanceUID]
+    assert references(answer.json(), FAILED) == [other.SOPInstanceUID]
+    assert _items(answer, FAILED)[0]["00081197"]["Value"] == [0xA901]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        ("application/json", b"{}", 415),
+        ('multipart/related; type="application/dicom+json"; boundary=x', b"--x--", 415),
+        ('multipart/related; type="application/dicom"', b"", 415),
+        (KIND, b"", 400),
+        (KIND, b"--codetect--\r\n", 400),
+        (KIND, multipart([b"x"])[:-10], 400),
+        (KIND, b"--other\r\n\r\nx\r\n--other--", 400),
+        ("application/dicom", b"", 400),
+    ],
+)
+async def test_bodies_that_are_none_are_refused_with_what_to_do(
+    clinic: Clinic, kind: str, body: bytes, status: int
+) -> None:
+    answer = await store(clinic, body, headers={"Content-Type": kind})
+    assert answer.status_code == status, answer.text
+    assert answer.json()["detail"]
+
+
+async def test_a_single_instance_needs_no_multipart(clinic: Clinic) -> None:
+    (ds,) = slices(1)
+    answer = await store(clinic, written(ds), headers={"Content-Type": "application/dicom"})
+    assert references(answer.json(), STORED) == [ds.SOPInstanceUID]
+
+
+async def test_a_preamble_and_an_epilogue_are_passed_over(clinic: Clinic) -> None:
+    answer = await store(clinic, b"\r\n" + multipart(bodies(slices(1))) + b"\r\nbye")
+    assert answer.status_code == 200, answer.text
+
+
+async def test_two_patients_in_one_study_are_told_apart_also_later(clinic: Clinic) -> None:
+    first, second = slices(2)
+    await store(clinic, multipart(bodies([first])))
+    second.PatientID = "SOMEBODY ELSE"
+    answer = await store(clinic, multipart(bodies([second])))
+    assert answer.status_code == 409
+    assert references(answer.json(), FAILED) == [second.SOPInstanceUID]
+
+
+async def test_a_viewer_and_a_client_that_may_only_read_store_nothing(clinic: Clinic) -> None:
+    for role, scopes in ((Role.VIEWER, ()), (Role.API_CLIENT, ("read",))):
+        headers = clinic.tokens.headers(clinic.facility_id, role, scopes=frozenset(scopes))
+        assert (await store(clinic, multipart(bodies(slices(1))), headers=headers)).status_code == 403
+
+
+async def test_the_sample_as_one_stream_is_stored_whole(clinic: Clinic) -> None:
+    files = [path.read_bytes() for path in sorted(SAMPLE.glob("*.dcm"))]
+    body = multipart(files)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(body), 65_521):
+            yield body[at : at + 65_521]
+
+    answer = await store(clinic, pieces())
+    assert answer.status_code == 200
+    rows = await clinic.sql(
+        'SELECT key, "offset", length, header_offset, header_length, sop_instance_uid FROM instances'
+        " WHERE facility_id = :f",
+        f=clinic.facility_id,
+    )
+    assert len(rows) == len(files)
+    for key, offset, length, header_offset, header_length, uid in rows[:5]:
+        clean = await clinic.ingest.storage.get("studies", key, part=(offset, length))
+        whole = pydicom.dcmread(BytesIO(clean))
+        assert whole.SOPInstanceUID == uid
+        header = await clinic.ingest.storage.get("studies", key, part=(header_offset, header_length))
+        alone = pydicom.dcmread(BytesIO(header), force=True)
+        del whole.PixelData
+        assert pydicom.Dataset(alone) == pydicom.Dataset(whole)
+
+
+async def test_identities_are_sealed_and_open_with_the_facilitys_key_alone(clinic: Clinic) -> None:
+    ds = ct(**new_uids(), AccessionNumber="ACC4711", StudyDescription="Thorax nativ")
+    await store(clinic, multipart([written(ds)]))
+    ((study_id, sealed),) = await clinic.sql(
+        "SELECT id, sealed_identity FROM studies WHERE facility_id = :f", f=clinic.facility_id
+    )
+    for secret in (b"Mustermann", b"ACC4711", ds.StudyInstanceUID.encode()):
+        assert secret not in sealed
+    async with clinic.ingest.db.facility(clinic.facility_id) as session:
+        key = await facility_key(session, clinic.facility_id, clinic.ingest.settings.master_key)
+    opened = key.unseal_identity(sealed, study_id)
+    assert opened["00100010"]["Value"] == [{"Alphabetic": "Mustermann^Erika"}]
+    assert opened["00080050"]["Value"] == ["ACC4711"]
+    found = await clinic.sql(
+        "SELECT study_id FROM study_terms WHERE facility_id = :f AND term = :t",
+        f=clinic.facility_id,
+        t=key.term("PatientName~must"),
+    )
+    assert found == [(study_id,)]
+
+
+async def test_under_forget_nothing_is_sealed(clinic: Clinic) -> None:
+    await clinic.sql(
+        "INSERT INTO facility_settings (facility_id, profile, others, quiet_s) VALUES (:f, 'forget', 'refuse', 30)",
+        f=clinic.facility_id,
+    )
+    await store(clinic, multipart(bodies(slices(1))))
+    for table in ("studies", "series", "instances"):
+        rows = await clinic.sql(f"SELECT sealed_identity FROM {table} WHERE facility_id = :f", f=clinic.facility_id)  # noqa: S608
+        assert rows == [(None,)]
+    assert await clinic.sql("SELECT 1 FROM study_terms WHERE facility_id = :f", f=clinic.facility_id) == []
