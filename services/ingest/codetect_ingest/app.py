@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+import httpx
 from codetect_shared import topology
 from codetect_shared.app import Background, create_app, every, readiness
 from codetect_shared.bus import EventConsumer
@@ -10,17 +11,19 @@ from codetect_shared.jobs import Reaper, Worker
 from codetect_shared.outbox import Relay
 from fastapi import FastAPI
 
-from codetect_ingest import consumers, routes
+from codetect_ingest import consumers, delivering, destination_routes, routes
 from codetect_ingest.children import Children
+from codetect_ingest.delivering import Deliverer
 from codetect_ingest.dicomweb import storing_routes
 from codetect_ingest.importer import Importer, forget_scratch, give_up, give_up_assembly
-from codetect_ingest.models import ASSEMBLIES, UPLOADS
+from codetect_ingest.models import ASSEMBLIES, DELIVERIES, UPLOADS
 from codetect_ingest.service import Ingest
 from codetect_ingest.settings import Settings
 from codetect_ingest.sweep import sweep
 
 DRAIN_S = 15  # supervisors wait 20 s
 SWEEP_S = 60
+DELIVERY_TIMEOUT_S = 30
 
 
 def api(settings: Settings) -> FastAPI:
@@ -34,17 +37,20 @@ def api(settings: Settings) -> FastAPI:
         readiness(app, {"database": db.ping, "storage": storage.ping})
         yield [
             Relay(settings.database_system_url, settings.rabbitmq_url, "ingest").run,
-            Reaper(settings.database_system_url, UPLOADS, ASSEMBLIES).run,
+            Reaper(settings.database_system_url, UPLOADS, ASSEMBLIES, DELIVERIES).run,
             EventConsumer(settings.rabbitmq_url, topology.FACILITIES, db, consumers.handlers(settings.master_key)).run,
+            EventConsumer(settings.rabbitmq_url, topology.RESULTS, db, consumers.RESULTS).run,
             every(SWEEP_S, "ingest.sweep", lambda: sweep(app.state.ingest)),
         ]
         children.close()
 
-    return create_app(settings, "ingest", parts, [routes.uploads, routes.studies, storing_routes.router])
+    return create_app(
+        settings, "ingest", parts, [routes.uploads, routes.studies, storing_routes.router, destination_routes.router]
+    )
 
 
 def importer(settings: Settings) -> FastAPI:
-    """One upload and one study at a time, an upload's files read by as many children as there are cores."""
+    """One upload, one study, one delivery at a time, an upload's files read by as many children as there are cores."""
 
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         db, storage = app.state.db, app.state.storage
@@ -54,10 +60,13 @@ def importer(settings: Settings) -> FastAPI:
         readiness(app, {"database": db.ping, "storage": storage.ping})
         work = Importer(settings, db, storage, children)
         url = settings.rabbitmq_url
-        yield [
-            Worker(UPLOADS, db, url, work.run, give_up, drain_s=DRAIN_S).run,
-            Worker(ASSEMBLIES, db, url, work.assemble, give_up_assembly, drain_s=DRAIN_S).run,
-        ]
+        async with httpx.AsyncClient(timeout=DELIVERY_TIMEOUT_S, trust_env=False) as client:
+            deliver = Deliverer(settings, db, storage, client)
+            yield [
+                Worker(UPLOADS, db, url, work.run, give_up, drain_s=DRAIN_S).run,
+                Worker(ASSEMBLIES, db, url, work.assemble, give_up_assembly, drain_s=DRAIN_S).run,
+                Worker(DELIVERIES, db, url, deliver.run, delivering.give_up, drain_s=DRAIN_S).run,
+            ]
         children.close()
 
     return create_app(settings, "importer", parts)

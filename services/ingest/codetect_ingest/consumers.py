@@ -1,10 +1,11 @@
 """Events of other services that ingest reacts to."""
 
 from codetect_shared.bus import Envelope, Handler
-from codetect_shared.events import Event, FacilityOpened
+from codetect_shared.events import AnalysisCompleted, Event, FacilityOpened
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest.keys import facility_key
+from codetect_ingest.results import on_analysis_completed
 
 
 def handlers(master_key: bytes) -> dict[type[Event], Handler]:
@@ -15,3 +16,6 @@ def handlers(master_key: bytes) -> dict[type[Event], Handler]:
         await facility_key(session, event.facility_id, master_key)
 
     return {FacilityOpened: on_facility_opened}
+
+
+RESULTS: dict[type[Event], Handler] = {AnalysisCompleted: on_analysis_completed}

@@ -1,13 +1,15 @@
 """What becomes of identities that were taken off: sealed with the facility's key, or forgotten."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest.dicom.identity import Identity
 from codetect_ingest.keys import FacilityKey, facility_key
-from codetect_ingest.models import FacilitySettings, Others, Profile
+from codetect_ingest.models import FacilitySettings, InstanceRow, Others, Profile, Series, Study
 from codetect_ingest.terms import terms_of
 
 DEFAULT_QUIET_S = 30
@@ -55,3 +57,29 @@ async def settings_of(session: AsyncSession, facility_id: UUID) -> FacilitySetti
     return found or FacilitySettings(
         facility_id=facility_id, profile=Profile.SEAL, others=Others.REFUSE, quiet_s=DEFAULT_QUIET_S
     )
+
+
+async def originals(session: AsyncSession, study: Study, key: FacilityKey) -> dict[str, str]:
+    """Return the original UID of each pseudonym that this study's instances bear; nothing where it was forgotten."""
+    if study.sealed_identity is None:
+        return {}
+    uids = {study.study_instance_uid: _uid(key.unseal_identity(study.sealed_identity, study.id), "0020000D")}
+    for series in await session.scalars(select(Series).where(Series.study_id == study.id)):
+        if series.sealed_identity:
+            identity = key.unseal_identity(series.sealed_identity, series.id)
+            uids[series.series_instance_uid] = _uid(identity, "0020000E")
+    columns = InstanceRow.series_id, InstanceRow.sop_instance_uid, InstanceRow.sealed_identity, InstanceRow.facts
+    for series_id, uid, sealed, facts in await session.execute(
+        select(*columns).where(InstanceRow.study_id == study.id)
+    ):
+        if sealed:
+            identity = key.unseal_identity(sealed, instance_owner(series_id, uid))
+            uids[uid] = _uid(identity, "00080018")
+            if frame := identity.get("00200052"):
+                uids[facts["frame_of_reference_uid"]] = frame["Value"][0]
+    return {pseudonym: original for pseudonym, original in uids.items() if original}
+
+
+def _uid(identity: dict[str, Any], tag: str) -> str:
+    values: list[str] = identity.get(tag, {}).get("Value", [""])
+    return values[0]

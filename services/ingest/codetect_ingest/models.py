@@ -211,6 +211,21 @@ class FacilitySettings(Base):
     quota_jobs: Mapped[int | None]
 
 
+class View(StrEnum):
+    """Whose names an image bears: those it came with, or pseudonyms."""
+
+    ORIGINAL = "original"
+    PSEUDONYMOUS = "pseudonymous"
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands; a failed one can be sent again."""
+
+    QUEUED = "queued"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
 class Destination(Base, FacilityRow):
     """A DICOMweb server that results go to."""
 

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from codetect_shared.events import Priority
 from codetect_shared.jobs import URGENT
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from codetect_ingest.models import FileState, State, Upload, UploadFile
+from codetect_ingest.models import DeliveryState, FileState, State, Upload, UploadFile, View
 
 PRINTABLE = r"^[^\x00-\x1f]*$"  # Postgres takes no NUL
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=PRINTABLE)]
@@ -144,4 +144,65 @@ class StudyPage(BaseModel):
     """A part of the list; `next` is the cursor of the part after it."""
 
     items: list[StudyOut]
+    next: str | None
+
+
+class DestinationIn(BaseModel):
+    """A DICOMweb server to send results to; `url` is its base, to which `/studies` is added."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=PRINTABLE)]
+    url: AnyHttpUrl
+    username: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)] | None = None
+    password: SecretStr | None = Field(None, max_length=500)
+    view: View = View.ORIGINAL
+    enabled: bool = True
+
+
+class Switch(BaseModel):
+    """On or off."""
+
+    enabled: bool
+
+
+class DestinationOut(BaseModel):
+    """A destination of results."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    name: str
+    url: str
+    view: View
+    enabled: bool
+    created_at: datetime
+
+
+class DestinationList(BaseModel):
+    """All destinations of a facility."""
+
+    items: list[DestinationOut]
+
+
+class DeliveryOut(BaseModel):
+    """A result on its way to a destination."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    destination_id: UUID
+    study_id: UUID
+    analysis_id: UUID
+    state: DeliveryState
+    attempts: int
+    available_at: datetime | None = Field(description="When it is tried next.")
+    last_status: int | None = Field(description="What the server last answered.")
+    last_error: str | None
+    created_at: datetime
+    delivered_at: datetime | None
+
+
+class DeliveryPage(BaseModel):
+    """A part of the list; `next` is the cursor of the part after it."""
+
+    items: list[DeliveryOut]
     next: str | None

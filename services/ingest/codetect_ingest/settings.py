@@ -21,3 +21,8 @@ class Settings(ServiceSettings):
     max_file_bytes: int = Field(64 * MIB, description="Size of one file.")
     max_total_bytes: int = Field(8192 * MIB, description="Size of an upload.")
     children: int = Field(os.cpu_count() or 1, description="Processes that read DICOM files side by side.")
+    destination_hosts: str = Field(
+        "",
+        description="Hosts that facilities may have results sent to, comma-separated: names, `*.domains`, addresses, "
+        "networks; empty: any.",
+    )

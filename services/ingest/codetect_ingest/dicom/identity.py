@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 Attributes = dict[str, Any]
 
@@ -19,10 +20,12 @@ STUDY_LEVEL = (
     "ReferringPhysicianName", "InstitutionName",
 )
 SERIES_LEVEL = (
-    "SeriesInstanceUID", "FrameOfReferenceUID", "SeriesNumber", "SeriesDescription", "SeriesDate", "SeriesTime",
+    "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "SeriesDate", "SeriesTime",
     "ProtocolName", "PerformingPhysicianName", "StationName",
 )
-INSTANCE_LEVEL = ("SOPInstanceUID", "AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime")
+INSTANCE_LEVEL = (
+    "SOPInstanceUID", "FrameOfReferenceUID", "AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime",
+)
 PSEUDONYMOUS = (
     "PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence",
     "LongitudinalTemporalInformationModified",
@@ -74,3 +77,16 @@ def restore(clean: Dataset, *levels: Mapping[str, Any]) -> Dataset:
     if hasattr(clean, "file_meta"):
         clean.file_meta.MediaStorageSOPInstanceUID = clean.SOPInstanceUID
     return clean
+
+
+def map_uids(ds: Dataset, uids: Mapping[str, str]) -> Dataset:
+    """Replace every UID that is known to stand for another, however deep it lies; `ds` is changed and returned."""
+    for element in ds:
+        if element.VR == "SQ":
+            for item in element.value:
+                map_uids(item, uids)
+        elif element.VR == "UI" and element.value:
+            several = isinstance(element.value, MultiValue)
+            found = [uids.get(str(uid), str(uid)) for uid in (element.value if several else [element.value])]
+            element.value = found if several else found[0]
+    return ds
