@@ -8,6 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 from codetect_ingest.keys import facility_key
+from codetect_shared.storage import StorageUnavailable
 from codetect_shared.tokens import Role
 
 from tests.ingest.conftest import Clinic, Hands, new_uids
@@ -60,7 +61,7 @@ async def test_instances_are_kept_at_once_and_told_when_it_has_been_quiet(
     hu = await volume(clinic, event["series"][0]["volume_key"], tmp_path)
     expected = [ds.pixel_array.astype(int) - 1024 for ds in series]
     assert np.array_equal(hu, expected)
-    assert not [key for key in await clinic.keys("studies") if key.endswith("hu.pack")]
+    assert not [key for key in await clinic.keys("studies") if key.endswith(".hu")]
 
 
 async def test_what_comes_later_makes_a_new_version(clinic: Clinic, hands: Hands, tmp_path: Path) -> None:
@@ -239,3 +240,18 @@ async def test_under_forget_nothing_is_sealed(clinic: Clinic) -> None:
         rows = await clinic.sql(f"SELECT sealed_identity FROM {table} WHERE facility_id = :f", f=clinic.facility_id)  # noqa: S608
         assert rows == [(None,)]
     assert await clinic.sql("SELECT 1 FROM study_terms WHERE facility_id = :f", f=clinic.facility_id) == []
+
+
+async def test_while_the_store_is_away_nothing_counts_as_stored(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: Any) -> None:
+        raise StorageUnavailable("away")
+
+    monkeypatch.setattr(clinic.ingest.storage, "put_file", away)
+    series = slices(2)
+    answer = await store(clinic, multipart(bodies(series)))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")
+    assert await clinic.sql("SELECT 1 FROM instances WHERE facility_id = :f", f=clinic.facility_id) == []
+    monkeypatch.undo()
+    assert (await store(clinic, multipart(bodies(series)))).status_code == 200

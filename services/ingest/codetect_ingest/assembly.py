@@ -18,7 +18,7 @@ from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.dicom.series import Arrangement, arrange, duplicates, mixed_studies
 from codetect_ingest.dicom.volume import Manifest, ManifestInstance, VolumeObject, read_chunks, write_volume
 from codetect_ingest.models import InstanceRow
-from codetect_ingest.packs import Found, Place, write_pack
+from codetect_ingest.packs import Found, Place, write_packs
 
 
 @dataclass
@@ -54,11 +54,11 @@ class Slice:
 
 @dataclass
 class NewSeries:
-    """A series' new version, its objects written; `places` are those of the new slices inside `pack_key`."""
+    """A series' new version, its objects written below `prefix`; `places` are those of the new slices."""
 
     facts: SeriesFacts
     slices: list[Slice]
-    pack_key: str
+    prefix: str
     places: dict[tuple[int, int], Place]
 
 
@@ -137,16 +137,15 @@ class Assembler:
         series_id = rows[0].series_id if rows else objects.derived_id(study.id, uid)
         prefix = objects.attempt_prefix(self._facility_id, study.id, self._job_id, self._fence)
         new = [s.new for s in ordered if s.new]
-        pack_key, places = f"{prefix}{objects.pack_name(series_id)}", {}
-        if new:
-            path = self._scratch / f"{series_id}.pack"
-            written = await asyncio.to_thread(write_pack, path, new)
-            places = {(one.number, one.frame): place for one, place in zip(new, written, strict=True)}
-            await self._storage.put_file("studies", pack_key, path)
-            path.unlink()
-        lying = [_lies(s, pack_key, places) for s in ordered]
-        facts = await self._volume(prefix, series_id, arrangement, ordered, before, lying)
-        return NewSeries(facts, ordered, pack_key, places)
+        paths, written = await asyncio.to_thread(write_packs, self._scratch, new)
+        places = {(one.number, one.frame): place for one, place in zip(new, written, strict=True)}
+        lying = [_lies(s, prefix, series_id, places) for s in ordered]
+        names = (objects.pack_name(series_id, number) for number in range(len(paths)))
+        _, facts = await asyncio.gather(
+            put_all(self._storage, {f"{prefix}{name}": path for name, path in zip(names, paths, strict=True)}),
+            self._volume(prefix, series_id, arrangement, ordered, before, lying),
+        )
+        return NewSeries(facts, ordered, prefix, places)
 
     async def _volume(
         self,
@@ -196,10 +195,21 @@ def _in_order(slices: list[Slice], volume: list[bytes], packs: Mapping[str, byte
             yield volume[one.row.index]
 
 
-def _lies(one: Slice, pack_key: str, places: Mapping[tuple[int, int], Place]) -> dict[str, str | int]:
+async def put_all(storage: Storage, files: Mapping[str, Path]) -> None:
+    """Write files of the scratch folder as objects, several at once, and remove them."""
+
+    async def put(key: str, path: Path) -> None:
+        await storage.put_file("studies", key, path)
+        await asyncio.to_thread(path.unlink)
+
+    await asyncio.gather(*(put(key, path) for key, path in files.items()))
+
+
+def _lies(one: Slice, prefix: str, series_id: UUID, places: Mapping[tuple[int, int], Place]) -> dict[str, str | int]:
     """Return where a slice's clean file lies."""
     if one.new:
         place = places[one.new.number, one.new.frame]
+        pack_key = f"{prefix}{objects.pack_name(series_id, place.pack)}"
         return {"key": pack_key, "offset": place.offset, "length": place.length}
     assert one.row is not None
     return {"key": one.row.key, "offset": one.row.offset, "length": one.row.length}

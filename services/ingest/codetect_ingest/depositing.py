@@ -21,25 +21,23 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import filing, objects, rows
-from codetect_ingest.assembly import KnownStudy
+from codetect_ingest.assembly import KnownStudy, put_all
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.filing import Outcome, StudyMoved
 from codetect_ingest.identities import Sealer, settings_of
 from codetect_ingest.models import FileState, InstanceRow, State, Study, Upload, UploadFile, now
-from codetect_ingest.packs import Found, Place, write_hu_pack, write_pack
+from codetect_ingest.packs import Found, Place, write_hu_packs, write_packs
 
 TRIES = 5
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A series' slices as they were written: `key` and `hu_key` name the objects."""
+    """A series' slices as they were written, with their places in packs of files and of HU."""
 
     study_id: UUID
     series_id: UUID
-    key: str
-    hu_key: str
-    slices: list[tuple[Found, Place, tuple[int, int]]]
+    slices: list[tuple[Found, Place, tuple[int, int, int]]]
 
 
 class Deposit:
@@ -90,18 +88,17 @@ class Deposit:
         return packed
 
     async def _write(self, study_id: UUID, series_id: UUID, new: list[Found]) -> Packed:
-        prefix = objects.attempt_prefix(self._who.facility_id, study_id, self.id, 0)
-        key, hu_key = f"{prefix}{objects.pack_name(series_id)}", f"{prefix}{objects.hu_name(series_id)}"
-        pack, hu_pack = self._scratch / f"{series_id}.pack", self._scratch / f"{series_id}.hu"
-        places, hu_places = await asyncio.gather(
-            asyncio.to_thread(write_pack, pack, new), asyncio.to_thread(write_hu_pack, hu_pack, new)
+        prefix = self._prefix(study_id)
+        (packs, places), (hu_packs, hu_places) = await asyncio.gather(
+            asyncio.to_thread(write_packs, self._scratch, new), asyncio.to_thread(write_hu_packs, self._scratch, new)
         )
-        await asyncio.gather(
-            self._storage.put_file("studies", key, pack), self._storage.put_file("studies", hu_key, hu_pack)
-        )
-        pack.unlink()
-        hu_pack.unlink()
-        return Packed(study_id, series_id, key, hu_key, list(zip(new, places, hu_places, strict=True)))
+        files = {f"{prefix}{objects.pack_name(series_id, number)}": path for number, path in enumerate(packs)}
+        files |= {f"{prefix}{objects.hu_name(series_id, number)}": path for number, path in enumerate(hu_packs)}
+        await put_all(self._storage, files)
+        return Packed(study_id, series_id, list(zip(new, places, hu_places, strict=True)))
+
+    def _prefix(self, study_id: UUID) -> str:
+        return objects.attempt_prefix(self._who.facility_id, study_id, self.id, 0)
 
     async def _commit(
         self,
@@ -185,10 +182,15 @@ class Deposit:
         first = packed.slices[0][0]
         await rows.seal_study(session, study, first, self._sealer)
         await rows.upsert_series(session, study, packed.series_id, first, self._sealer, None)
+        prefix = self._prefix(study.id)
         values = [
-            rows.instance(study, packed.series_id, self.id, one, packed.key, place, self._sealer)
-            | {"hu_key": packed.hu_key, "hu_offset": offset, "hu_length": length}
-            for one, place, (offset, length) in packed.slices
+            rows.instance(study, packed.series_id, self.id, one, prefix, place, self._sealer)
+            | {
+                "hu_key": f"{prefix}{objects.hu_name(packed.series_id, number)}",
+                "hu_offset": offset,
+                "hu_length": length,
+            }
+            for one, place, (number, offset, length) in packed.slices
         ]
         statement = upsert(InstanceRow)
         changed = {

@@ -44,14 +44,14 @@ def attempt_of(key: str) -> tuple[str, int]:
     return job, int(fence) if fence.isdigit() else -1
 
 
-def pack_name(series_id: UUID) -> str:
-    """Return the name of a series' clean files within an attempt's prefix."""
-    return f"{series_id}/instances.pack"
+def pack_name(series_id: UUID, number: int) -> str:
+    """Return the name of a pack of a series' clean files within an attempt's prefix."""
+    return f"{series_id}/{number:04}.pack"
 
 
-def hu_name(series_id: UUID) -> str:
-    """Return the name of a series' compressed slices that wait for their volume, within an attempt's prefix."""
-    return f"{series_id}/hu.pack"
+def hu_name(series_id: UUID, number: int) -> str:
+    """Return the name of a pack of compressed slices that wait for their volume, within an attempt's prefix."""
+    return f"{series_id}/{number:04}.hu"
 
 
 def volume_name(series_id: UUID) -> str:

@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from codetect_ingest import objects
 from codetect_ingest.assembly import NewSeries, Slice
 from codetect_ingest.identities import Sealer
 from codetect_ingest.models import InstanceRow, Kind, Series, Study, StudyTerm, Upload
@@ -82,16 +83,16 @@ async def write_series(session: AsyncSession, study: Study, series: NewSeries, u
 def _slice(series: NewSeries, study: Study, upload: Upload, index: int, one: Slice, sealer: Sealer) -> dict[str, Any]:
     if one.new:
         place = series.places[one.new.number, one.new.frame]
-        row = instance(study, series.facts.series_id, upload.id, one.new, series.pack_key, place, sealer)
+        row = instance(study, series.facts.series_id, upload.id, one.new, series.prefix, place, sealer)
     else:
         row = {name: getattr(one.row, name) for name in INSTANCE_COLUMNS}
     return row | NOT_WAITING | {"index": index}
 
 
 def instance(
-    study: Study, series_id: UUID, upload_id: UUID, found: Found, key: str, place: Place, sealer: Sealer
+    study: Study, series_id: UUID, upload_id: UUID, found: Found, prefix: str, place: Place, sealer: Sealer
 ) -> dict[str, Any]:
-    """Return the row of an instance that was read, its file at `place` in the pack `key`."""
+    """Return the row of an instance that was read, its file at `place` in a pack below `prefix`."""
     facts = found.instance
     return {
         "series_id": series_id,
@@ -104,10 +105,13 @@ def instance(
         "instance_number": facts.instance_number,
         "index": None,
         "bucket": "studies",
-        "key": key,
+        "key": f"{prefix}{objects.pack_name(series_id, place.pack)}",
         "source": found.number,
         "facts": facts.model_dump(mode="json"),
         "sealed_identity": sealer.instance(found.identity, series_id, facts.sop_instance_uid),
-        **vars(place),
+        "offset": place.offset,
+        "length": place.length,
+        "header_offset": place.header_offset,
+        "header_length": place.header_length,
         **NOT_WAITING,
     }
