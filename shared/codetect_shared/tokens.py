@@ -76,7 +76,6 @@ class Scope(StrEnum):
 Right = Literal[Scope.IDENTITY]  # what a person is given beyond the role
 
 
-
 @dataclass(frozen=True)
 class Principal:
     """Who asks: `subject` is the id of a person or an API client, `session_id` a person's login."""
