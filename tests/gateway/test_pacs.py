@@ -50,6 +50,11 @@ def basic(pair: str) -> dict[str, str]:
     return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
+def elsewhere() -> dict[str, str]:
+    """An address that no other test has come from."""
+    return {"X-Forwarded-For": f"2001:db8:{uuid7().hex[-4:]}:{uuid7().hex[-4:]}::1"}
+
+
 async def control(service: Process, what: str, body: Any) -> None:
     async with httpx.AsyncClient(base_url=service.url, trust_env=False) as client:
         (await client.post(f"/control/{what}", json=body)).raise_for_status()
@@ -60,7 +65,7 @@ async def apart(house: House, **environment: str) -> AsyncIterator[tuple[Process
     """A gateway with an auth of its own."""
     port = free_port()
     own = {f"CODETECT_GATEWAY_{name}": value for name, value in environment.items()}
-    own["CODETECT_AUTH_URL"] = f"http://127.0.0.1:{port}"
+    own |= {"CODETECT_AUTH_URL": f"http://127.0.0.1:{port}", "CODETECT_GATEWAY_TRUSTED_PROXIES": "127.0.0.1"}
     async with upstream(port) as auth, gateway(house.environment | own) as process:
         await auth.answers("/.well-known/jwks.json")
         await process.answers("/readyz")
@@ -213,6 +218,7 @@ async def test_guesses_are_throttled_and_those_who_are_known_are_not(house: Hous
         if time.time() % 60 > 40:
             await asyncio.sleep(61 - time.time() % 60)
         async with house.client(bearer=None, gateway=process) as client:
+            client.headers.update(elsewhere())
             for _ in range(20):  # many programs ask without credentials first, each time
                 assert (await client.get("/dicomweb/echo")).status_code == 401
             assert (await client.get("/dicomweb/echo", headers=program.basic)).status_code == 201
@@ -230,6 +236,7 @@ async def test_the_same_wrong_pair_all_at_once_counts_each_time(house: House) ->
             await asyncio.sleep(61 - time.time() % 60)
         one = Program().basic
         async with house.client(bearer=None, gateway=process) as client:
+            client.headers.update(elsewhere())
             together = await asyncio.gather(*(client.get("/dicomweb/echo", headers=one) for _ in range(15)))
         assert Counter(answer.status_code for answer in together) == {401: 10, 429: 5}
 
