@@ -92,6 +92,13 @@ class PersonAdded(Event):
     role: str
 
 
+class PersonChanged(Event):
+    """A person was given a right or lost one."""
+
+    person_id: UUID
+    changed_by: UUID | None = Field(None, description="The admin; none: a command of the machine's owner.")
+
+
 class PersonAuthenticated(Event):
     """A person logged in with two factors."""
 

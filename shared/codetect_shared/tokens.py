@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 from uuid import UUID, uuid4
 
 import httpx
@@ -66,11 +66,14 @@ class Role(StrEnum):
 
 
 class Scope(StrEnum):
-    """What an API client may do; people's rights follow from their role alone."""
+    """What an API client may do. What people may follows from their role, but for the rights they are given."""
 
     READ = "read"
     WRITE = "write"
-    IDENTITY = "identity"
+    IDENTITY = "identity"  # see who patients are, not only their pseudonyms
+
+
+Right = Literal[Scope.IDENTITY]  # what a person is given beyond the role
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Principal:
 
     @property
     def sees_identities(self) -> bool:
-        """Whether patients' names and original identifiers may be shown."""
+        """Whether patients' names, and whatever else was sealed, are shown; otherwise pseudonyms are."""
         return Scope.IDENTITY in self.scopes
 
 

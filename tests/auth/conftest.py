@@ -1,6 +1,9 @@
 """The auth service in this process on a real Postgres, and people to log in."""
 
+import asyncio
+import io
 import itertools
+import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -11,7 +14,7 @@ from typing import Any
 import httpx
 import pyotp
 import pytest
-from codetect_auth import people
+from codetect_auth import admin, people
 from codetect_auth.app import api
 from codetect_auth.context import Auth
 from codetect_auth.models import Facility
@@ -120,3 +123,26 @@ async def house(infra: Infrastructure, environment: Mapping[str, str]) -> AsyncI
     await infra.migrate("auth")
     async with running(Settings()) as house:
         yield house
+
+
+class Shell:
+    """Runs `python -m codetect_auth admin ... --json` in a thread of this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys, self._monkeypatch = capsys, monkeypatch
+
+    async def __call__(self, *arguments: str, password: str = "") -> tuple[int, dict[str, Any], str]:
+        self._monkeypatch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
+        self._capsys.readouterr()
+        code = 0
+        try:
+            await asyncio.to_thread(admin.run, [*arguments, "--json"])
+        except SystemExit as error:
+            code = int(error.code or 0)
+        captured = self._capsys.readouterr()
+        return code, json.loads(captured.out) if code == 0 else {}, captured.err
+
+
+@pytest.fixture
+def shell(house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    return Shell(capsys, monkeypatch)

@@ -1,20 +1,17 @@
 """Operators open facilities, admins see their own people, and nobody sees another facility's."""
 
 import asyncio
-import io
-import json
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from codetect_auth import admin
 from codetect_auth.models import Base
 from codetect_shared.tokens import Role
 from sqlalchemy import text
 
-from tests.auth.conftest import Account, House
+from tests.auth.conftest import Account, House, Shell
 
 
 async def headers_of(account: Account) -> dict[str, str]:
@@ -106,29 +103,6 @@ async def test_row_level_security_fences_every_table_that_has_a_facility(house: 
                 assert done.rowcount == 0  # type: ignore[attr-defined]
         # Which facilities there are is public; writing them is not.
         assert seen == (everybodys if table == "facilities" else 0), table
-
-
-class Shell:
-    """Runs `python -m codetect_auth admin ... --json` in a thread of this process."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        self._capsys, self._monkeypatch = capsys, monkeypatch
-
-    async def __call__(self, *arguments: str, password: str = "") -> tuple[int, dict[str, Any], str]:
-        self._monkeypatch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
-        self._capsys.readouterr()
-        code = 0
-        try:
-            await asyncio.to_thread(admin.run, [*arguments, "--json"])
-        except SystemExit as error:
-            code = int(error.code or 0)
-        captured = self._capsys.readouterr()
-        return code, json.loads(captured.out) if code == 0 else {}, captured.err
-
-
-@pytest.fixture
-def shell(house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    return Shell(capsys, monkeypatch)
 
 
 async def test_a_facility_is_opened_by_a_command(house: House, environment: Mapping[str, str]) -> None:

@@ -282,7 +282,6 @@ async def test_half_a_gibibyte_comes_in_in_flat_memory(house: House, framed: boo
 
 @pytest.mark.parametrize("framed", [True, False])
 async def test_a_body_too_large_for_its_path_is_refused(house: House, framed: bool) -> None:
-    """Heard by a client that stops to listen; to one that goes on sending it can be lost with the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", house.gateway.port)
     size = MIB + 1
     framing, piece = (f"Content-Length: {3 * MIB}", b"") if framed else ("Transfer-Encoding: chunked", b"%x\r\n" % size)

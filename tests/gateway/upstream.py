@@ -5,9 +5,10 @@ import hashlib
 import json
 import sys
 from collections.abc import AsyncIterator
+from typing import Annotated, Any
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Form, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 
 MIB = 2**20
@@ -18,6 +19,9 @@ def application(jwks: str) -> FastAPI:
     app = FastAPI()
     facilities = {"demo", "other"}
     cancelled: list[str] = []
+    grants: dict[str, dict[str, Any]] = {}
+    asked: list[str] = []
+    published = json.loads(jwks)
 
     @app.get("/api/v1/facility")
     async def facility(request: Request) -> Response:
@@ -35,11 +39,42 @@ def application(jwks: str) -> FastAPI:
 
     @app.get("/.well-known/jwks.json")
     async def keys() -> Response:
-        return Response(jwks, media_type="application/json")
+        return JSONResponse(published)
+
+    @app.post("/control/jwks")
+    async def control_jwks(request: Request) -> None:
+        published.clear()
+        published.update(await request.json())
+
+    @app.post("/oauth/token")
+    async def token(
+        request: Request,
+        grant_type: Annotated[str, Form()],
+        client_id: Annotated[str, Form()],
+        client_secret: Annotated[str, Form()],
+    ) -> Response:
+        assert grant_type == "client_credentials"
+        assert "authorization" not in request.headers
+        name = f"{request.headers['x-forwarded-host'].partition('.')[0]} {client_id}:{client_secret}"
+        asked.append(name)
+        await asyncio.sleep(0.1)
+        grant = grants.get(name)
+        return JSONResponse(grant) if grant else JSONResponse({"error": "invalid_client"}, 401)
+
+    @app.post("/control/grants")
+    async def control_grants(request: Request) -> None:
+        for name, grant in (await request.json()).items():
+            grants[name] = grant
+
+    @app.get("/control/asked")
+    async def control_asked(name: str) -> int:
+        return asked.count(name)
 
     @app.api_route(
         "/api/v1/studies/echo{rest:path}", include_in_schema=False, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]
     )
+    @app.api_route("/dicomweb/echo", include_in_schema=False, methods=["GET", "POST"])
+    @app.api_route("/api/v1/ingest/echo", include_in_schema=False, methods=["GET"])
     @app.api_route("/api/v1/auth/echo", include_in_schema=False, methods=["GET", "POST"])
     async def echo(request: Request) -> Response:
         body = await request.body()
@@ -78,6 +113,12 @@ def application(jwks: str) -> FastAPI:
             digest.update(chunk)
             received += len(chunk)
         return {"received": received, "sha256": digest.hexdigest()}
+
+    @app.post("/dicomweb/full")
+    async def full(close: bool) -> Response:
+        """Refuses a body unseen, and closes the connection or not."""
+        headers = {"Connection": "close"} if close else {}
+        return JSONResponse({"type": "full"}, status_code=507, headers=headers)
 
     @app.get("/api/v1/studies/slow")
     async def slow(request: Request, mark: str) -> None:

@@ -26,6 +26,8 @@ PEOPLE = {
     "admin": ("anna@demo.example", "Anna Admin"),
     "member": ("mira@demo.example", "Mira Member"),
 }
+SEE_PATIENTS = ("admin", "member")
+CLIENT_SCOPES = ("read", "write", "identity")
 TOTP_STEP_S = 30
 
 
@@ -59,7 +61,7 @@ class Demo:
         return dict(json.loads(output)) if code == 0 else {}
 
     async def open_facility(self) -> None:
-        """The facility, one person of each kind with a second factor, and an API client."""
+        """The facility, one person of each kind with a second factor, and an API client; most see who patients are."""
         await self.auth("create-facility", "--slug", SLUG, "--name", "Demo Hospital")
         making = []
         for who, (email, name) in PEOPLE.items():
@@ -72,12 +74,17 @@ class Demo:
             named = ["--email", email, "--name", name, "--password-stdin"]
             making.append(self.auth(kind, *place, *named, password=person["password"]))
         await asyncio.gather(*making)
+        # By a command of its own: people of an older demo are there already, without it.
+        grant = ("grant", "--facility", SLUG, "--right", "identity", "--email")
+        await asyncio.gather(*(self.auth(*grant, PEOPLE[who][0]) for who in SEE_PATIENTS))
         for who in PEOPLE:
             if "totp_secret" not in self.known[who]:
                 self.log_in(who)
-        if "api_client" not in self.known:
-            made = await self.auth("create-api-client", "--facility", SLUG, "--name", "demo")
+        if self.known.get("api_client_scopes") != list(CLIENT_SCOPES):  # none yet, or an older demo's
+            scopes = [part for scope in CLIENT_SCOPES for part in ("--scope", scope)]
+            made = await self.auth("create-api-client", "--facility", SLUG, "--name", "demo", *scopes)
             self.known["api_client"] = {key: made[key] for key in ("client_id", "client_secret")}
+            self.known["api_client_scopes"] = list(CLIENT_SCOPES)
             self.keep()
 
     def log_in(self, who: str) -> str:

@@ -11,12 +11,12 @@ import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, get_args
 
 import pyotp
 from codetect_shared.db import Database
 from codetect_shared.problems import BadInput, NotFound, Problem
-from codetect_shared.tokens import Role, Scope
+from codetect_shared.tokens import Right, Role, Scope
 from pydantic import ValidationError
 from sqlalchemy import select
 
@@ -28,6 +28,7 @@ from codetect_auth.passwords import MAX_LENGTH, MIN_LENGTH, Passwords
 from codetect_auth.settings import Settings
 
 EXISTS = 3
+RIGHTS: tuple[Right, ...] = get_args(Right)
 
 
 def run(arguments: list[str]) -> None:
@@ -74,11 +75,16 @@ def _parser() -> argparse.ArgumentParser:
     command("create-operator", _create_operator, "Add an operator of the whole platform.", person)
     added = command("create-person", _create_person, "Add a person to a facility.", facility, person)
     added.add_argument("--role", required=True, choices=["admin", "member", "viewer"])
+    added.add_argument("--right", action="append", type=Scope, choices=RIGHTS, default=[], help="beyond the role")
+    granted = command("grant", _grant, "Give a person rights beyond the role, or take them.", facility)
+    granted.add_argument("--email", required=True)
+    granted.add_argument("--right", action="append", type=Scope, choices=RIGHTS, default=[])
+    granted.add_argument("--revoke", action="append", type=Scope, choices=RIGHTS, default=[])
     client = command(
         "create-api-client", _create_api_client, "Make an API client; its secret is printed once.", facility
     )
     client.add_argument("--name", required=True)
-    client.add_argument("--scope", action="append", choices=["read", "write"], help="default: both")
+    client.add_argument("--scope", action="append", type=Scope, choices=list(Scope), help="default: read and write")
     keys = command("rotate-keys", _rotate_keys, "Sign access tokens with a new key, in a minute.")
     keys.add_argument("--revoke", metavar="KID", help="instead: refuse this key's tokens everywhere within a minute")
     unlock = command("unlock", _unlock, "Let a person try to log in again at once.", facility)
@@ -126,7 +132,7 @@ async def _create_api_client(auth: Auth, options: argparse.Namespace) -> dict[st
     facility = await _facility(auth, options.facility)
     async with auth.db.facility(facility.id) as session:
         client, secret = await clients.create_client(
-            session, facility.id, options.name, [Scope(name) for name in options.scope or Scope]
+            session, facility.id, options.name, options.scope or [Scope.READ, Scope.WRITE]
         )
     return {"client_id": str(client.id), "client_secret": secret, "scopes": client.scopes, "facility": facility.slug}
 
@@ -138,12 +144,19 @@ async def _rotate_keys(auth: Auth, options: argparse.Namespace) -> dict[str, Any
 async def _unlock(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
     facility, key = await _facility(auth, options.facility), people.email_key(options.email)
     async with auth.db.facility(facility.id) as session:
-        person = (await session.scalars(select(Person).where(Person.email_key == key))).one_or_none()
-        if person is None:
-            raise NotFound(f"Nobody at {facility.slug} has this e-mail address.")
+        person = await people.find_person(session, Person.email_key == key)
         account = throttle.account_key(str(facility.id), key, None)
         await throttle.clear(session, account, throttle.factor_key(person.id))
     return {"id": str(person.id), "email": person.email}
+
+
+async def _grant(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
+    facility, key = await _facility(auth, options.facility), people.email_key(options.email)
+    async with auth.db.facility(facility.id) as session:
+        person = await people.find_person(session, Person.email_key == key)
+        rights = {*person.rights, *options.right} - {*options.revoke}
+        await people.change_rights(session, person, rights)
+    return {"id": str(person.id), "email": person.email, "rights": person.rights}
 
 
 async def _facility(auth: Auth, slug: str) -> Facility:
@@ -159,7 +172,9 @@ async def _add_person(auth: Auth, options: argparse.Namespace, facility: Facilit
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise BadInput(f"A password has {MIN_LENGTH} to {MAX_LENGTH} characters.")
     password_hash = await auth.passwords.hash(password)
-    person = await people.add_person(auth.db, facility, options.email, options.name, role, password_hash)
+    person = await people.add_person(
+        auth.db, facility, options.email, options.name, role, password_hash, getattr(options, "right", [])
+    )
     result = {"id": str(person.id), "email": person.email, "role": role.value, "facility": facility.slug}
     shown: dict[str, Any] = {} if options.password_stdin else {"password": password}
     if options.with_totp:

@@ -12,9 +12,11 @@ from pydantic import BaseModel
 
 from codetect_auth import clients, people, schemas
 from codetect_auth.context import AuthDep
+from codetect_auth.models import Person
 
 Operator = Annotated[Principal, require(Role.OPERATOR)]
 Admin = Annotated[Principal, require(Role.ADMIN, Role.OPERATOR)]
+FacilityAdmin = Annotated[Principal, require(Role.ADMIN)]
 Cursor = Annotated[UUID | None, Query(description="`next` of the part before.")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Item = TypeVar("Item", bound=BaseModel)
@@ -43,6 +45,16 @@ async def list_members(
 ) -> schemas.Page[schemas.Member]:
     """The facility's people."""
     return _page(schemas.Member, await people.list_people(session, cursor, limit), limit)
+
+
+@router.patch("/members/{member_id}", responses=responses(*REFUSALS, NotFound))
+async def change_member(
+    session: SessionDep, admin: FacilityAdmin, member_id: UUID, body: schemas.MemberChange
+) -> schemas.Member:
+    """Give one of the facility's people a right or take it; it holds from their next refresh, ten minutes at most."""
+    person = await people.find_person(session, Person.id == member_id)
+    await people.change_rights(session, person, body.rights, UUID(admin.subject))
+    return schemas.Member.model_validate(person)
 
 
 @router.get("/api-clients", responses=responses(*REFUSALS))

@@ -52,6 +52,7 @@ class Person(Base, AggregateRow):
     role: Mapped[str]
     status: Mapped[str] = mapped_column(default=Status.ACTIVE)
     password_hash: Mapped[str | None]
+    rights: Mapped[list[str]] = mapped_column(default=list)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

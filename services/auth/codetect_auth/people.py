@@ -2,16 +2,16 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 import email_validator
 from codetect_shared.db import Database, uuid7
-from codetect_shared.events import FacilityOpened, PersonAdded
+from codetect_shared.events import FacilityOpened, PersonAdded, PersonChanged
 from codetect_shared.outbox import tell
-from codetect_shared.problems import BadInput, Conflict, Unauthenticated
-from codetect_shared.tokens import Principal, Role
-from sqlalchemy import select
+from codetect_shared.problems import BadInput, Conflict, NotFound, Unauthenticated
+from codetect_shared.tokens import Principal, Right, Role
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -59,7 +59,13 @@ async def list_facilities(session: AsyncSession, after: UUID | None, limit: int)
 
 
 async def add_person(
-    db: Database, facility: Facility, email: str, name: str, role: Role, password_hash: str | None
+    db: Database,
+    facility: Facility,
+    email: str,
+    name: str,
+    role: Role,
+    password_hash: str | None,
+    rights: Iterable[Right] = (),
 ) -> Person:
     """Somebody new, who sets up a second factor at the first login."""
     if (role is Role.OPERATOR) != (facility.slug == OPERATORS) or role is Role.API_CLIENT:
@@ -76,6 +82,7 @@ async def add_person(
         name=name,
         role=role,
         password_hash=password_hash,
+        rights=sorted(set(rights)),
     )
     try:
         async with db.facility(facility.id) as session:
@@ -90,6 +97,26 @@ async def list_people(session: AsyncSession, after: UUID | None, limit: int) -> 
     """The session's facility's people in order of coming."""
     statement = select(Person).order_by(Person.id).limit(limit)
     return (await session.scalars(statement.where(Person.id > after) if after else statement)).all()
+
+
+async def find_person(session: AsyncSession, which: ColumnElement[bool]) -> Person:
+    """One of the people of the session's facility, locked for a change. Raises NotFound."""
+    person = (await session.scalars(select(Person).where(which).with_for_update())).one_or_none()
+    if person is None:
+        raise NotFound("The facility has no such person.")
+    return person
+
+
+async def change_rights(
+    session: AsyncSession, person: Person, rights: Iterable[str], changed_by: UUID | None = None
+) -> None:
+    """Give a person exactly these rights; they are in the access tokens from the next refresh on."""
+    changed = sorted(set(rights))
+    if person.role == Role.OPERATOR and changed:
+        raise BadInput("Operators belong to no hospital: there is nobody whom they could see.")
+    if changed != person.rights:
+        person.rights = changed
+        await tell(session, person, PersonChanged(person_id=person.id, changed_by=changed_by))
 
 
 async def who_is(session: AsyncSession, principal: Principal) -> tuple[Person | ApiClient, Facility]:

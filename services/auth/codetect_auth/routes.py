@@ -98,6 +98,7 @@ async def get_me(session: SessionDep, principal: CurrentPrincipal) -> schemas.Me
         name=who.name,
         email=getattr(who, "email", None),
         scopes=sorted(principal.scopes),
+        rights=getattr(who, "rights", []),
         facility=schemas.PublicFacility.model_validate(facility),
     )
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Generic, Literal, TypeVar
 from uuid import UUID
 
-from codetect_shared.tokens import LIFETIME_S, Role, Scope
+from codetect_shared.tokens import LIFETIME_S, Right, Role, Scope
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
 from codetect_auth.login import Method
@@ -137,18 +137,27 @@ class Member(Out):
     email: str
     name: str
     role: Role
+    rights: list[Right]
     status: str
     created_at: datetime
 
 
+class MemberChange(BaseModel):
+    """What a person is to have instead: all rights, not only new ones."""
+
+    model_config = ConfigDict(extra="forbid")
+    rights: Annotated[list[Right], Field(max_length=10)]
+
+
 class Me(BaseModel):
-    """Who is logged in. An API client has no e-mail address."""
+    """Who is logged in. An API client has no e-mail address; `scopes` are the token's, `rights` the next one's."""
 
     id: UUID
     role: Role
     name: str
     email: str | None = None
     scopes: list[str] = []
+    rights: list[Right] = []
     facility: PublicFacility
 
 

@@ -145,7 +145,8 @@ def _keep(auth: Auth, session: AsyncSession, login: Session, token: str, id: UUI
 async def _tokens(
     auth: Auth, session: AsyncSession, facility: Facility, person: Person, login: Session, refresh_token: str
 ) -> Tokens:
-    principal = Principal(str(person.id), facility.id, facility.slug, Role(person.role), session_id=login.id)
+    scopes, role = frozenset(person.rights), Role(person.role)
+    principal = Principal(str(person.id), facility.id, facility.slug, role, scopes, login.id)
     key = await auth.keys.current(session)
     return Tokens(issue(principal, key, issuer=auth.settings.issuer), refresh_token)
 

@@ -12,11 +12,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from codetect_gateway import sockets, tickets
 from codetect_gateway.context import Gateway
 from codetect_gateway.door import Door, Facilities
+from codetect_gateway.early import Linger
 from codetect_gateway.limits import TELL_S, Limits
 from codetect_gateway.live import Live
 from codetect_gateway.openapi import Documents
 from codetect_gateway.pages import add_pages
 from codetect_gateway.parts import PREFIXES, open_parts
+from codetect_gateway.programs import Programs
 from codetect_gateway.proxy import Proxy
 from codetect_gateway.settings import Settings
 
@@ -29,7 +31,8 @@ def api(settings: Settings) -> FastAPI:
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         db, opened = app.state.db, open_parts(settings)
         facilities, limits = Facilities(opened["auth"], settings), Limits(db)
-        door = Door(facilities, app.state.jwks, limits, settings)
+        programs = Programs(opened["auth"], settings.basic_fresh_s)
+        door = Door(facilities, programs, app.state.jwks, limits, settings)
         live = Live(settings.rabbitmq_url, settings.ring_events, settings.socket_frames, facilities.forget)
         app.state.gateway = Gateway(settings, db, opened, door, live, Documents(app.openapi(), opened))
         readiness(app, {"database": db.ping, "stream": live.ready})
@@ -52,6 +55,7 @@ def api(settings: Settings) -> FastAPI:
         proxy = Proxy(prefix)
         app.router.add_route(prefix.path, proxy)  # type: ignore[arg-type]
         app.router.add_route(prefix.path + "/{rest:path}", proxy)  # type: ignore[arg-type]
+    app.add_middleware(Linger)
     app.add_middleware(MetricsWithin, networks=settings.metrics_networks)
     return app
 

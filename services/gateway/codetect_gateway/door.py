@@ -4,21 +4,36 @@ import re
 import time
 from dataclasses import dataclass
 
-from codetect_shared.problems import NotFound
+from codetect_shared.problems import NotFound, Unauthenticated
 from codetect_shared.tokens import JwksCache, Principal, TokenInvalid
 from starlette.requests import HTTPConnection
 
 from codetect_gateway.limits import Limits, address_key
-from codetect_gateway.parts import Part, PartUnavailable
+from codetect_gateway.parts import Part, PartUnavailable, Prefix
+from codetect_gateway.programs import Programs
 from codetect_gateway.settings import Settings
 
 STALE_S = 60
 MAX_KNOWN = 10_000
 SLUG = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+ANYWHERE = Prefix("", "")
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="codetect", Bearer'}
 
 
 class UnknownHost(NotFound):
     """There is no facility at this address."""
+
+
+class CredentialsMissing(Unauthenticated):
+    """Send an API client's id and secret as HTTP Basic, or an access token as Bearer."""
+
+    headers = CHALLENGE
+
+
+class CredentialsRefused(Unauthenticated):
+    """The client id or the client secret is wrong."""
+
+    headers = CHALLENGE
 
 
 @dataclass
@@ -81,7 +96,7 @@ class Facilities:
 
 @dataclass(frozen=True)
 class Visitor:
-    """A request that may pass."""
+    """A request that may pass; `token` is what it goes on with if there is a principal."""
 
     slug: str
     host: str
@@ -93,13 +108,16 @@ class Visitor:
 class Door:
     """Lets requests in, or says why not."""
 
-    def __init__(self, facilities: Facilities, jwks: JwksCache, limits: Limits, settings: Settings) -> None:
-        self.facilities, self._jwks, self._limits, self._settings = facilities, jwks, limits, settings
+    def __init__(
+        self, facilities: Facilities, programs: Programs, jwks: JwksCache, limits: Limits, settings: Settings
+    ) -> None:
+        self.facilities, self._programs, self._jwks, self._limits = facilities, programs, jwks, limits
+        self._settings = settings
 
-    async def admit(self, request: HTTPConnection, *, anonymous: bool = False) -> Visitor:
+    async def admit(self, request: HTTPConnection, prefix: Prefix = ANYWHERE) -> Visitor:
         """Whoever knocks. A token must be good, but for `anonymous` paths, and this facility's on all.
 
-        Raises UnknownHost, TokenInvalid, TooFast, PartUnavailable.
+        Raises UnknownHost, TokenInvalid, CredentialsMissing, CredentialsRefused, TooFast, PartUnavailable.
         """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         host, address = host_of(request), address_of(request)
@@ -108,17 +126,42 @@ class Door:
             try:
                 principal = await self._jwks.verify(token)
             except TokenInvalid:
-                if not anonymous:
+                if not prefix.anonymous:
                     self.count(address)
                     raise
+        elif prefix.pacs:
+            token, principal = await self._program(scheme, token.strip(), host, address)
         if principal is None:
             self.count(address)
+        elif prefix.pacs:
+            self._limits.take(f"pacs:{principal.subject}", self._settings.rate_pacs)
         else:
             self._limits.take(f"person:{principal.subject}", self._settings.rate_person)
         slug = await self.facilities.at(host)
         if principal is not None and principal.slug != slug:
             raise TokenInvalid("The access token is refused: it is meant for something else.")
         return Visitor(slug, host, address, principal, token)
+
+    async def _program(self, scheme: str, credentials: str, host: str, address: str) -> tuple[str, Principal]:
+        """An API client's token for its id and secret; a pair that auth hasn't said yes to costs its address a try."""
+        slug = self.facilities.slug(host)
+        if scheme.lower() != "basic":
+            raise CredentialsMissing  # no guess, so not counted: many programs wait to be asked
+        known = self._programs.knows(slug, credentials)
+        if not known:
+            self.count(address)
+        await self.facilities.at(host)
+        for _ in range(2):
+            token = await self._programs.token(slug, host, address, credentials)
+            if token is None:
+                if known:
+                    self.count(address)
+                raise CredentialsRefused
+            try:
+                return token, await self._jwks.verify(token)
+            except TokenInvalid:  # the key it is signed with was revoked
+                self._programs.forget(slug, credentials)
+        raise PartUnavailable("auth")
 
     def count(self, address: str) -> None:
         """Somebody without a valid token, or ticket. Raises TooFast."""

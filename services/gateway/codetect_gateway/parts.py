@@ -4,9 +4,11 @@ import ssl
 from dataclasses import dataclass
 from typing import ClassVar
 
+import httpcore
 import httpx
 from codetect_shared.problems import Problem, ServiceUnavailable
 
+from codetect_gateway.early import AttentiveBackend
 from codetect_gateway.settings import Settings
 
 API = "/api/v1"
@@ -14,12 +16,16 @@ API = "/api/v1"
 
 @dataclass(frozen=True)
 class Prefix:
-    """A path, with all below it, that one service answers."""
+    """A path, with all below it, that one service answers.
+
+    Where `pacs` come in, API clients may log in with HTTP Basic, and requests have a limit of their own.
+    """
 
     path: str
     part: str
     anonymous: bool = False
     any_size: bool = False
+    pacs: bool = False
 
 
 PREFIXES = (
@@ -36,7 +42,8 @@ PREFIXES = (
     Prefix(f"{API}/webhooks", "auth"),
     Prefix(f"{API}/uploads", "ingest"),
     Prefix(f"{API}/studies", "ingest"),
-    Prefix("/dicomweb", "ingest", anonymous=True, any_size=True),
+    Prefix(f"{API}/ingest", "ingest"),
+    Prefix("/dicomweb", "ingest", any_size=True, pacs=True),
     Prefix(f"{API}/analyses", "inference"),
     Prefix(f"{API}/models", "inference", any_size=True),
     Prefix(f"{API}/views", "inference"),
@@ -78,23 +85,27 @@ class Part:
         self.name = name
         self.url = httpx.URL(url)
         self.base = url.rstrip("/")
-        self.timeouts = httpx.Timeout(
-            settings.answer_timeout_s, connect=2, write=settings.stall_timeout_s, pool=5
-        ).as_dict()
-        self.transport = httpx.AsyncHTTPTransport(
-            verify=tls,
-            trust_env=False,
+        self.timeouts = httpx.Timeout(settings.answer_timeout_s, connect=2, pool=5).as_dict()
+        self.transport = httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
+        self.transport._pool = httpcore.AsyncConnectionPool(  # httpx has no argument for the backend
+            ssl_context=tls,
+            max_connections=settings.connections_per_part,
+            max_keepalive_connections=50,
             # Services keep idle connections for 65 s: whoever asks lets go first, or a request meets a closing door.
-            limits=httpx.Limits(
-                max_connections=settings.connections_per_part, max_keepalive_connections=50, keepalive_expiry=30
-            ),
+            keepalive_expiry=30,
+            network_backend=AttentiveBackend(),
         )
 
     async def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        """As `ask`."""
+        return await self.ask("GET", path, headers)
+
+    async def ask(
+        self, method: str, path: str, headers: dict[str, str] | None = None, content: bytes | None = None
+    ) -> httpx.Response:
         """A small question of the gateway's own. Raises PartUnavailable."""
-        question = httpx.Request(
-            "GET", self.base + path, headers=headers, extensions={"timeout": httpx.Timeout(3).as_dict()}
-        )
+        extensions = {"timeout": httpx.Timeout(3).as_dict()}
+        question = httpx.Request(method, self.base + path, headers=headers, content=content, extensions=extensions)
         try:
             answer = await self.transport.handle_async_request(question)
             await answer.aread()

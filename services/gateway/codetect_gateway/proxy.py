@@ -106,7 +106,7 @@ class Exchange:
         request = Request(self._scope, self._patiently)
         self._gateway = gateway_of(request)
         part = self._gateway.parts[self._prefix.part]
-        asked = self._request(request, await self._gateway.door.admit(request, anonymous=self._prefix.anonymous))
+        asked = self._request(request, await self._gateway.door.admit(request, self._prefix))
         try:
             with PART_SECONDS.labels(part.name).time():
                 answer = await part.transport.handle_async_request(asked)
@@ -140,7 +140,11 @@ class Exchange:
         scope, part = self._scope, self._gateway.parts[self._prefix.part]
         if BAD_PATH.search(scope["path"]):
             raise Malformed
-        headers = [(k, v) for k, v in _kept(scope["headers"], OURS_INWARD) if not k.startswith(b"x-forwarded-")]
+        # No service but auth is shown a secret, and none another token than the one that was checked.
+        kept_back = (
+            OURS_INWARD if self._prefix.anonymous and not visitor.principal else OURS_INWARD | {b"authorization"}
+        )
+        headers = [(k, v) for k, v in _kept(scope["headers"], kept_back) if not k.startswith(b"x-forwarded-")]
         ours = {
             "X-Forwarded-Host": visitor.host,
             "X-Forwarded-Proto": scope["scheme"],
@@ -148,24 +152,31 @@ class Exchange:
             "X-Request-Id": scope["state"]["request_id"],
             **telemetry.trace_headers(),
         }
+        if visitor.principal:
+            ours["Authorization"] = f"Bearer {visitor.token}"
         headers += [(name.encode(), value.encode()) for name, value in ours.items()]
         # The target goes as it came: a library that tidies paths could turn one into another.
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         extensions = {"target": target, "timeout": part.timeouts}
         framed = "content-length" in request.headers or "transfer-encoding" in request.headers
+        self._bound(int(request.headers.get("content-length", 0)))
         body = self._body(request) if framed else None
         if body is None:
             self._body_read.set()
         return httpx.Request(scope["method"], part.url, headers=headers, content=body, extensions=extensions)
 
     async def _body(self, request: Request) -> AsyncIterator[bytes]:
-        limit, received = self._gateway.settings.body_bytes, 0
+        received = 0
         async for chunk in request.stream():
             received += len(chunk)
-            if received > limit and not self._prefix.any_size:
-                raise BodyTooLarge(f"The limit is {limit} bytes.")
+            self._bound(received)
             yield chunk
         self._body_read.set()
+
+    def _bound(self, size: int) -> None:
+        limit = self._gateway.settings.body_bytes
+        if size > limit and not self._prefix.any_size:
+            raise BodyTooLarge(f"The limit is {limit} bytes.")
 
     async def _patiently(self) -> Message:
         try:

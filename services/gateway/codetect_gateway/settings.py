@@ -27,6 +27,10 @@ class Settings(ServiceSettings):
     facility_fresh_s: float = Field(10, description="How long a host name's facility is believed before auth is asked.")
     rate_anonymous: int = Field(300, description="Requests a minute from one address without a valid token; 0: any.")
     rate_person: int = Field(6000, description="Requests a minute by one person or API client; 0: any number.")
+    rate_pacs: int = Field(30_000, description="Requests a minute by one API client or person to DICOMweb; 0: any.")
+    basic_fresh_s: float = Field(
+        300, description="How long an API client that logs in with HTTP Basic is believed before auth is asked again."
+    )
     connections_per_part: int = Field(200, description="Requests at once to one service behind the gateway.")
     connections_max: int = Field(12000, description="Connections held at once, sockets included; more get 503.")
     body_bytes: int = Field(2**20, description="Largest request body, but for DICOMweb and model bundles.")
