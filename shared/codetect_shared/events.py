@@ -58,6 +58,20 @@ class SeriesFacts(BaseModel):
     volume_sha256: str
 
 
+class ResultDocument(BaseModel):
+    """A DICOM file that says what an analysis found: a report, or pictures of it. It lies in the bucket `results`."""
+
+    kind: Literal["sr", "sc"]
+    key: str
+    sha256: str
+    bytes: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    series_number: int
+    modality: str
+
+
 class FacilityOpened(Event):
     """A facility got its own host name."""
 
@@ -194,11 +208,15 @@ class AnalysisCompleted(Event):
 
     analysis_id: UUID
     study_id: UUID
+    study_version: int = Field(0, description="0 in what was told before it was known.")
     upload_id: UUID
     model: str
     model_version: str
     findings: list[Finding]
     warnings: list[str] = Field(default_factory=list, description="Codes of the warnings.")
+    documents: list[ResultDocument] = Field(
+        default_factory=list, description="The result as DICOM, under the study's pseudonymous UID."
+    )
     slices_total: int
     slices_analysed: int
     provider: str

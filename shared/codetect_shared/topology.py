@@ -10,7 +10,7 @@ from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractExchange
 from pamqp.common import FieldTable
 
-from codetect_shared.events import Event, FacilityOpened, StudyErased, StudyReceived
+from codetect_shared.events import AnalysisCompleted, Event, FacilityOpened, StudyErased, StudyReceived
 
 EXCHANGE = "codetect.events"
 DEAD_LETTERS = "codetect.dead-letters"
@@ -29,7 +29,8 @@ class EventQueue:
 
 STUDIES = EventQueue("inference.studies", (StudyReceived, StudyErased), ordered=True)
 FACILITIES = EventQueue("ingest.facilities", (FacilityOpened,))
-EVENT_QUEUES = (STUDIES, FACILITIES)
+RESULTS = EventQueue("ingest.results", (AnalysisCompleted,))
+EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS)
 
 UPLOADS_TO_IMPORT = "ingest.uploads"
 STUDIES_TO_ASSEMBLE = "ingest.studies"
