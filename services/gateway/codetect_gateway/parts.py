@@ -36,6 +36,7 @@ PREFIXES = (
     Prefix(f"{API}/webhooks", "auth"),
     Prefix(f"{API}/uploads", "ingest"),
     Prefix(f"{API}/studies", "ingest"),
+    Prefix(f"{API}/ingest", "ingest"),
     Prefix("/dicomweb", "ingest", anonymous=True, any_size=True),
     Prefix(f"{API}/analyses", "inference"),
     Prefix(f"{API}/models", "inference", any_size=True),
