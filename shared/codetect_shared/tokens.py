@@ -70,11 +70,7 @@ class Scope(StrEnum):
 
     READ = "read"
     WRITE = "write"
-<<<<<<< HEAD
     IDENTITY = "identity"
-=======
-    IDENTITY = "identity"  # see who patients are, not only their pseudonyms
->>>>>>> 6d4dab5 (Ingest: settings, usage, quotas, erasing, legal hold, retention, identities over the API; the sweep goes past what fails)
 
 
 @dataclass(frozen=True)
@@ -90,11 +86,7 @@ class Principal:
 
     @property
     def sees_identities(self) -> bool:
-<<<<<<< HEAD
         """Whether patients' names and original identifiers may be shown."""
-=======
-        """Whether patients' names, and whatever else was sealed, are shown; otherwise pseudonyms are."""
->>>>>>> 6d4dab5 (Ingest: settings, usage, quotas, erasing, legal hold, retention, identities over the API; the sweep goes past what fails)
         return Scope.IDENTITY in self.scopes
 
 

@@ -8,11 +8,7 @@ from codetect_shared.events import Priority
 from codetect_shared.jobs import URGENT
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-<<<<<<< HEAD
-from codetect_ingest.models import DeliveryState, FileState, State, Upload, UploadFile, View
-=======
-from codetect_ingest.models import FileState, State, Study, Upload, UploadFile
->>>>>>> 6d4dab5 (Ingest: settings, usage, quotas, erasing, legal hold, retention, identities over the API; the sweep goes past what fails)
+from codetect_ingest.models import DeliveryState, FileState, State, Study, Upload, UploadFile, View
 
 PRINTABLE = r"^[^\x00-\x1f]*$"  # Postgres takes no NUL
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=PRINTABLE)]

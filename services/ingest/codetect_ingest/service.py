@@ -18,11 +18,8 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import objects, problems
-<<<<<<< HEAD
 from codetect_ingest.children import Children
-=======
 from codetect_ingest.identities import settings_of
->>>>>>> 6d4dab5 (Ingest: settings, usage, quotas, erasing, legal hold, retention, identities over the API; the sweep goes past what fails)
 from codetect_ingest.keys import facility_key
 from codetect_ingest.models import UPLOADS, Series, State, Study, Upload, UploadFile, now
 from codetect_ingest.quota import check_quota
@@ -214,14 +211,8 @@ async def _with_series(session: AsyncSession, studies: Sequence[Study]) -> list[
     if not studies:
         return []
     series: dict[UUID, list[SeriesOut]] = {study.id: [] for study in studies}
-<<<<<<< HEAD
-    for row in await session.scalars(
-        select(Series).where(Series.study_id.in_(series), Series.facts.is_not(None)).order_by(Series.id)
-    ):
-=======
     assembled = Series.study_id.in_(series), Series.facts.is_not(None)
     for row in await session.scalars(select(Series).where(*assembled).order_by(Series.id)):
->>>>>>> 6d4dab5 (Ingest: settings, usage, quotas, erasing, legal hold, retention, identities over the API; the sweep goes past what fails)
         series[row.study_id].append(SeriesOut.model_validate(row.facts))
     retention_days = (await settings_of(session, studies[0].facility_id)).retention_days
     return [StudyOut.of(study, series[study.id], retention_days) for study in studies]

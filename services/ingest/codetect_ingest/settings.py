@@ -21,16 +21,13 @@ class Settings(ServiceSettings):
     max_file_bytes: int = Field(64 * MIB, description="Size of one file.")
     max_total_bytes: int = Field(8192 * MIB, description="Size of an upload.")
     children: int = Field(os.cpu_count() or 1, description="Processes that read DICOM files side by side.")
-<<<<<<< HEAD
     destination_hosts: str = Field(
         "",
         description="Hosts that facilities may have results sent to, comma-separated: names, `*.domains`, addresses, "
         "networks; empty: any.",
-=======
     quota_bytes: int | None = Field(None, description="Bytes a facility may keep; its admins can only set less.")
     quota_studies: int | None = Field(None, description="Studies a facility may keep; its admins can only set fewer.")
     quota_jobs: int | None = Field(None, description="Jobs of a facility that may wait; its admins can only set fewer.")
     storage_vacuum_url: str = Field(
         "", description="Asked (GET) after erasures, so that the object store frees what was deleted; empty: no need."
->>>>>>> 6d4dab5 (Ingest: settings, usage, quotas, erasing, legal hold, retention, identities over the API; the sweep goes past what fails)
     )
