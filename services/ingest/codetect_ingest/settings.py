@@ -25,6 +25,7 @@ class Settings(ServiceSettings):
         "",
         description="Hosts that facilities may have results sent to, comma-separated: names, `*.domains`, addresses, "
         "networks; empty: any.",
+    )
     quota_bytes: int | None = Field(None, description="Bytes a facility may keep; its admins can only set less.")
     quota_studies: int | None = Field(None, description="Studies a facility may keep; its admins can only set fewer.")
     quota_jobs: int | None = Field(None, description="Jobs of a facility that may wait; its admins can only set fewer.")
