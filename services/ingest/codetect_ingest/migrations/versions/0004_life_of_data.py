@@ -69,6 +69,5 @@ def upgrade() -> None:
     op.create_index("studies_empty", "studies", ["created_at"], postgresql_where=sa.text("instances = 0"))
     linked = sa.text("study_id IS NOT NULL")
     op.create_index("upload_files_study", "upload_files", ["study_id"], postgresql_where=linked)
-    op.create_index("uploads_unswept", "uploads", ["expires_at"], postgresql_where=sa.text("swept_at IS NULL"))
     op.create_index("deliveries_study", "deliveries", ["study_id"])
     op.create_index("outbox_subject", "outbox", ["subject"], postgresql_where=sa.text("queue IS NULL"))
