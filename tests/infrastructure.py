@@ -40,6 +40,7 @@ class Infrastructure:
 
     environment: dict[str, str]
     migrated: set[str] = field(default_factory=set)
+    storage_folder: Path | None = None  # where the object store keeps its bytes, where that is ours alone
 
     async def migrate(self, *services: str) -> None:
         """Make the databases of these services, if this session hasn't yet."""
@@ -82,7 +83,8 @@ async def infrastructure(folder: Path) -> AsyncIterator[Infrastructure]:
         stack = Stack(settings_apart(folder))
         try:
             await stack.up(with_services=False)
-            yield Infrastructure(stack.environment() | process_ports())
+            data = stack.settings.state / "s3" / "data"
+            yield Infrastructure(stack.environment() | process_ports(), storage_folder=data)
         finally:
             clear(stack)
 

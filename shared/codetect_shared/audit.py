@@ -4,6 +4,7 @@ Rows are numbered per facility without gaps, so that one that went missing shows
 would have recorded doesn't happen.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -57,18 +58,36 @@ async def record(
 
     Of two transactions at once in one facility the second waits for the first, so that numbers have no gaps.
     """
+    await record_each(session, who, action, [study_id], outcome=outcome, detail=detail)
+
+
+async def record_each(
+    session: AsyncSession,
+    who: Principal,
+    action: str,
+    study_ids: Sequence[UUID | None],
+    *,
+    outcome: str = "success",
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Write one row for each of these studies, as `record` does."""
+    if not study_ids:
+        return
     lock = f"audit/{who.facility_id}"
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(lock, 0))))
-    mine = select(func.coalesce(func.max(audit.c.sequence), 0) + 1).where(audit.c.facility_id == who.facility_id)
-    await session.execute(
-        insert(audit).values(
-            facility_id=who.facility_id,
-            sequence=mine.scalar_subquery(),
-            subject=who.subject,
-            role=who.role.value,
-            action=action,
-            study_id=study_id,
-            outcome=outcome,
-            detail=detail or {},
-        )
-    )
+    newest = select(func.coalesce(func.max(audit.c.sequence), 0)).where(audit.c.facility_id == who.facility_id)
+    last = (await session.scalars(newest)).one()
+    rows = [
+        {
+            "facility_id": who.facility_id,
+            "sequence": number,
+            "subject": who.subject,
+            "role": who.role.value,
+            "action": action,
+            "study_id": study_id,
+            "outcome": outcome,
+            "detail": detail or {},
+        }
+        for number, study_id in enumerate(study_ids, last + 1)
+    ]
+    await session.execute(insert(audit), rows)

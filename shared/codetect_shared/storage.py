@@ -110,6 +110,21 @@ class Storage:
 
         await self._call(removing)
 
+    async def erase(self, bucket: Bucket, prefix: str) -> int:
+        """Remove everything below a prefix, parts of objects that were never finished too; return how many objects."""
+        found = await self.list(bucket, prefix)
+        if found:
+            await self.remove(bucket, [one.key for one in found])
+
+        def abandon() -> None:
+            name = self.bucket(bucket)
+            unfinished = self._client._list_multipart_uploads(name, prefix=prefix)
+            for upload in unfinished.uploads:
+                self._client._abort_multipart_upload(name, upload.object_name, upload.upload_id or "")
+
+        await self._call(abandon)
+        return len(found)
+
     async def ping(self) -> None:
         """Raise when the store does not answer or a bucket is missing."""
         if not await self._call(lambda: self._client.bucket_exists(self.bucket("raw"))):

@@ -153,6 +153,14 @@ def storage(settings: Settings, secrets: dict[str, str]) -> Program:
     )
 
 
+def storage_environment(settings: Settings) -> dict[str, str]:
+    """Where services have SeaweedFS free the bytes of what was erased; it keeps deleted ones until a vacuum."""
+    if settings.storage_url is not None:
+        return {}
+    vacuum = f"http://127.0.0.1:{settings.port('s3_internal')}/vol/vacuum?garbageThreshold=0.0001"
+    return {"CODETECT_INGEST_STORAGE_VACUUM_URL": vacuum}
+
+
 def remove_sockets(settings: Settings) -> None:
     """What SeaweedFS leaves in /tmp when it is killed; one that belongs to another user would keep it from starting."""
     inner = settings.port("s3_internal")

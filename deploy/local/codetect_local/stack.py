@@ -40,6 +40,7 @@ class Stack:
             "CODETECT_STORAGE_BUCKET_PREFIX": settings.storage_bucket_prefix,
             "CODETECT_SMTP_URL": f"smtp://127.0.0.1:{settings.port('smtp')}",
             "CODETECT_MASTER_KEY": known["master_key"],
+            **servers.storage_environment(settings),
             **services.addresses(settings),
             **services.database_urls(servers.admin_url(settings, known), known),
         }

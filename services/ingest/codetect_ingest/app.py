@@ -15,19 +15,36 @@ from codetect_ingest import consumers, delivering, destination_routes, routes
 from codetect_ingest.children import Children
 from codetect_ingest.delivering import Deliverer
 from codetect_ingest.dicomweb import storing_routes
+from codetect_ingest.erasing import finish
+from codetect_ingest.facility_routes import facility
+from codetect_ingest.identity_routes import identities, of_uploads
 from codetect_ingest.importer import Importer, forget_scratch, give_up, give_up_assembly
+from codetect_ingest.life_routes import life
 from codetect_ingest.models import ASSEMBLIES, DELIVERIES, UPLOADS
+from codetect_ingest.retention import retain
 from codetect_ingest.service import Ingest
 from codetect_ingest.settings import Settings
 from codetect_ingest.sweep import sweep
 
 DRAIN_S = 15  # supervisors wait 20 s
 SWEEP_S = 60
+ERASE_S = 5
 DELIVERY_TIMEOUT_S = 30
+# In this order: what has a name of its own below /studies before what could be an id there.
+ROUTERS = [
+    routes.uploads,
+    of_uploads,
+    identities,
+    routes.studies,
+    life,
+    facility,
+    storing_routes.router,
+    destination_routes.router,
+]
 
 
 def api(settings: Settings) -> FastAPI:
-    """Routes; the consumer that makes facilities' keys; relay, reaper and the sweep of what uploads leave behind."""
+    """Routes; the consumer that makes facilities' keys; relay and reaper; what sweeps, erases and forgets."""
 
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         db, storage = app.state.db, app.state.storage
@@ -41,12 +58,12 @@ def api(settings: Settings) -> FastAPI:
             EventConsumer(settings.rabbitmq_url, topology.FACILITIES, db, consumers.handlers(settings.master_key)).run,
             EventConsumer(settings.rabbitmq_url, topology.RESULTS, db, consumers.RESULTS).run,
             every(SWEEP_S, "ingest.sweep", lambda: sweep(app.state.ingest)),
+            every(SWEEP_S, "ingest.retention", lambda: retain(app.state.ingest)),
+            every(ERASE_S, "ingest.erasures", lambda: finish(app.state.ingest)),
         ]
         children.close()
 
-    return create_app(
-        settings, "ingest", parts, [routes.uploads, routes.studies, storing_routes.router, destination_routes.router]
-    )
+    return create_app(settings, "ingest", parts, ROUTERS)
 
 
 def importer(settings: Settings) -> FastAPI:

@@ -55,7 +55,11 @@ async def settings_of(session: AsyncSession, facility_id: UUID) -> FacilitySetti
     """Return how the facility wants its images treated; the defaults where it never said."""
     found = await session.get(FacilitySettings, facility_id)
     return found or FacilitySettings(
-        facility_id=facility_id, profile=Profile.SEAL, others=Others.REFUSE, quiet_s=DEFAULT_QUIET_S
+        facility_id=facility_id,
+        profile=Profile.SEAL,
+        others=Others.REFUSE,
+        quiet_s=DEFAULT_QUIET_S,
+        forgetting=False,
     )
 
 

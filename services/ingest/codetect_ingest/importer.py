@@ -143,9 +143,13 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def forget_scratch() -> None:
-    """Remove the scratch folders of importers that were killed."""
+    """At the start: remove the scratch folders of importers that were killed, also of one that had our number.
+
+    In a container every importer is process 1.
+    """
     for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*-*"):
-        if not Path("/proc", folder.name.removeprefix(SCRATCH).partition("-")[0]).exists():
+        pid = folder.name.removeprefix(SCRATCH).partition("-")[0]
+        if pid == str(os.getpid()) or not Path("/proc", pid).exists():
             shutil.rmtree(folder, ignore_errors=True)
 
 

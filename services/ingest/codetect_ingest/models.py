@@ -8,7 +8,7 @@ from uuid import UUID
 from codetect_shared import topology
 from codetect_shared.db import TYPES, FacilityRow
 from codetect_shared.jobs import JobRow, Jobs
-from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -209,6 +209,17 @@ class FacilitySettings(Base):
     quota_bytes: Mapped[int | None] = mapped_column(BigInteger)
     quota_studies: Mapped[int | None]
     quota_jobs: Mapped[int | None]
+    forgetting: Mapped[bool] = mapped_column(default=False)
+
+
+class FacilityUsage(Base):
+    """What a facility's studies take up; a trigger on `studies` counts it (migration 0004)."""
+
+    __tablename__ = "facility_usage"
+
+    facility_id: Mapped[UUID] = mapped_column(primary_key=True)
+    studies: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
 
 
 class View(StrEnum):
@@ -256,13 +267,15 @@ class Delivery(Base, JobRow):
 
 
 class Erasure(Base):
-    """A study whose rows are gone; its objects follow until `done_at`."""
+    """A study whose rows are gone; its objects go (`emptied_at`), then what came late (`done_at`)."""
 
     __tablename__ = "erasures"
 
     study_id: Mapped[UUID] = mapped_column(primary_key=True)
     facility_id: Mapped[UUID]
-    requested_at: Mapped[datetime] = mapped_column(default=now)
+    requested_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    emptied_at: Mapped[datetime | None]
+    reclaimed_at: Mapped[datetime | None]
     done_at: Mapped[datetime | None]
 
 

@@ -1,6 +1,6 @@
 """What can be wrong with a request about uploads and studies."""
 
-from codetect_shared.problems import BadInput, Conflict, NotFound, Problem
+from codetect_shared.problems import BadInput, Conflict, NotFound, Problem, TooManyRequests
 
 
 class UploadNotFound(NotFound):
@@ -41,3 +41,39 @@ class UploadTooLarge(Problem):
 
 class ClaimMismatch(Conflict):
     """What was posted isn't what was claimed."""
+
+
+class UnderLegalHold(Conflict):
+    """This study is under legal hold and can't be erased."""
+
+
+class NotForgetful(Conflict):
+    """The facility's profile keeps identities."""
+
+
+class IdentityForgotten(Problem):
+    """This study's identity isn't kept."""
+
+    status = 410
+
+
+class ReportNotFound(NotFound):
+    """There is no report of what de-identification did to this file."""
+
+
+class StorageQuotaReached(Problem):
+    """The facility's storage is used up."""
+
+    status = 507
+
+
+class StudyQuotaReached(Problem):
+    """The facility keeps as many studies as it may."""
+
+    status = 507
+
+
+class TooManyJobs(TooManyRequests):
+    """Too much waits to be imported already; try again later."""
+
+    headers = {"Retry-After": "30"}

@@ -26,7 +26,10 @@ uploads = APIRouter(prefix="/api/v1/uploads", tags=["uploads"])
 studies = APIRouter(prefix="/api/v1/studies", tags=["studies"])
 
 
-@uploads.post("", status_code=201, responses=responses(Forbidden, problems.KeyReused))
+QUOTA = (problems.StorageQuotaReached, problems.StudyQuotaReached, problems.TooManyJobs)
+
+
+@uploads.post("", status_code=201, responses=responses(Forbidden, problems.KeyReused, *QUOTA))
 async def open_upload(
     session: SessionDep,
     ingest: IngestDep,
@@ -58,6 +61,7 @@ async def renew_upload(
         problems.UploadTooLarge,
         problems.ClaimMismatch,
         ServiceUnavailable,
+        *QUOTA,
     ),
 )
 async def complete_upload(ingest: IngestDep, who: Submitter, upload_id: UUID, body: schemas.Claim) -> schemas.UploadOut:

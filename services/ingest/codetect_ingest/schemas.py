@@ -1,6 +1,6 @@
 """What the API takes and gives."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from codetect_shared.events import Priority
 from codetect_shared.jobs import URGENT
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from codetect_ingest.models import DeliveryState, FileState, State, Upload, UploadFile, View
+from codetect_ingest.models import DeliveryState, FileState, State, Study, Upload, UploadFile, View
 
 PRINTABLE = r"^[^\x00-\x1f]*$"  # Postgres takes no NUL
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=PRINTABLE)]
@@ -137,7 +137,19 @@ class StudyOut(BaseModel):
     version: int
     created_at: datetime
     updated_at: datetime
+    instances: int
+    stored_bytes: int
+    legal_hold: bool = Field(description="Nothing erases the study while it is held.")
+    expires_at: datetime | None = Field(description="When the facility's retention erases it; null: never.")
     series: list[SeriesOut]
+
+    @classmethod
+    def of(cls, study: Study, series: list[SeriesOut], retention_days: int | None) -> "StudyOut":
+        """From its row, the series to show, and how long the facility keeps studies."""
+        kept = retention_days is not None and not study.legal_hold
+        expires_at = study.created_at + timedelta(days=retention_days or 0) if kept else None
+        named = {name: getattr(study, name) for name in cls.model_fields if name not in ("series", "expires_at")}
+        return cls.model_validate(named | {"series": series, "expires_at": expires_at})
 
 
 class StudyPage(BaseModel):

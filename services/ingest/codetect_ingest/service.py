@@ -19,8 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import objects, problems
 from codetect_ingest.children import Children
+from codetect_ingest.identities import settings_of
 from codetect_ingest.keys import facility_key
 from codetect_ingest.models import UPLOADS, Series, State, Study, Upload, UploadFile, now
+from codetect_ingest.quota import check_quota
 from codetect_ingest.schemas import (
     Claim,
     Post,
@@ -49,7 +51,10 @@ class Ingest:
 async def open_upload(
     session: AsyncSession, ingest: Ingest, who: Principal, request: UploadRequest, idempotency_key: str | None
 ) -> UploadOpenedOut:
-    """Open an upload; asked again with the same key, answer with the same upload. Raises KeyReused."""
+    """Open an upload; asked again with the same key, answer with the same upload.
+
+    Raises KeyReused, StorageQuotaReached, StudyQuotaReached, TooManyJobs.
+    """
     upload = Upload(
         facility_id=who.facility_id,
         created_by=who.subject,
@@ -62,6 +67,7 @@ async def open_upload(
         known = await _opened_before(session, upload)
         if known:
             return _opened(ingest, known)
+    await check_quota(session, ingest.settings, who.facility_id)
     session.add(upload)
     await session.flush()
     if request.reference:
@@ -85,8 +91,8 @@ async def renew_upload(session: AsyncSession, ingest: Ingest, upload_id: UUID) -
 async def complete_upload(ingest: Ingest, who: Principal, upload_id: UUID, claim: Claim) -> UploadOut:
     """Freeze what was posted and have it imported; asked again, even at once, the answer is the same.
 
-    Raises UploadNotFound, UploadExpired, UploadEmpty, UploadTooLarge, ClaimMismatch, ServiceUnavailable. The listing is
-    read between two transactions: a slow store must not hold one open.
+    Raises UploadNotFound, UploadExpired, UploadEmpty, UploadTooLarge, ClaimMismatch, ServiceUnavailable, and what
+    `check_quota` does. The listing is read between two transactions: a slow store must not hold one open.
     """
     async with ingest.db.facility(who.facility_id) as session:
         upload = await find_upload(session, upload_id)
@@ -101,6 +107,7 @@ async def complete_upload(ingest: Ingest, who: Principal, upload_id: UUID, claim
     async with ingest.db.facility(who.facility_id) as session:
         upload = await find_upload(session, upload_id, lock=True)
         if upload.state == State.OPEN:
+            await check_quota(session, ingest.settings, who.facility_id, sum(file.size for file in listed))
             await _freeze(session, ingest.settings, upload, claim, listed)
         return await show_upload(session, upload_id)
 
@@ -137,7 +144,7 @@ async def list_studies(session: AsyncSession, cursor: str | None, limit: int) ->
 async def show_study(session: AsyncSession, study_id: UUID) -> StudyOut:
     """Show one study. Raises StudyNotFound."""
     study = await session.get(Study, study_id)
-    if study is None:
+    if study is None or not study.instances:
         raise problems.StudyNotFound
     return (await _with_series(session, [study]))[0]
 
@@ -174,7 +181,7 @@ async def _freeze(
     ]
     await session.execute(insert(UploadFile), rows)
     upload.move(State.IMPORTING)
-    upload.completed_at, upload.files_total = now(), len(rows)
+    upload.completed_at, upload.files_total, upload.stored_bytes = now(), len(rows), size
     await UPLOADS.enqueue(session, upload)
     await outbox.tell(session, upload, UploadCompleted(upload_id=upload.id, files=len(rows), bytes=size))
 
@@ -200,18 +207,15 @@ def _mismatch(claim: Claim, numbers: list[int], size: int) -> NoReturn:
 
 
 async def _with_series(session: AsyncSession, studies: Sequence[Study]) -> list[StudyOut]:
+    """Show studies of one facility with those of their series that were assembled."""
+    if not studies:
+        return []
     series: dict[UUID, list[SeriesOut]] = {study.id: [] for study in studies}
-    for row in await session.scalars(
-        select(Series).where(Series.study_id.in_(series), Series.facts.is_not(None)).order_by(Series.id)
-    ):
+    assembled = Series.study_id.in_(series), Series.facts.is_not(None)
+    for row in await session.scalars(select(Series).where(*assembled).order_by(Series.id)):
         series[row.study_id].append(SeriesOut.model_validate(row.facts))
-    return [
-        StudyOut.model_validate(
-            {name: getattr(study, name) for name in StudyOut.model_fields if name != "series"}
-            | {"series": series[study.id]}
-        )
-        for study in studies
-    ]
+    retention_days = (await settings_of(session, studies[0].facility_id)).retention_days
+    return [StudyOut.of(study, series[study.id], retention_days) for study in studies]
 
 
 def _place(cursor: str) -> UUID:

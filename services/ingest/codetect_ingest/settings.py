@@ -26,3 +26,9 @@ class Settings(ServiceSettings):
         description="Hosts that facilities may have results sent to, comma-separated: names, `*.domains`, addresses, "
         "networks; empty: any.",
     )
+    quota_bytes: int | None = Field(None, description="Bytes a facility may keep; its admins can only set less.")
+    quota_studies: int | None = Field(None, description="Studies a facility may keep; its admins can only set fewer.")
+    quota_jobs: int | None = Field(None, description="Jobs of a facility that may wait; its admins can only set fewer.")
+    storage_vacuum_url: str = Field(
+        "", description="Asked (GET) after erasures, so that the object store frees what was deleted; empty: no need."
+    )

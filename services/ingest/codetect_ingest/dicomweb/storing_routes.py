@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from codetect_ingest.dicomweb import stow
 from codetect_ingest.dicomweb.parts import BodyMalformed, MediaTypeUnsupported
-from codetect_ingest.routes import IngestDep
+from codetect_ingest.routes import QUOTA, IngestDep
 
 Submitter = Annotated[Principal, require(Role.ADMIN, Role.MEMBER, Role.API_CLIENT)]
 DICOM_JSON = "application/dicom+json"
@@ -21,6 +21,7 @@ PROBLEMS = responses(
     stow.TooManyInstances,
     BadInput,
     ServiceUnavailable,
+    *QUOTA,
 )
 OUTCOMES: dict[int | str, dict[str, Any]] = {
     200: {"description": "All instances are stored.", "content": {DICOM_JSON: {}}},

@@ -21,6 +21,7 @@ from codetect_ingest.importer import scratch_folder
 from codetect_ingest.intake import IN_HAND_PER_CHILD, Reader
 from codetect_ingest.models import now
 from codetect_ingest.packs import Found
+from codetect_ingest.quota import check_quota
 from codetect_ingest.service import Ingest
 
 OUT_OF_RESOURCES = 0xA700
@@ -120,11 +121,15 @@ class Stored:
 
 
 async def store(request: Request, ingest: Ingest, who: Principal, study_instance_uid: str | None) -> Stored:
-    """Store a request's instances. Raises MediaTypeUnsupported, BodyMalformed, NothingStored, ServiceUnavailable."""
+    """Store a request's instances.
+
+    Raises MediaTypeUnsupported, BodyMalformed, NothingStored, ServiceUnavailable, and what `check_quota` does.
+    """
     if study_instance_uid is not None and not UID(study_instance_uid).is_valid:
         raise BadInput("The study in the address is no valid UID.")
     started, settings = now(), ingest.settings
     async with ingest.db.facility(who.facility_id) as session:
+        await check_quota(session, settings, who.facility_id, _announced(request))
         sealer = await sealer_of(session, who.facility_id, settings.master_key)
     sizes: dict[int, int] = {}
     with scratch_folder() as scratch:
@@ -171,6 +176,12 @@ def base_of(request: Request) -> str:
     """Return the address of this DICOMweb service as the client reaches it."""
     host = request.headers.get("x-forwarded-host") or request.headers.get("host", "")
     return f"{request.headers.get('x-forwarded-proto', request.url.scheme)}://{host}/dicomweb"
+
+
+def _announced(request: Request) -> int:
+    """Return how many bytes the request says it brings; none where it doesn't say."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() else 0
 
 
 def _of_other_studies(found: Mapping[int, list[Found]], study: str | None) -> dict[int, Refused]:
