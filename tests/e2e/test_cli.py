@@ -114,8 +114,8 @@ async def test_each_bad_file_has_its_reason_and_the_study_its_result(
     [
         ("ct_head_localizer.dcm", "localizer"),
         ("MR_Implicit_Little.dcm", "not_ct"),
-        ("rtstruct.dcm", "not_ct"),
-        ("eCT_Supplemental.dcm", "enhanced"),
+        ("rtstruct.dcm", "radiotherapy"),
+        ("eCT_Supplemental.dcm", "not_hu"),
         ("HTJ2KLossless_08_RGB.dcm", "secondary_capture"),
     ],
 )

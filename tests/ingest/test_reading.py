@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from codetect_ingest.dicom.reading import MAX_ROWS, read
-from codetect_ingest.dicom.refusals import Refused
+from codetect_ingest.dicom.reading import MAX_ROWS, identify, parse, read
+from codetect_ingest.dicom.refusals import Refusal, Refused
 from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
@@ -20,6 +20,13 @@ def refusal(data: bytes) -> str:
         read(data)
     assert refused.value.detail.startswith(refused.value.code.sentence)
     return refused.value.code.value
+
+
+def kind_of(data: bytes) -> tuple[str, str]:
+    """The code and the note with it."""
+    with pytest.raises(Refused) as refused:
+        read(data)
+    return refused.value.code.value, refused.value.note
 
 
 def test_a_sound_slice_is_read() -> None:
@@ -62,12 +69,11 @@ def test_a_file_cut_anywhere_is_refused_and_never_taken(at: int) -> None:
         ({"PixelData": None}, "no_pixel_data"),
         ({"PixelData": b""}, "no_pixel_data"),
         ({"SOPClassUID": uid.MRImageStorage}, "not_ct"),
-        ({"SOPClassUID": uid.MediaStorageDirectoryStorage}, "not_ct"),
+        ({"SOPClassUID": uid.MediaStorageDirectoryStorage}, "dicomdir"),
         ({"Modality": "MR"}, "not_ct"),
         ({"SamplesPerPixel": 3, "PlanarConfiguration": 0}, "not_ct"),
         ({"SOPClassUID": uid.SecondaryCaptureImageStorage}, "secondary_capture"),
         ({"SOPClassUID": uid.VLEndoscopicImageStorage}, "not_ct"),
-        ({"SOPClassUID": uid.EnhancedCTImageStorage}, "enhanced"),
         ({"NumberOfFrames": 4}, "enhanced"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "localizer"),
         ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "burned_in"),
@@ -128,9 +134,102 @@ def test_a_deflated_file_that_was_cut_is_refused() -> None:
     assert refusal(data[:-40]) == "truncated"
 
 
-@pytest.mark.parametrize("name", ["MR_Implicit_Little", "US_Explicit_Big_RGB", "rtstruct"])
-def test_other_kinds_of_dicom_are_not_ct(name: str) -> None:
-    assert refusal(big(f"dicom/other/{name}.dcm").read_bytes()) == "not_ct"
+@pytest.mark.parametrize(
+    ("name", "code", "note"),
+    [
+        ("MR_Implicit_Little", "not_ct", "MR Image Storage"),
+        ("US_Explicit_Big_RGB", "not_ct", "Ultrasound Image Storage"),
+        ("rtstruct", "radiotherapy", "RT Structure Set Storage"),
+    ],
+)
+def test_other_kinds_of_dicom_are_told_by_name(name: str, code: str, note: str) -> None:
+    assert kind_of(big(f"dicom/other/{name}.dcm").read_bytes()) == (code, note)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "note"),
+    [
+        ("rtplan.dcm", "radiotherapy", "RT Plan Storage"),
+        ("rtdose.dcm", "radiotherapy", "RT Dose Storage"),
+        ("reportsi.dcm", "structured_report", "Basic Text SR Storage"),
+        ("test-SR.dcm", "structured_report", "Comprehensive SR Storage"),
+        ("liver_1frame.dcm", "annotation", "Segmentation Storage"),
+        ("waveform_ecg.dcm", "not_ct", "12-lead ECG Waveform Storage"),
+        ("chrX1.dcm", "secondary_capture", "Secondary Capture Image Storage"),
+        ("dicomdirtests/DICOMDIR", "dicomdir", "Media Storage Directory Storage"),
+        ("dicomdirtests/DICOMDIR-bigEnd", "dicomdir", "Media Storage Directory Storage"),
+        ("dicomdirtests/DICOMDIR-implicit", "dicomdir", "Media Storage Directory Storage"),
+        ("dicomdirtests/DICOMDIR-empty.dcm", "dicomdir", "Media Storage Directory Storage"),
+    ],
+)
+def test_pydicoms_other_kinds_are_told_by_name(name: str, code: str, note: str) -> None:
+    folder = Path(pydicom.data.DATA_ROOT)
+    path = folder / ("charset_files" if name.startswith("chr") else "test_files") / name
+    assert kind_of(path.read_bytes()) == (code, note)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (uid.XRayRadiationDoseSRStorage, "structured_report"),
+        (uid.ChestCADSRStorage, "structured_report"),
+        (uid.KeyObjectSelectionDocumentStorage, "structured_report"),
+        (uid.GrayscaleSoftcopyPresentationStateStorage, "annotation"),
+        (uid.EncapsulatedPDFStorage, "document"),
+        (uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage, "secondary_capture"),
+        (uid.RawDataStorage, "not_ct"),
+        (uid.PositronEmissionTomographyImageStorage, "not_ct"),
+    ],
+)
+def test_every_kind_that_comes_along_with_a_ct_has_its_sentence_and_may_be_kept(kind: uid.UID, code: str) -> None:
+    ds = ct(SOPClassUID=kind, Modality="OT", SeriesNumber=7)
+    assert kind_of(written(ds)) == (code, kind.name)
+    assert Refusal(code).keepable
+    found = identify(parse(written(ds)))
+    assert found == (kind, "1.2.3.1", "1.2.3", "1.2.3.0", "OT", 7)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"SOPClassUID": None}, "bad_uid"),
+        ({"SOPClassUID": "1..2"}, "bad_uid"),
+        ({"SOPInstanceUID": "../../1.2"}, "bad_uid"),
+        ({"StudyInstanceUID": None}, "bad_uid"),
+        ({"SeriesInstanceUID": ""}, "bad_uid"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Invalid value")
+def test_what_cannot_be_identified_is_not_kept(changes: dict[str, object], code: str) -> None:
+    with pytest.raises(Refused) as refused:
+        identify(ct(**changes))
+    assert (refused.value.code, refused.value.keepable) == (code, False)
+
+
+def test_a_series_number_that_is_none_is_malformed() -> None:
+    with pytest.raises(Refused) as refused:
+        identify(parse(written(ct(SeriesNumber=77)).replace(b"77", b"no")))
+    assert refused.value.code == "malformed"
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value")
+def test_an_odd_modality_and_no_number_are_no_reason_not_to_keep() -> None:
+    found = identify(parse(written_as_is(ct(Modality="john doe"))))
+    assert (found.modality, found.series_number) == ("OT", None)
+
+
+def test_what_is_broken_hostile_or_without_a_place_is_never_kept() -> None:
+    sound = {Refusal.NOT_CT, Refusal.STRUCTURED_REPORT, Refusal.RADIOTHERAPY, Refusal.ANNOTATION, Refusal.DOCUMENT}
+    sound |= {Refusal.NOT_HU, Refusal.SECONDARY_CAPTURE, Refusal.LOCALIZER, Refusal.BURNED_IN}
+    assert {code for code in Refusal if code.keepable} == sound
+    assert refusal(written(ct(SOPClassUID=uid.MRImageStorage))[:-1]) == "truncated"
+
+
+@pytest.mark.parametrize("rescale_type", ["Z_EFF", "MGML", "ED", "OD"])
+def test_a_map_of_a_material_is_no_ct(rescale_type: str) -> None:
+    assert refusal(written(ct(RescaleType=rescale_type))) == "not_hu"
+    assert read(written(ct(RescaleType="HU")))
+    assert read(written(ct(RescaleType="US")))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +237,7 @@ def test_other_kinds_of_dicom_are_not_ct(name: str) -> None:
     [
         ("ct_head_localizer.dcm", "localizer"),
         ("CT_JPEG70.dcm", "localizer"),
-        ("eCT_Supplemental.dcm", "enhanced"),
+        ("eCT_Supplemental.dcm", "not_hu"),
         ("HTJ2KLossless_08_RGB.dcm", "secondary_capture"),
         ("CT_Implicit_Little_Headless_Retired.dcm", "bad_uid"),
     ],

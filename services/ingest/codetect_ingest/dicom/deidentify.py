@@ -105,7 +105,7 @@ def patient_of(ds: Dataset) -> str:
 
 
 def deidentify(ds: Dataset, stored: NDArray[np.integer], pseudonyms: Pseudonyms) -> Dataset:
-    """Build a new CT image that keeps what is listed, under pseudonyms; `ds` isn't changed.
+    """Build a new CT image that keeps what is listed, under pseudonyms; `stored` is what `stored_values` made of `ds`.
 
     Compressed pixel data is kept as it came, any other is written anew as Explicit VR Little Endian.
     """
@@ -160,13 +160,14 @@ def encode(clean: Dataset) -> bytes:
 
 
 def _write_pixels(clean: Dataset, ds: Dataset, stored: NDArray[np.integer]) -> None:
-    """Carry the image over: exactly its own bytes, nothing that hid behind or between them."""
+    """Carry the image over: exactly its own bytes; `stored_values` has stripped what hid between or behind them."""
     syntax = transfer_syntax(ds)
     clean.file_meta = FileMetaDataset()
+    if syntax in NATIVE or syntax == uid.RLELossless:
+        clean.HighBit = clean.BitsStored - 1
     if syntax in NATIVE:
         clean.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
         clean.PixelData = stored.astype(stored.dtype.newbyteorder("<"), copy=False).tobytes()
-        clean.HighBit = clean.BitsStored - 1
     else:
         clean.file_meta.TransferSyntaxUID = syntax
         clean.PixelData = encapsulate([next(generate_frames(ds.PixelData, number_of_frames=1))])

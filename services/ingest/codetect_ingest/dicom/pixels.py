@@ -6,30 +6,29 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.dataset import Dataset
-from pydicom.encaps import generate_frames
+from pydicom.encaps import encapsulate, generate_frames
+from rle.utils import encode_pixel_data
 
+from codetect_ingest.dicom.codestream import shape, stripped
 from codetect_ingest.dicom.reading import NATIVE, integer, numbers, transfer_syntax, value
 from codetect_ingest.dicom.refusals import Refusal, Refused
 
 AIR_HU = -1024
 INT16_MIN, INT16_MAX = -32768, 32767
-JPEG_FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC} | {0xF7}
-JPEG_BARE_MARKERS = {0x01, *range(0xD0, 0xDA)}
-JPEG_2000_SIZE = b"\xff\x4f\xff\x51"
 
 
 def stored_values(ds: Dataset) -> NDArray[np.integer]:
     """Decode to (rows, columns): only the stored bits, with their sign, in the machine's byte order.
 
-    Raises `Refused`. `ds` has passed `reading.read`, which bounds what is decoded here.
+    Raises `Refused`. `ds` has passed `reading.read`, which bounds what is decoded here. A compressed image is decoded,
+    and left in `ds`, without what hides in its stream or in bits that aren't stored ones: what is kept of it later is
+    what was looked at.
     """
     syntax = transfer_syntax(ds)
     ds.file_meta.TransferSyntaxUID = syntax
     try:
-        if syntax not in NATIVE and syntax != uid.RLELossless:
-            frame = next(generate_frames(ds.PixelData, number_of_frames=1))
-            if codestream_size(frame) != (ds.Rows, ds.Columns):
-                raise Refused(Refusal.SIZE_MISMATCH)
+        if syntax not in NATIVE:
+            ds.PixelData = encapsulate([_stream(ds, syntax)])
         found = ds.pixel_array
     except (Refused, MemoryError, KeyboardInterrupt, SystemExit):
         raise
@@ -37,7 +36,13 @@ def stored_values(ds: Dataset) -> NDArray[np.integer]:
         raise Refused(Refusal.MALFORMED if syntax in NATIVE else Refusal.UNDECODABLE) from None
     if found.shape != (ds.Rows, ds.Columns):
         raise Refused(Refusal.SIZE_MISMATCH)
-    return _stored_bits(found, ds)
+    stored = _stored_bits(found, ds)
+    if syntax == uid.RLELossless:
+        ds.PixelData = encapsulate([encode_pixel_data(stored.tobytes(), ds, byteorder="<")])
+    elif syntax not in NATIVE and stored is not found and not np.array_equal(stored, found):
+        ds.PixelData = stored.tobytes()
+        ds.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    return stored
 
 
 def hounsfield(stored: NDArray[np.integer], ds: Dataset) -> NDArray[np.int16]:
@@ -67,29 +72,21 @@ def hounsfield(stored: NDArray[np.integer], ds: Dataset) -> NDArray[np.int16]:
     return units
 
 
-def codestream_size(frame: bytes) -> tuple[int, int] | None:
-    """Return the (rows, columns) a JPEG, JPEG-LS or JPEG 2000 stream itself claims; None where it claims none.
-
-    Decoders allocate by these numbers (T.81 B.2.2, T.87 C.2.2, T.800 A.5.1), whatever the DICOM header says.
-    """
-    if frame[:4] == JPEG_2000_SIZE:
-        right, bottom, left, top = (int.from_bytes(frame[at : at + 4], "big") for at in range(8, 24, 4))
-        return bottom - top, right - left
-    at = 2
-    while at + 9 <= len(frame) and frame[at] == 0xFF:
-        marker = frame[at + 1]
-        if marker in JPEG_FRAME_MARKERS:
-            return int.from_bytes(frame[at + 5 : at + 7], "big"), int.from_bytes(frame[at + 7 : at + 9], "big")
-        if marker == 0xFF:
-            at += 1
-        else:
-            at += 2 if marker in JPEG_BARE_MARKERS else 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
-    return None
+def _stream(ds: Dataset, syntax: uid.UID) -> bytes:
+    """Return the one frame's stream, stripped, once it claims what the header says."""
+    frame = next(generate_frames(ds.PixelData, number_of_frames=1))
+    if syntax == uid.RLELossless:  # claims nothing, and is written anew
+        return frame
+    frame = stripped(frame, syntax)
+    claimed = shape(frame)
+    if claimed is None or claimed[:3] != (ds.Rows, ds.Columns, 1):
+        raise Refused(Refusal.SIZE_MISMATCH)
+    return frame
 
 
 def _stored_bits(values: NDArray[np.integer], ds: Dataset) -> NDArray[np.integer]:
     """Drop bits above the stored ones (old overlays live there) and extend the sign (PS3.5 8.1.1)."""
-    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)  # little endian on every machine we run on
     allocated = values.dtype.itemsize * 8
     stored = integer(ds, "BitsStored", allocated)
     above = allocated - 1 - integer(ds, "HighBit", stored - 1)

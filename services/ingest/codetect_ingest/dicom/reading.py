@@ -1,11 +1,12 @@
 """Bytes of one hostile file to a checked data set. Runs in a limited child: see `codetect_ingest.children`."""
 
 import math
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import pydicom
 from pydicom import uid
@@ -17,6 +18,8 @@ from pydicom.dataset import Dataset
 from codetect_ingest.dicom.refusals import Refusal, Refused
 
 MAX_ROWS = MAX_COLUMNS = 4096
+MAX_FRAMES = 4096
+MAX_PIXELS = 2**29  # of all frames of a file: 2048 of 512 x 512
 NATIVE = {
     uid.ImplicitVRLittleEndian,
     uid.ExplicitVRLittleEndian,
@@ -38,10 +41,24 @@ COMPRESSED = {
     uid.HTJ2K,
 }
 ENHANCED = {uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageStorage}
-SECONDARY_CAPTURE_ROOT = "1.2.840.10008.5.1.4.1.1.7"
+CT = {uid.CTImageStorage, *ENHANCED}
+STORAGE = "1.2.840.10008.5.1.4.1.1."
+KINDS = {
+    f"{STORAGE}7.": Refusal.SECONDARY_CAPTURE,
+    f"{STORAGE}11.": Refusal.ANNOTATION,  # presentation states
+    f"{STORAGE}66.4.": Refusal.ANNOTATION,  # segmentations
+    f"{STORAGE}66.5.": Refusal.ANNOTATION,
+    f"{STORAGE}66.7.": Refusal.ANNOTATION,
+    f"{STORAGE}88.": Refusal.STRUCTURED_REPORT,
+    f"{STORAGE}104.": Refusal.DOCUMENT,
+    f"{STORAGE}481.": Refusal.RADIOTHERAPY,
+    f"{uid.MediaStorageDirectoryStorage}.": Refusal.DICOMDIR,
+}  # by the root of their SOP class
 LOCALIZER_WORDS = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
 SCREEN_WORDS = {"SCREEN SAVE", "SCREEN_SAVE", "PASTED", "DOSE_INFO", "DOSE INFO"}
+MAPS = {"OD", "MGML", "Z_EFF", "ED", "EDW", "PCT"}  # PS3.3 C.11.1.1.2; "US" is unspecified, as older writers leave it
 PREAMBLE = 128
+MODALITY = re.compile(r"[A-Z0-9_]{1,16}")
 
 
 @contextmanager
@@ -54,17 +71,48 @@ def tolerant() -> Iterator[None]:
 
 @tolerant()
 def read(data: bytes) -> Dataset:
-    """Parse a file and refuse what isn't a sound, single CT slice. Pixels are not decoded yet.
+    """Parse a file and refuse what isn't a sound CT image; `multiframe.frames_of` gives its slices, one or many.
 
-    Raises `Refused`. Limits of memory and time are the caller's: a small deflated file can ask for gigabytes.
+    Raises `Refused`. Pixels are not decoded yet. Limits of memory and time are the caller's: a small deflated file can
+    ask for gigabytes.
     """
-    ds = _parse(data)
+    ds = parse(data)
     _check_kind(ds)
-    _check_whole(ds, data)
+    _check_pixels(ds, data)
     _check_identifiers(ds)
     _check_size(ds)
     _complete(ds)
     return ds
+
+
+class Identified(NamedTuple):
+    """What any DICOM object says of its place; its original identifiers."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    modality: str
+    series_number: int | None
+
+
+@tolerant()
+def identify(ds: Dataset) -> Identified:
+    """Return which object this is, CT or not. `BAD_UID` where it can't be told, `MALFORMED` for an odd number."""
+    _check_identifiers(ds)
+    kind = value(ds, "SOPClassUID")
+    if not isinstance(kind, uid.UID) or not kind.is_valid:
+        raise Refused(Refusal.BAD_UID, "SOPClassUID")
+    modality = "".join(words(ds, "Modality")[:1])
+    number = value(ds, "SeriesNumber")
+    return Identified(
+        sop_class_uid=kind,
+        sop_instance_uid=ds.SOPInstanceUID,
+        study_instance_uid=ds.StudyInstanceUID,
+        series_instance_uid=ds.SeriesInstanceUID,
+        modality=modality if MODALITY.fullmatch(modality) else "OT",
+        series_number=None if number in (None, "") else integer(ds, "SeriesNumber"),
+    )
 
 
 def transfer_syntax(ds: Dataset) -> uid.UID:
@@ -116,8 +164,12 @@ def words(ds: Dataset, keyword: str) -> list[str]:
     return [str(v).strip().upper() for v in found] if isinstance(found, Sequence) else []
 
 
-def _parse(data: bytes) -> Dataset:
-    """Read without converting any value; headless files are read when they begin as a data set does."""
+@tolerant()
+def parse(data: bytes) -> Dataset:
+    """Read any DICOM file without converting a value; headless ones are read when they begin as a data set does.
+
+    Raises `Refused`, also for a file that was cut: pydicom reads what is left and says nothing.
+    """
     if not data:
         raise Refused(Refusal.EMPTY)
     headless = data[PREAMBLE : PREAMBLE + 4] != b"DICM"
@@ -135,34 +187,45 @@ def _parse(data: bytes) -> Dataset:
         raise Refused(Refusal.TRUNCATED if cut else Refusal.MALFORMED) from None
     if len(ds) == 0:
         raise Refused(Refusal.NOT_DICOM if headless else Refusal.TRUNCATED)
+    if any(len(e.value or b"") < e.length for e in _raw(ds)):
+        raise Refused(Refusal.TRUNCATED)
     return ds
 
 
+def _raw(ds: Dataset) -> list[RawDataElement]:
+    return [e for e in ds._dict.values() if isinstance(e, RawDataElement) and e.length != 0xFFFFFFFF]
+
+
 def _check_kind(ds: Dataset) -> None:
-    """Say what it is when it isn't a CT slice: people send whole folders, with scouts, reports and dose pages."""
+    """Say what it is when it isn't a CT image: people send whole folders, with scouts, reports and dose pages."""
     kind = uid.UID(str(value(ds, "SOPClassUID") or value(ds.file_meta, "MediaStorageSOPClassUID") or ""))
     modality = "".join(words(ds, "Modality")[:1])
+    name = kind.name if kind in UID_dictionary and kind not in CT else ""
+    for root, code in KINDS.items():
+        if f"{kind}.".startswith(root):
+            raise Refused(code, name)
+    if "DirectoryRecordSequence" in ds:
+        raise Refused(Refusal.DICOMDIR)
+    if (kind and kind not in CT) or (modality or "CT") != "CT" or not (kind or modality):
+        raise Refused(Refusal.NOT_CT, name)
+    check_image(ds)
+
+
+def check_image(ds: Dataset) -> None:
+    """Refuse a CT image that isn't a slice of tissue: a scout, a page of text, a map of something else."""
     image_type = set(words(ds, "ImageType"))
-    if f"{kind}.".startswith(f"{SECONDARY_CAPTURE_ROOT}."):
-        raise Refused(Refusal.SECONDARY_CAPTURE)
-    if kind in ENHANCED:
-        raise Refused(Refusal.ENHANCED)
-    if (kind and kind != uid.CTImageStorage) or (modality or "CT") != "CT" or not (kind or modality):
-        known = kind in UID_dictionary
-        raise Refused(Refusal.NOT_CT, kind.name if known and kind != uid.CTImageStorage else "")
     if image_type & LOCALIZER_WORDS:
         raise Refused(Refusal.LOCALIZER)
     if image_type & SCREEN_WORDS or words(ds, "BurnedInAnnotation") not in ([], [""], ["NO"]):
         raise Refused(Refusal.BURNED_IN)
+    if set(words(ds, "RescaleType")) & MAPS or "COLOR" in words(ds, "PixelPresentation"):
+        raise Refused(Refusal.NOT_HU)
 
 
-def _check_whole(ds: Dataset, data: bytes) -> None:
-    """Notice a file that was cut: pydicom reads what is left and says nothing."""
-    raw = [e for e in ds._dict.values() if isinstance(e, RawDataElement) and e.length != 0xFFFFFFFF]
-    if any(len(e.value or b"") < e.length for e in raw):
-        raise Refused(Refusal.TRUNCATED)
+def _check_pixels(ds: Dataset, data: bytes) -> None:
+    """Tell a file that was cut before its image from one that has none."""
     if not value(ds, "PixelData"):
-        end = max((e.value_tell + e.length for e in raw), default=0)
+        end = max((e.value_tell + e.length for e in _raw(ds)), default=0)
         cut = "Rows" not in ds or 0 < len(data) - end < 8
         raise Refused(Refusal.TRUNCATED if cut else Refusal.NO_PIXEL_DATA)
 
@@ -182,12 +245,14 @@ def _check_size(ds: Dataset) -> None:
         raise Refused(Refusal.UNSUPPORTED_TRANSFER_SYNTAX, syntax.name if syntax in UID_dictionary else "")
     rows, columns = integer(ds, "Rows"), integer(ds, "Columns")
     allocated, stored = integer(ds, "BitsAllocated"), integer(ds, "BitsStored", integer(ds, "BitsAllocated"))
-    frames, samples = integer(ds, "NumberOfFrames", 1), integer(ds, "SamplesPerPixel", 1)
+    frames, samples = frame_count(ds), integer(ds, "SamplesPerPixel", 1)
     high = integer(ds, "HighBit", stored - 1)
     if rows > MAX_ROWS or columns > MAX_COLUMNS:
         raise Refused(Refusal.TOO_LARGE, f"{columns} x {rows} pixels")
-    if frames != 1:
-        raise Refused(Refusal.ENHANCED if frames > 1 else Refusal.MALFORMED, "NumberOfFrames")
+    if frames > MAX_FRAMES or frames * rows * columns > MAX_PIXELS:
+        raise Refused(Refusal.TOO_LARGE, f"{frames} images")
+    if frames > 1 and value(ds, "SOPClassUID") not in ENHANCED:
+        raise Refused(Refusal.ENHANCED)
     if samples != 1:
         raise Refused(Refusal.NOT_CT, "a colour image")
     if rows < 1 or columns < 1:
@@ -197,9 +262,17 @@ def _check_size(ds: Dataset) -> None:
     if integer(ds, "PixelRepresentation", 0) not in (0, 1):
         raise Refused(Refusal.MALFORMED, "PixelRepresentation")
     if syntax in NATIVE:
-        expected = rows * columns * allocated // 8
+        expected = frames * rows * columns * allocated // 8
         if not 0 <= len(ds.PixelData) - expected <= 1:
             raise Refused(Refusal.SIZE_MISMATCH, f"{expected} bytes expected, {len(ds.PixelData)} found")
+
+
+def frame_count(ds: Dataset) -> int:
+    """Return how many images the file says it holds, one or more."""
+    frames = integer(ds, "NumberOfFrames", 1)
+    if frames < 1:
+        raise Refused(Refusal.MALFORMED, "NumberOfFrames")
+    return frames
 
 
 def _complete(ds: Dataset) -> None:

@@ -32,7 +32,19 @@ class Refusal(StrEnum):
     )
     UNDECODABLE = "undecodable", "The image's compressed data is damaged and can't be decoded. Export it again."
     NOT_CT = "not_ct", "This isn't a CT image."
-    ENHANCED = "enhanced", "This is an Enhanced CT with several images in one file. Export it as single images."
+    STRUCTURED_REPORT = "structured_report", "This is a report, of doses or findings for instance, not an image."
+    RADIOTHERAPY = "radiotherapy", "This belongs to radiotherapy (structures, a plan or a dose); it isn't a CT image."
+    ANNOTATION = "annotation", "This is a marking of other images, or a way to show them; it isn't a CT image."
+    DOCUMENT = "document", "This is a document inside a DICOM file, not an image."
+    DICOMDIR = (
+        "dicomdir",
+        "This is the table of contents of a DICOM medium; it holds no image. Send the folder with it.",
+    )
+    NOT_HU = (
+        "not_hu",
+        "The image's values aren't Hounsfield units: it is a map, of perfusion or a material for instance.",
+    )
+    ENHANCED = "enhanced", "This CT's images, several in one file, can't be told apart. Export it as single images."
     SECONDARY_CAPTURE = "secondary_capture", "This is a captured screen, which may show names; it isn't taken."
     LOCALIZER = "localizer", "This is a localizer (scout view), not a slice."
     BURNED_IN = "burned_in", "The image may have a name or other text drawn into it, so it is held back."
@@ -43,6 +55,24 @@ class Refusal(StrEnum):
     MIXED_PATIENTS = "mixed_patients", "This study's files name different patients, so none of them is taken."
     OTHER_STUDY = "other_study", "The image belongs to another study than the one it was sent to."
 
+    @property
+    def keepable(self) -> bool:
+        """Whether it is a sound DICOM file that only isn't analysed: it may be kept, sealed, beside its study."""
+        return self in KEEPABLE
+
+
+KEEPABLE = {
+    Refusal.NOT_CT,
+    Refusal.STRUCTURED_REPORT,
+    Refusal.RADIOTHERAPY,
+    Refusal.ANNOTATION,
+    Refusal.DOCUMENT,
+    Refusal.NOT_HU,
+    Refusal.SECONDARY_CAPTURE,
+    Refusal.LOCALIZER,
+    Refusal.BURNED_IN,
+}
+
 
 class Refused(Exception):
     """The file is refused; `note` is a fact about its kind, never a value that could name a person."""
@@ -52,6 +82,11 @@ class Refused(Exception):
         self.code = code
         self.note = note
         self.identified: tuple[str, str] | None = None  # SOP class and instance UID, where the file names them
+
+    @property
+    def keepable(self) -> bool:
+        """Whether the file may be kept although it isn't analysed."""
+        return self.code.keepable
 
     @property
     def detail(self) -> str:

@@ -1,0 +1,147 @@
+"""Enhanced CT to plain CT: a file of many frames as one single-frame data set after the other (PS3.3 A.38, A.70)."""
+
+import copy
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from pydicom import uid
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.tag import BaseTag
+
+from codetect_ingest.dicom.reading import ENHANCED, NATIVE, check_image, frame_count, integer, transfer_syntax, value
+from codetect_ingest.dicom.refusals import Refusal, Refused
+
+
+def _same(*keywords: str) -> dict[str, str]:
+    return {keyword: keyword for keyword in keywords}
+
+
+# fmt: off
+GROUPS = {
+    "PixelMeasuresSequence": _same("PixelSpacing", "SliceThickness"),
+    "PlanePositionSequence": _same("ImagePositionPatient"),
+    "PlaneOrientationSequence": _same("ImageOrientationPatient"),
+    "PixelValueTransformationSequence": _same("RescaleIntercept", "RescaleSlope", "RescaleType"),
+    "FrameVOILUTSequence": _same("WindowCenter", "WindowWidth"),
+    "CTImageFrameTypeSequence": {"FrameType": "ImageType", "PixelPresentation": "PixelPresentation"},
+    "CTReconstructionSequence": _same("ConvolutionKernel", "ReconstructionDiameter"),
+    "CTExposureSequence": {
+        "ExposureTimeInms": "ExposureTime", "XRayTubeCurrentInmA": "XRayTubeCurrent", "ExposureInmAs": "Exposure",
+    },
+    "CTXRayDetailsSequence": _same("KVP", "FocalSpots", "FilterType"),
+    "CTGeometrySequence": _same("DistanceSourceToDetector"),
+    "CTAcquisitionDetailsSequence": _same(
+        "RotationDirection", "RevolutionTime", "SingleCollimationWidth", "TotalCollimationWidth", "TableHeight",
+        "GantryDetectorTilt", "DataCollectionDiameter",
+    ),
+    "CTTableDynamicsSequence": _same("TableSpeed", "TableFeedPerRotation", "SpiralPitchFactor"),
+    "FrameContentSequence": {"FrameAcquisitionNumber": "AcquisitionNumber"},
+}  # their names to ours
+LEFT_OUT = (
+    "NumberOfFrames", "PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionOrganizationSequence",
+    "DimensionIndexSequence",
+)
+# fmt: on
+LONGEST_CS = 16
+UNASSIGNED = (
+    "UnassignedSharedConvertedAttributesSequence",
+    "UnassignedPerFrameConvertedAttributesSequence",
+)  # what a legacy converted image has kept of the single ones that it was made of
+
+
+def frames_of(ds: Dataset) -> Iterator[Dataset]:
+    """Yield a file's slices, each a plain CT data set: the file itself unless it holds several. Raises `Refused`."""
+    if value(ds, "SOPClassUID") not in ENHANCED:
+        yield ds
+        return
+    for frame in split(ds):
+        check_image(frame)
+        yield frame
+
+
+def split(ds: Dataset) -> Iterator[Dataset]:
+    """Yield each frame of an Enhanced CT as a CT image, one at a time; `ds` isn't changed.
+
+    `ENHANCED` where the frames aren't described one by one. A frame's SOPInstanceUID is made of the file's and the
+    frame's number, so it is the same each time the file is read.
+    """
+    count = frame_count(ds)
+    each, shared = _items(ds, "PerFrameFunctionalGroupsSequence"), _items(ds, "SharedFunctionalGroupsSequence")
+    if len(each) != count or len(shared) > 1:
+        raise Refused(Refusal.ENHANCED)
+    common = {tag: element for tag, element in _unread(ds).items() if keyword_for_tag(tag) not in LEFT_OUT}
+    first = integer(ds, "ConcatenationFrameOffsetNumber", 0) + 1
+    for index, (own, pixels) in enumerate(zip(each, _pixels(ds, count), strict=True)):
+        frame = _fresh(common, ds)
+        frame.SOPClassUID = uid.CTImageStorage
+        frame.SOPInstanceUID = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{ds.SOPInstanceUID}.{index + 1}').int}"
+        frame.InstanceNumber = first + index
+        for groups in (*shared, own):
+            _describe(frame, groups)
+        frame.PixelData = pixels
+        yield frame
+
+
+def _items(ds: Dataset, keyword: str) -> list[Dataset]:
+    found = value(ds, keyword)
+    return [item for item in found or () if isinstance(item, Dataset)]
+
+
+def _unread(ds: Dataset) -> dict[BaseTag, Any]:
+    """Return the elements as they are, those that haven't been looked at as raw bytes."""
+    return {tag: ds.get_item(tag) for tag in ds.keys()}  # noqa: SIM118 - the data set itself yields what it has read
+
+
+def _fresh(common: dict[BaseTag, Any], ds: Dataset) -> Dataset:
+    """Return a data set of its own that is read as `ds` is."""
+    frame = Dataset({tag: copy.copy(element) for tag, element in common.items()})  # assigning changes elements in place
+    implicit, little = ds.original_encoding
+    frame.set_original_encoding(implicit, little, ds.original_character_set)
+    frame.file_meta = FileMetaDataset()
+    frame.file_meta.TransferSyntaxUID = transfer_syntax(ds)
+    return frame
+
+
+def _describe(frame: Dataset, groups: Dataset) -> None:
+    """Say of a frame what its functional groups say, where a CT image says it."""
+    for sequence in GROUPS:
+        for item in _items(groups, sequence)[:1]:
+            for theirs, ours in GROUPS[sequence].items():
+                if value(item, theirs) not in (None, ""):
+                    setattr(frame, ours, value(item, theirs))
+    for sequence in UNASSIGNED:
+        for item in _items(groups, sequence)[:1]:
+            frame.update(_unread(item))
+    for item in _items(groups, "FrameContentSequence")[:1]:
+        acquired = str(value(item, "FrameAcquisitionDateTime") or "")
+        if acquired:
+            frame.AcquisitionDate, frame.AcquisitionTime = acquired[:8], re.split(r"[+-]", acquired[8:])[0]
+    for item in _items(groups, "FrameAnatomySequence")[:1]:
+        for region in _items(item, "AnatomicRegionSequence")[:1]:
+            frame.BodyPartExamined = str(value(region, "CodeMeaning") or "").upper()[:LONGEST_CS].strip()
+
+
+def _pixels(ds: Dataset, count: int) -> Iterator[bytes]:
+    """Yield each frame's pixel data, by itself, still as it is encoded."""
+    data: bytes = ds.PixelData
+    if transfer_syntax(ds) in NATIVE:
+        size = ds.Rows * ds.Columns * ds.BitsAllocated // 8
+        for begin in range(0, count * size, size):
+            yield data[begin : begin + size]
+        return
+    offsets, lengths = value(ds, "ExtendedOffsetTable"), value(ds, "ExtendedOffsetTableLengths")
+    extended = (offsets, lengths) if offsets and lengths else None
+    frames = generate_frames(data, number_of_frames=count, extended_offsets=extended)
+    for _ in range(count):
+        try:
+            frame = next(frames)
+        except MemoryError:
+            raise
+        except Exception:  # StopIteration, too: fewer than promised
+            raise Refused(Refusal.SIZE_MISMATCH) from None
+        yield encapsulate([frame])
