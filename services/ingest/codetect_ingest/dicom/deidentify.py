@@ -10,18 +10,22 @@ import hmac
 import re
 import uuid
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.datadict import dictionary_VM, dictionary_VR
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_sequence
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
 from pydicom.valuerep import format_number_as_ds
 
+from codetect_ingest.dicom.encoding import dataset_of
 from codetect_ingest.dicom.pixels import padding_range
 from codetect_ingest.dicom.reading import NATIVE, transfer_syntax, value, words
 
@@ -64,8 +68,7 @@ PROFILE = {
 }  # PS3.16, CID 7050
 PLAIN_CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 PLAIN_TEXT = re.compile(r"[ -\[\]-~]{1,64}")
-IMPLEMENTATION_CLASS_UID = uid.UID("2.25.302043790172249692526321623266752743501")
-IMPLEMENTATION_VERSION_NAME = "CODETECT"
+PIXEL_DATA = BaseTag(0x7FE00010)
 
 
 class Pseudonyms:
@@ -110,84 +113,72 @@ def deidentify(ds: Dataset, stored: NDArray[np.integer], pseudonyms: Pseudonyms)
     Compressed pixel data is kept as it came, any other is written anew as Explicit VR Little Endian.
     """
     patient, names = patient_of(ds), _identifying_words(ds)
-    clean = Dataset()
-    for keyword in EMPTY:
-        setattr(clean, keyword, None)
+    found: dict[str, Any] = dict.fromkeys(EMPTY)
     for keyword in CODES:
         plain = [word for word in words(ds, keyword) if PLAIN_CODE.fullmatch(word)]
-        _keep(clean, keyword, [word for word in plain if not _names_someone(word, names)])
+        _keep(found, keyword, [word for word in plain if not _names_someone(word, names)])
     for keyword in TEXTS:
         text = str(value(ds, keyword) or "").strip()
         if PLAIN_TEXT.fullmatch(text) and not _names_someone(text, names):
-            _keep(clean, keyword, text[: LONGEST[dictionary_VR(keyword)]])
+            _keep(found, keyword, text[: LONGEST[dictionary_VR(keyword)]].strip())
     for keyword in NUMBERS:
         number = _plain_numbers(ds, keyword)
         if dictionary_VR(keyword) != "IS" or str(number) not in names:
-            _keep(clean, keyword, number)
+            _keep(found, keyword, number)
     padding = padding_range(ds)
     if padding:
-        clean.PixelPaddingValue = padding[0]
-        _keep(clean, "PixelPaddingRangeLimit", padding[1] if padding[1] != padding[0] else None)
+        found["PixelPaddingValue"] = padding[0]
+        _keep(found, "PixelPaddingRangeLimit", padding[1] if padding[1] != padding[0] else None)
     for keyword in DATES:
-        _keep(clean, keyword, _shifted(value(ds, keyword), pseudonyms.shift_days(patient)))
-    _complete(clean)
+        _keep(found, keyword, _shifted(value(ds, keyword), pseudonyms.shift_days(patient)))
+    _complete(found)
     inverted = words(ds, "PhotometricInterpretation") == ["MONOCHROME1"]
-    clean.PhotometricInterpretation = "MONOCHROME1" if inverted else "MONOCHROME2"
-    clean.SOPClassUID = uid.CTImageStorage
-    clean.Modality = "CT"
-    clean.SOPInstanceUID = pseudonyms.uid(ds.SOPInstanceUID)
-    clean.StudyInstanceUID = pseudonyms.uid(ds.StudyInstanceUID)
-    clean.SeriesInstanceUID = pseudonyms.uid(ds.SeriesInstanceUID)
-    clean.FrameOfReferenceUID = pseudonyms.uid(str(value(ds, "FrameOfReferenceUID") or f"of {ds.SeriesInstanceUID}"))
-    clean.PatientID = pseudonyms.patient(patient)
-    clean.PatientIdentityRemoved = "YES"
-    clean.DeidentificationMethod = "CoDetect: PS3.15 Annex E by a list of what is kept"
-    clean.DeidentificationMethodCodeSequence = [_code(*code) for code in PROFILE.items()]
-    clean.LongitudinalTemporalInformationModified = "MODIFIED"
-    _write_pixels(clean, ds, stored)
+    frame_of_reference = str(value(ds, "FrameOfReferenceUID") or f"of {ds.SeriesInstanceUID}")
+    found |= {
+        "PhotometricInterpretation": "MONOCHROME1" if inverted else "MONOCHROME2",
+        "SOPClassUID": uid.CTImageStorage,
+        "Modality": "CT",
+        "SOPInstanceUID": pseudonyms.uid(ds.SOPInstanceUID),
+        "StudyInstanceUID": pseudonyms.uid(ds.StudyInstanceUID),
+        "SeriesInstanceUID": pseudonyms.uid(ds.SeriesInstanceUID),
+        "FrameOfReferenceUID": pseudonyms.uid(frame_of_reference),
+        "PatientID": pseudonyms.patient(patient),
+        "PatientIdentityRemoved": "YES",
+        "DeidentificationMethod": METHOD,
+        "DeidentificationMethodCodeSequence": METHOD_CODES,
+        "LongitudinalTemporalInformationModified": "MODIFIED",
+    }
+    syntax = transfer_syntax(ds)
+    if syntax in NATIVE or syntax == uid.RLELossless:
+        found["HighBit"] = found["BitsStored"] - 1
+    clean = dataset_of(found, signed=found["PixelRepresentation"] == 1)
+    clean.file_meta = FileMetaDataset()
+    clean.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian if syntax in NATIVE else syntax
+    clean[PIXEL_DATA] = DataElement(PIXEL_DATA, *_pixels(ds, syntax, stored), already_converted=True)
     return clean
 
 
-def encode(clean: Dataset) -> bytes:
-    """Write a file with a preamble of zeros and a header of our own."""
-    clean.file_meta.MediaStorageSOPClassUID = clean.SOPClassUID
-    clean.file_meta.MediaStorageSOPInstanceUID = clean.SOPInstanceUID
-    clean.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    clean.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    buffer = BytesIO()
-    clean.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
+def _pixels(ds: Dataset, syntax: uid.UID, stored: NDArray[np.integer]) -> tuple[str, bytes]:
+    """Return the image's VR and exactly its own bytes; `stored_values` has stripped what hid between or behind them."""
+    if syntax not in NATIVE:
+        return "OB", encapsulate([next(generate_frames(ds.PixelData, number_of_frames=1))])
+    little = stored.astype(stored.dtype.newbyteorder("<"), copy=False).tobytes()
+    return "OB" if stored.dtype.itemsize == 1 else "OW", little
 
 
-def _write_pixels(clean: Dataset, ds: Dataset, stored: NDArray[np.integer]) -> None:
-    """Carry the image over: exactly its own bytes; `stored_values` has stripped what hid between or behind them."""
-    syntax = transfer_syntax(ds)
-    clean.file_meta = FileMetaDataset()
-    if syntax in NATIVE or syntax == uid.RLELossless:
-        clean.HighBit = clean.BitsStored - 1
-    if syntax in NATIVE:
-        clean.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
-        clean.PixelData = stored.astype(stored.dtype.newbyteorder("<"), copy=False).tobytes()
-    else:
-        clean.file_meta.TransferSyntaxUID = syntax
-        clean.PixelData = encapsulate([next(generate_frames(ds.PixelData, number_of_frames=1))])
-    clean["PixelData"].VR = "OB" if syntax not in NATIVE or clean.BitsAllocated == 8 else "OW"
-
-
-def _complete(clean: Dataset) -> None:
+def _complete(found: dict[str, Any]) -> None:
     """Add what a CT image must say (type 1) where the source didn't: PS3.3 A.3."""
-    kind = [*clean.get("ImageType", ["DERIVED", "SECONDARY"]), "AXIAL"]
-    clean.ImageType = kind if len(kind) == 3 else kind[:-1]
-    clean.HighBit = clean.get("HighBit", clean.BitsStored - 1)
-    clean.RescaleSlope, clean.RescaleIntercept = clean.get("RescaleSlope", 1), clean.get("RescaleIntercept", 0)
-    clean.RescaleType = "HU"
-    if "BodyPartExamined" not in clean:
-        clean.Laterality = None
+    kind = [*found.get("ImageType", ["DERIVED", "SECONDARY"]), "AXIAL"]
+    usual = {"HighBit": found["BitsStored"] - 1, "RescaleSlope": 1, "RescaleIntercept": 0}
+    found |= {keyword: usual[keyword] for keyword in usual.keys() - found}
+    found |= {"ImageType": kind if len(kind) == 3 else kind[:-1], "RescaleType": "HU"}
+    if "BodyPartExamined" not in found:
+        found["Laterality"] = None
 
 
-def _keep(clean: Dataset, keyword: str, found: Any) -> None:
+def _keep(known: dict[str, Any], keyword: str, found: Any) -> None:
     if found not in (None, "", []):
-        setattr(clean, keyword, found)
+        known[keyword] = found
 
 
 def _plain_numbers(ds: Dataset, keyword: str) -> Any:
@@ -242,7 +233,20 @@ def _words(text: str) -> set[str]:
     return set(re.split(r"[^0-9A-Z\u0080-\uffff]+", text.upper()))
 
 
-def _code(value: str, meaning: str) -> Dataset:
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
-    return item
+def _encoded_codes() -> bytes:
+    """Return the items that name the profile (PS3.16, CID 7050), encoded."""
+    items = []
+    for code, meaning in PROFILE.items():
+        item = Dataset()
+        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, "DCM", meaning
+        items.append(item)
+    holder = Dataset()
+    holder.DeidentificationMethodCodeSequence = items
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    write_sequence(buffer, holder["DeidentificationMethodCodeSequence"], ["iso8859"])
+    return bytes(buffer.getvalue())
+
+
+METHOD = "CoDetect: PS3.15 Annex E by a list of what is kept"
+METHOD_CODES = _encoded_codes()

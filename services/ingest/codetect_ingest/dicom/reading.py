@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pydicom
 from pydicom import uid
 from pydicom._uid_dict import UID_dictionary
+from pydicom.config import disable_value_validation
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -64,7 +65,7 @@ MODALITY = re.compile(r"[A-Z0-9_]{1,16}")
 @contextmanager
 def tolerant() -> Iterator[None]:
     """Read on past small sins without a word: pydicom's warnings quote values."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), disable_value_validation():
         warnings.simplefilter("ignore")
         yield
 
