@@ -116,7 +116,7 @@ class UploadedFile(Model):
     """The outcome of one file."""
 
     number: int
-    state: Literal["pending", "accepted", "refused"]
+    state: Literal["pending", "accepted", "kept", "refused"]
     code: str | None = None
     detail: str | None = None
     study_id: UUID | None = None

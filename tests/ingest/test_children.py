@@ -27,9 +27,13 @@ TINY = written(ct())
 
 @pytest.fixture
 def children() -> Iterator[Children]:
+    OTHERS.update(p.pid for p in living())
     pool = Children(2)
     yield pool
     pool.close()
+
+
+OTHERS: set[int] = set()
 
 
 def refusal(children: Children, data: bytes) -> str:
@@ -39,9 +43,10 @@ def refusal(children: Children, data: bytes) -> str:
 
 
 def living() -> list[psutil.Process]:
-    """The processes that read files now: those that the forkserver has forked."""
+    """The processes that read files now: those that the forkserver has forked for this module's pools."""
     mine = psutil.Process().children(recursive=True)
-    return [p for p in mine if (parent := p.parent()) and parent.pid != os.getpid()]
+    forked = [p for p in mine if (parent := p.parent()) and parent.pid != os.getpid()]
+    return [p for p in forked if p.pid not in OTHERS]
 
 
 def deflated_bomb() -> bytes:

@@ -355,10 +355,17 @@ async def test_an_object_that_is_missing_is_no_reason_to_wait(clinic: Clinic, ha
 
 def test_scratch_folders_of_killed_importers_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    killed, mine, other = (
-        tmp_path / n for n in ("codetect-import-4194999-x", f"codetect-import-{os.getpid()}-x", "other")
+    # A container's first process has the number of the one before it.
+    killed, before, running, other = (
+        tmp_path / n
+        for n in (
+            "codetect-import-4194999-x",
+            f"codetect-import-{os.getpid()}-x",
+            f"codetect-import-{os.getppid()}-x",
+            "other",
+        )
     )
-    for folder in (killed, mine, other):
+    for folder in (killed, before, running, other):
         folder.mkdir()
     forget_scratch()
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([mine.name, other.name])
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([running.name, other.name])

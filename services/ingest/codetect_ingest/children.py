@@ -22,6 +22,7 @@ from multiprocessing.context import ForkServerProcess
 
 from codetect_ingest.dicom.deidentify import Pseudonyms
 from codetect_ingest.dicom.instance import Prepared, PreparedSlice, prepare
+from codetect_ingest.dicom.other import Other, other_of
 from codetect_ingest.dicom.refusals import Refusal, Refused
 
 FILES_PER_CHILD = 500
@@ -161,7 +162,9 @@ def understand(answer: list[bytes]) -> Prepared | Refused:
     """Read what a child said; one that talks nonsense was taken over by its file, and is as good as dead."""
     try:
         if answer[0] == REFUSED:
-            return Refused(Refusal(answer[1].decode()), answer[2].decode())
+            refused = Refused(Refusal(answer[1].decode()), answer[2].decode())
+            refused.other = Other.model_validate_json(answer[3]) if answer[3:] and answer[3] else None
+            return refused
         if len(answer) % 3 != 1:
             return Refused(Refusal.UNREADABLE)
         told = zip(answer[1::3], answer[2::3], answer[3::3], strict=True)
@@ -199,11 +202,21 @@ def _answer(data: bytes, key: bytes) -> list[bytes]:
             answer += one.model_dump_json(exclude={"clean", "hu"}).encode(), one.clean, one.hu
         return answer
     except Refused as refused:
-        return [REFUSED, refused.code.encode(), refused.note.encode()]
+        return [REFUSED, refused.code.encode(), refused.note.encode(), _other(refused, data, key)]
     except MemoryError:
         return [REFUSED, Refusal.MEMORY.encode(), b""]
     except Exception:
         return [REFUSED, Refusal.UNREADABLE.encode(), b""]
+
+
+def _other(refused: Refused, data: bytes, key: bytes) -> bytes:
+    """Say what a file is that may be kept although it isn't analysed; nothing where that can't be told."""
+    if not refused.keepable:
+        return b""
+    try:
+        return other_of(data, Pseudonyms(key)).model_dump_json().encode()
+    except Exception:
+        return b""
 
 
 def _limit(memory_bytes: int) -> None:

@@ -25,8 +25,9 @@ from codetect_ingest.assembly import KnownStudy, put_all
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.filing import Outcome, StudyMoved
 from codetect_ingest.identities import Sealer, settings_of
+from codetect_ingest.kept import file_kept, write_kept
 from codetect_ingest.models import FileState, InstanceRow, State, Study, Upload, UploadFile, now
-from codetect_ingest.packs import Found, Place, write_hu_packs, write_packs
+from codetect_ingest.packs import Found, Kept, Place, write_hu_packs, write_packs
 
 TRIES = 5
 
@@ -51,25 +52,36 @@ class Deposit:
         self.id = uuid7()
 
     async def keep(
-        self, sizes: Mapping[int, int], found: Mapping[int, list[Found]], refused: dict[int, Refused]
+        self,
+        sizes: Mapping[int, int],
+        found: Mapping[int, list[Found]],
+        kept: list[Kept],
+        refused: dict[int, Refused],
     ) -> dict[int, Refused]:
         """Write objects, then commit rows; return every file that was refused. Raises StorageUnavailable."""
+        attempt = self._who.facility_id, self.id, 0
         for _ in range(TRIES):
             async with self._db.facility(self._who.facility_id) as session:
                 flat = [one for frames in found.values() for one in frames]
-                known = await filing.reserve_studies(session, self._who.facility_id, flat)
+                named: list[rows.Named] = [one.instance for one in flat]
+                named += [one.other for one in kept]
+                known = await filing.reserve_studies(session, self._who.facility_id, named)
             unfit = {
                 number: Refused(Refusal.MIXED_PATIENTS)
                 for number, frames in found.items()
                 if known[frames[0].instance.study_instance_uid].patient_id != frames[0].instance.patient_id
             }
             packed = await self._pack([one for one in flat if one.number not in unfit], known)
+            written = await write_kept(self._storage, self._sealer, attempt, kept, known)
+            taken = {one.kept.number for one in written}
+            left = {number: why for number, why in (refused | unfit).items() if number not in taken}
             try:
                 async with self._db.facility(self._who.facility_id) as session:
-                    await self._commit(session, sizes, packed, found, refused | unfit)
+                    outcomes = await file_kept(session, self._who.facility_id, self.id, written, self._sealer)
+                    await self._commit(session, sizes, packed, found, left, outcomes)
             except StudyMoved:
                 continue
-            return refused | unfit
+            return left
         raise StudyMoved
 
     async def _pack(self, slices: Iterable[Found], known: Mapping[str, KnownStudy]) -> list[Packed]:
@@ -107,6 +119,7 @@ class Deposit:
         packed: list[Packed],
         found: Mapping[int, list[Found]],
         refused: Mapping[int, Refused],
+        kept: Mapping[int, Outcome],
     ) -> None:
         """Write all rows of the deposit in one transaction. Raises StudyMoved when a study was erased meanwhile."""
         studies: dict[UUID, Study] = {}
@@ -116,7 +129,7 @@ class Deposit:
             if study is None:
                 raise StudyMoved
             studies[study_id] = study
-        upload = await self._enter(session, sizes, found, refused, studies)
+        upload = await self._enter(session, sizes, found, refused, studies, kept)
         for one in packed:
             await self._file(session, studies[one.study_id], one)
         quiet_s = (await settings_of(session, self._who.facility_id)).quiet_s
@@ -144,6 +157,7 @@ class Deposit:
         found: Mapping[int, list[Found]],
         refused: Mapping[int, Refused],
         studies: Mapping[UUID, Study],
+        kept: Mapping[int, Outcome],
     ) -> Upload:
         """Enter the deposit as an upload that is done, with the outcome of each file."""
         ended = now()
@@ -165,7 +179,7 @@ class Deposit:
         session.add(upload)
         await session.flush()
         ids = {study.study_instance_uid: study.id for study in studies.values()}
-        outcomes = {number: Outcome.of(why) for number, why in refused.items()}
+        outcomes = {number: Outcome.of(why) for number, why in refused.items()} | dict(kept)
         for number, frames in found.items():
             if number not in outcomes:
                 study_id = ids.get(frames[0].instance.study_instance_uid)
@@ -180,7 +194,7 @@ class Deposit:
 
     async def _file(self, session: AsyncSession, study: Study, packed: Packed) -> None:
         first = packed.slices[0][0]
-        await rows.seal_study(session, study, first, self._sealer)
+        await rows.seal_study(session, study, first.identity, self._sealer)
         await rows.upsert_series(session, study, packed.series_id, first, self._sealer, None)
         prefix = self._prefix(study.id)
         values = [

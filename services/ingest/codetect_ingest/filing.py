@@ -1,7 +1,7 @@
 """What imports read from and write to the database: known studies, files' outcomes, the commit of an upload."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -30,7 +30,6 @@ from codetect_ingest.models import (
     UploadFile,
     now,
 )
-from codetect_ingest.packs import Found
 
 Refusals = Mapping[int, Refused]
 
@@ -71,16 +70,18 @@ async def record_progress(session: AsyncSession, upload: Upload, outcomes: Mappi
         await record(session, upload, outcomes)
 
 
-async def reserve_studies(session: AsyncSession, facility_id: UUID, found: Iterable[Found]) -> dict[str, KnownStudy]:
-    """Return the studies of these slices, with those of their series that slices were found for; enter new ones.
+async def reserve_studies(
+    session: AsyncSession, facility_id: UUID, found: Iterable[rows.Named]
+) -> dict[str, KnownStudy]:
+    """Return the studies of what was found, with those of their series that it belongs to; enter new ones.
 
     A study that is entered has version 0 and no instances: nobody sees it, but whatever comes for it has one id.
     """
-    firsts: dict[str, Found] = {}
+    firsts: dict[str, rows.Named] = {}
     series_of: defaultdict[str, set[str]] = defaultdict(set)
     for one in found:
-        firsts.setdefault(one.instance.study_instance_uid, one)
-        series_of[one.instance.study_instance_uid].add(one.instance.series_instance_uid)
+        firsts.setdefault(one.study_instance_uid, one)
+        series_of[one.study_instance_uid].add(one.series_instance_uid)
     here = select(Study).where(Study.facility_id == facility_id, Study.study_instance_uid.in_(firsts))
     known = {study.study_instance_uid for study in await session.scalars(here)}
     for uid in sorted(firsts.keys() - known):
@@ -112,9 +113,17 @@ async def known_study(session: AsyncSession, study: Study, series_uids: Iterable
 
 
 async def file_upload(
-    session: AsyncSession, job: Upload, studies: list[NewStudy], refused: Refusals, sealer: Sealer
+    session: AsyncSession,
+    job: Upload,
+    studies: list[NewStudy],
+    refused: Refusals,
+    sealer: Sealer,
+    keep: Callable[[AsyncSession], Awaitable[dict[int, Outcome]]],
 ) -> None:
-    """End an upload in one transaction: studies, outcomes, events. Raises LeaseLost, StudyMoved."""
+    """End an upload in one transaction: studies, outcomes, events. Raises LeaseLost, StudyMoved.
+
+    `keep` enters the files that are kept unread, and returns their outcomes.
+    """
     upload = await UPLOADS.settle(session, job)
     upload.finished_at = now()
     upload.files_done = upload.files_total
@@ -127,9 +136,12 @@ async def file_upload(
         outcomes |= dict.fromkeys(new.numbers, Outcome(FileState.ACCEPTED, study_id=study.id))
         here = {"study_id": str(study.id), "version": study.version, "series": len(new.series)}
         upload.studies = [*upload.studies, here | {"instances": len(new.numbers)}]
+    kept = await keep(session)
+    outcomes |= kept
     await record(session, upload, outcomes)
+    refused = {number: why for number, why in refused.items() if number not in kept}
     by_code = dict(Counter(why.code.value for why in refused.values()))
-    if studies:
+    if studies or kept:
         upload.move(State.DONE)
         event = UploadImported(
             upload_id=upload.id,

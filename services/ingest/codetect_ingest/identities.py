@@ -21,6 +21,7 @@ class Sealer:
 
     key: FacilityKey
     keeps: bool
+    keeps_others: bool = False
 
     def study(self, identity: Identity, study_id: UUID) -> bytes | None:
         """Seal the level of patient and study."""
@@ -48,7 +49,9 @@ def instance_owner(series_id: UUID, sop_instance_uid: str) -> str:
 async def sealer_of(session: AsyncSession, facility_id: UUID, master_key: bytes) -> Sealer:
     """Return the facility's key with what its profile says about identities."""
     key = await facility_key(session, facility_id, master_key)
-    return Sealer(key, (await settings_of(session, facility_id)).profile == Profile.SEAL)
+    wanted = await settings_of(session, facility_id)
+    keeps = wanted.profile == Profile.SEAL
+    return Sealer(key, keeps, keeps and wanted.others == Others.KEEP)
 
 
 async def settings_of(session: AsyncSession, facility_id: UUID) -> FacilitySettings:

@@ -24,8 +24,9 @@ from codetect_ingest.children import Children
 from codetect_ingest.filing import StudyMoved
 from codetect_ingest.identities import Sealer, sealer_of, settings_of
 from codetect_ingest.intake import IN_HAND_PER_CHILD, Intake, Reader
+from codetect_ingest.kept import file_kept, write_kept
 from codetect_ingest.models import ASSEMBLIES, UPLOADS, Study, Upload, UploadFile
-from codetect_ingest.packs import Found
+from codetect_ingest.packs import Found, Kept
 from codetect_ingest.settings import Settings
 
 log = structlog.get_logger()
@@ -63,12 +64,13 @@ class Importer:
             sealer = await sealer_of(session, job.facility_id, self._settings.master_key)
             query = select(UploadFile).where(UploadFile.upload_id == job.id).order_by(UploadFile.number)
             files = list(await session.scalars(query))
-        reader = Reader(self._children, sealer.key.pseudonyms, scratch)
+        reader = Reader(self._children, sealer, scratch)
         await Intake(self._db, self._storage, reader, job, IN_HAND_PER_CHILD * self._children.size).read(files)
         refused = reader.refused | sort_out(reader.found)
         staying = {number: frames for number, frames in reader.found.items() if number not in refused}
         assembler = Assembler(self._storage, scratch, job.facility_id, job.id, job.fence)
-        while (filed := await self._file(job, assembler, staying, refused, sealer)) is None:
+        kept = [one for number, one in reader.kept.items() if number in refused]
+        while (filed := await self._file(job, assembler, staying, kept, refused, sealer)) is None:
             log.info("something else came to the same study meanwhile; joining with it")
         await self._tidy(job, [file.number for file in files], filed)
 
@@ -77,17 +79,23 @@ class Importer:
         job: Upload,
         assembler: Assembler,
         staying: Mapping[int, list[Found]],
+        kept: list[Kept],
         refused: filing.Refusals,
         sealer: Sealer,
     ) -> list[NewStudy] | None:
         """Join with what is known, write objects, commit; return what was filed, or None when the known moved on."""
         async with self._db.facility(job.facility_id) as session:
-            flat = [one for frames in staying.values() for one in frames]
-            known = await filing.reserve_studies(session, job.facility_id, flat)
+            flat = [one.instance for frames in staying.values() for one in frames]
+            known = await filing.reserve_studies(session, job.facility_id, [*flat, *(one.other for one in kept)])
         studies, unfit = await assembler.assemble(staying, known)
+        written = await write_kept(self._storage, sealer, (job.facility_id, job.id, job.fence), kept, known)
+
+        async def keep(session: AsyncSession) -> dict[int, filing.Outcome]:
+            return await file_kept(session, job.facility_id, job.id, written, sealer)
+
         try:
             async with self._db.facility(job.facility_id) as session:
-                await filing.file_upload(session, job, studies, {**refused, **unfit}, sealer)
+                await filing.file_upload(session, job, studies, {**refused, **unfit}, sealer, keep)
         except StudyMoved:
             return None
         return studies

@@ -13,10 +13,13 @@ from prometheus_client import Counter
 
 from codetect_ingest import filing, objects
 from codetect_ingest.children import Children
+from codetect_ingest.dicom.other import Other
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.filing import Outcome
+from codetect_ingest.identities import Sealer
+from codetect_ingest.kept import scratch_owner
 from codetect_ingest.models import FileState, Upload, UploadFile
-from codetect_ingest.packs import Found
+from codetect_ingest.packs import Found, Kept
 
 log = structlog.get_logger()
 SHOW_S = 0.5
@@ -25,13 +28,14 @@ FILES = Counter("codetect_ingest_files_total", "Files read, by outcome.", ["outc
 
 
 class Reader:
-    """Reads one file after the other into a scratch folder: `found` by number, `refused` by number."""
+    """Reads one file after the other into a scratch folder: `found`, `refused` and, of those, `kept` by number."""
 
-    def __init__(self, children: Children, key: bytes, scratch: Path) -> None:
-        self._children, self._key, self._scratch = children, key, scratch
+    def __init__(self, children: Children, sealer: Sealer, scratch: Path) -> None:
+        self._children, self._sealer, self._scratch = children, sealer, scratch
         self._turns = asyncio.Semaphore(children.size)
         self.found: dict[int, list[Found]] = {}
         self.refused: dict[int, Refused] = {}
+        self.kept: dict[int, Kept] = {}
 
     async def read(self, number: int, data: bytes) -> Outcome:
         """Read a file; what it holds costs its own outcome only. Raises OSError of the scratch folder."""
@@ -41,6 +45,8 @@ class Reader:
                 outcome = Outcome(FileState.ACCEPTED)
             except Refused as refused:
                 outcome = self.refuse(number, refused)
+                if refused.other and self._sealer.keeps_others:
+                    self.kept[number] = await asyncio.to_thread(self._keep, number, data, refused, refused.other)
         FILES.labels(outcome.code or "accepted").inc()
         return outcome
 
@@ -51,12 +57,17 @@ class Reader:
 
     def _prepare(self, number: int, data: bytes) -> list[Found]:
         found = []
-        for frame, one in enumerate(self._children.prepare(data, self._key).slices):
+        for frame, one in enumerate(self._children.prepare(data, self._sealer.key.pseudonyms).slices):
             clean, chunk = (path(self._scratch, number, frame) for path in (objects.clean_path, objects.chunk_path))
             clean.write_bytes(one.clean)
             chunk.write_bytes(one.hu)
             found.append(Found(number, frame, one.instance, one.identity, one.attributes, one.header, clean, chunk))
         return found
+
+    def _keep(self, number: int, data: bytes, why: Refused, other: Other) -> Kept:
+        sealed = self._scratch / f"{number:06}.sealed"
+        sealed.write_bytes(self._sealer.key.seal_bytes(data, scratch_owner(number)))
+        return Kept(number, why, other, sealed)
 
 
 class Intake:

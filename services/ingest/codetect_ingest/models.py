@@ -76,10 +76,11 @@ class Upload(Base, JobRow):
 
 
 class FileState(StrEnum):
-    """What became of a file."""
+    """What became of a file; one that is kept isn't analysed, and its code says why."""
 
     PENDING = "pending"
     ACCEPTED = "accepted"
+    KEPT = "kept"
     REFUSED = "refused"
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from codetect_ingest.dicom.identity import Attributes, Identity
 from codetect_ingest.dicom.instance import Instance
+from codetect_ingest.dicom.other import Other
+from codetect_ingest.dicom.refusals import Refused
 
 PACK_BYTES = 4 * 2**20  # what an object store keeps in one piece; larger objects cost it half as much again a byte
 
@@ -26,6 +28,16 @@ class Found:
     header: tuple[int, int]
     clean: Path
     chunk: Path
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file that isn't analysed and stays as it came; sealed, it waits in the scratch folder."""
+
+    number: int
+    why: Refused
+    other: Other
+    sealed: Path
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Rows of studies, series and instances, made of what was read."""
 
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from codetect_shared.db import uuid7
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import objects
 from codetect_ingest.assembly import NewSeries, Slice
+from codetect_ingest.dicom.identity import Identity
 from codetect_ingest.identities import Sealer
 from codetect_ingest.models import InstanceRow, Kind, Series, Study, StudyTerm, Upload
 from codetect_ingest.packs import Found, Place
@@ -18,25 +19,36 @@ INSTANCE_COLUMNS = [column.key for column in InstanceRow.__table__.columns]
 NOT_WAITING = {"hu_key": None, "hu_offset": None, "hu_length": None}
 
 
-def study(facility_id: UUID, first: Found) -> dict[str, Any]:
+class Named(Protocol):
+    """What says which patient, study and series it belongs to, in pseudonyms."""
+
+    @property
+    def patient_id(self) -> str: ...  # noqa: D102
+    @property
+    def study_instance_uid(self) -> str: ...  # noqa: D102
+    @property
+    def series_instance_uid(self) -> str: ...  # noqa: D102
+    @property
+    def study_date(self) -> str | None: ...  # noqa: D102
+
+
+def study(facility_id: UUID, first: Named) -> dict[str, Any]:
     """Return the row that reserves a study's id: it has no version and no identity yet."""
     return {
         "id": uuid7(),
         "facility_id": facility_id,
-        "study_instance_uid": first.instance.study_instance_uid,
-        "patient_id": first.instance.patient_id,
-        "study_date": first.instance.study_date,
+        "study_instance_uid": first.study_instance_uid,
+        "patient_id": first.patient_id,
+        "study_date": first.study_date,
     }
 
 
-async def seal_study(session: AsyncSession, study: Study, first: Found, sealer: Sealer) -> None:
+async def seal_study(session: AsyncSession, study: Study, identity: Identity, sealer: Sealer) -> None:
     """Keep a study's identity as its first file had it, and what it can be found by."""
     if study.sealed_identity is not None or not sealer.keeps:
         return
-    study.sealed_identity = sealer.study(first.identity, study.id)
-    terms = [
-        {"facility_id": study.facility_id, "term": term, "study_id": study.id} for term in sealer.terms(first.identity)
-    ]
+    study.sealed_identity = sealer.study(identity, study.id)
+    terms = [{"facility_id": study.facility_id, "term": term, "study_id": study.id} for term in sealer.terms(identity)]
     if terms:
         await session.execute(upsert(StudyTerm).values(terms).on_conflict_do_nothing())
 
@@ -69,7 +81,7 @@ async def write_series(session: AsyncSession, study: Study, series: NewSeries, u
     first = next((s.new for s in series.slices if s.new), None)
     facts, series_id = series.facts.model_dump(mode="json"), series.facts.series_id
     if first:
-        await seal_study(session, study, first, sealer)
+        await seal_study(session, study, first.identity, sealer)
         await upsert_series(session, study, series_id, first, sealer, facts)
     else:
         (await session.get_one(Series, series_id)).facts = facts

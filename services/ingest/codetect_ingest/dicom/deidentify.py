@@ -84,6 +84,10 @@ class Pseudonyms:
         digest[8] = digest[8] & 0x3F | 0x80
         return f"2.25.{uuid.UUID(bytes=bytes(digest)).int}"
 
+    def kept_series(self, original: str) -> str:
+        """Return the UID of a series' files that are kept unread: they may share a series with slices (PS3.3 C.7.3)."""
+        return self.uid(f"kept {original}")
+
     def patient(self, original: str) -> str:
         """Return the patient's pseudonym, 20 hexadecimal digits."""
         return self._digest(b"patient", original)[:10].hex().upper()
@@ -130,7 +134,7 @@ def deidentify(ds: Dataset, stored: NDArray[np.integer], pseudonyms: Pseudonyms)
         found["PixelPaddingValue"] = padding[0]
         _keep(found, "PixelPaddingRangeLimit", padding[1] if padding[1] != padding[0] else None)
     for keyword in DATES:
-        _keep(found, keyword, _shifted(value(ds, keyword), pseudonyms.shift_days(patient)))
+        _keep(found, keyword, shifted(value(ds, keyword), pseudonyms.shift_days(patient)))
     _complete(found)
     inverted = words(ds, "PhotometricInterpretation") == ["MONOCHROME1"]
     frame_of_reference = str(value(ds, "FrameOfReferenceUID") or f"of {ds.SeriesInstanceUID}")
@@ -208,7 +212,7 @@ AS_PLAIN: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _shifted(date: Any, days: int) -> str | None:
+def shifted(date: Any, days: int) -> str | None:
     """Move a date back; a date that isn't one goes."""
     try:
         found = datetime.datetime.strptime(str(date).replace(".", "").strip()[:8], "%Y%m%d").date()

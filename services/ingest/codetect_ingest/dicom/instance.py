@@ -13,6 +13,7 @@ from pydicom.uid import CTImageStorage
 
 from codetect_ingest.dicom.deidentify import Pseudonyms, deidentify
 from codetect_ingest.dicom.identity import Attributes, Identity, as_json, identity_of
+from codetect_ingest.dicom.multiframe import frames_of
 from codetect_ingest.dicom.pixels import hounsfield, stored_values
 from codetect_ingest.dicom.reading import numbers, read, tolerant
 from codetect_ingest.dicom.refusals import Refusal, Refused
@@ -79,7 +80,7 @@ class Prepared(BaseModel):
 @tolerant()
 def prepare(data: bytes, pseudonyms: Pseudonyms) -> Prepared:
     """Check, decode and de-identify one file. Raises `Refused`, or MemoryError under a limit."""
-    return Prepared(slices=[_slice(read(data), pseudonyms)])
+    return Prepared(slices=[_slice(ds, pseudonyms) for ds in frames_of(read(data))])
 
 
 def _slice(ds: Dataset, pseudonyms: Pseudonyms) -> PreparedSlice:

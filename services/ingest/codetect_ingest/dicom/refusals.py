@@ -1,6 +1,10 @@
 """Why a file isn't taken: every code there is, with the sentence a clinician reads. `docs/refusals.md` mirrors it."""
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from codetect_ingest.dicom.other import Other
 
 
 class Refusal(StrEnum):
@@ -81,7 +85,7 @@ class Refused(Exception):
         super().__init__(code.value)
         self.code = code
         self.note = note
-        self.identified: tuple[str, str] | None = None  # SOP class and instance UID, where the file names them
+        self.other: Other | None = None  # what a sound file says that only isn't analysed
 
     @property
     def keepable(self) -> bool:

@@ -13,6 +13,9 @@ from starlette.requests import Request
 
 from codetect_ingest.assembly import sort_out
 from codetect_ingest.depositing import Deposit
+from codetect_ingest.dicom.identity import Identity
+from codetect_ingest.dicom.instance import Instance
+from codetect_ingest.dicom.other import Other
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.dicomweb.parts import DICOM, parts
 from codetect_ingest.filing import StudyMoved
@@ -20,7 +23,7 @@ from codetect_ingest.identities import sealer_of
 from codetect_ingest.importer import scratch_folder
 from codetect_ingest.intake import IN_HAND_PER_CHILD, Reader
 from codetect_ingest.models import now
-from codetect_ingest.packs import Found
+from codetect_ingest.packs import Found, Kept
 from codetect_ingest.quota import check_quota
 from codetect_ingest.service import Ingest
 
@@ -63,6 +66,7 @@ class Stored:
 
     upload_id: str
     found: Mapping[int, list[Found]]
+    kept: Mapping[int, Other]
     refused: Mapping[int, Refused]
     base: str
     sees_identities: bool
@@ -75,28 +79,21 @@ class Stored:
     @property
     def count(self) -> int:
         """How many parts there were."""
-        return len(self.found.keys() | self.refused.keys())
+        return len(self.found.keys() | self.kept.keys() | self.refused.keys())
 
     def answer(self) -> dict[str, Any]:
         """Return the Store Instances Response Module (PS3.18 Annex I) as DICOM JSON."""
         referenced, failed, others = [], [], []
-        for number, frames in sorted(self.found.items()):
-            item = self._reference(frames[0])
+        for number, (sop, url) in sorted(self._named().items()):
             if why := self.refused.get(number):
-                failed.append(item | {"00081197": _us(REASONS.get(why.code, CANNOT_UNDERSTAND))})
+                failed.append(sop | {"00081197": _us(REASONS.get(why.code, CANNOT_UNDERSTAND))})
             else:
-                referenced.append(item | {"00081190": _ur(self._url(frames[0]))})
-        for number in sorted(self.refused.keys() - self.found.keys()):
-            why = self.refused[number]
-            reason = _us(REASONS.get(why.code, CANNOT_UNDERSTAND))
-            if why.identified:
-                failed.append(_sop(*why.identified[:2]) | {"00081197": reason})
-            else:
-                others.append({"00081197": reason})
+                referenced.append(sop | {"00081190": _ur(url)})
+        for number in sorted(self.refused.keys() - self._named().keys()):
+            others.append({"00081197": _us(REASONS.get(self.refused[number].code, CANNOT_UNDERSTAND))})
         module: dict[str, Any] = {}
         if referenced:
-            first = next(frames[0] for number, frames in self.found.items() if number not in self.refused)
-            module["00081190"] = _ur(self._study_url(first))
+            module["00081190"] = _ur(referenced[0]["00081190"]["Value"][0].partition("/series/")[0])
             module["00081199"] = _sq(referenced)
         if failed:
             module["00081198"] = _sq(failed)
@@ -104,20 +101,20 @@ class Stored:
             module["0008119A"] = _sq(others)
         return module
 
-    def _reference(self, one: Found) -> dict[str, Any]:
-        """Name the instance as its sender did."""
-        return _sop(one.instance.sop_class_uid, one.identity.instance["00080018"]["Value"][0])
+    def _named(self) -> dict[int, tuple[dict[str, Any], str]]:
+        """Name each instance as its sender did, with the address at which who asked may find it."""
+        named = {number: (frames[0].instance, frames[0].identity) for number, frames in self.found.items()}
+        told = {number: why.other for number, why in self.refused.items() if why.other}
+        told |= self.kept
+        return {
+            number: (_sop(clean.sop_class_uid, _original(identity)[2]), self._url(clean, identity))
+            for number, (clean, identity) in (named | {n: (one, one.identity) for n, one in told.items()}).items()
+        }
 
-    def _study_url(self, one: Found) -> str:
-        original = one.identity.study["0020000D"]["Value"][0]
-        return f"{self.base}/studies/{original if self.sees_identities else one.instance.study_instance_uid}"
-
-    def _url(self, one: Found) -> str:
-        series = one.identity.series["0020000E"]["Value"][0]
-        instance = one.identity.instance["00080018"]["Value"][0]
-        if not self.sees_identities:
-            series, instance = one.instance.series_instance_uid, one.instance.sop_instance_uid
-        return f"{self._study_url(one)}/series/{series}/instances/{instance}"
+    def _url(self, clean: Instance | Other, identity: Identity) -> str:
+        uids = clean.study_instance_uid, clean.series_instance_uid, clean.sop_instance_uid
+        study, series, instance = _original(identity) if self.sees_identities else uids
+        return f"{self.base}/studies/{study}/series/{series}/instances/{instance}"
 
 
 async def store(request: Request, ingest: Ingest, who: Principal, study_instance_uid: str | None) -> Stored:
@@ -133,7 +130,7 @@ async def store(request: Request, ingest: Ingest, who: Principal, study_instance
         sealer = await sealer_of(session, who.facility_id, settings.master_key)
     sizes: dict[int, int] = {}
     with scratch_folder() as scratch:
-        reader = Reader(ingest.children, sealer.key.pseudonyms, scratch)
+        reader = Reader(ingest.children, sealer, scratch)
         hands = asyncio.Semaphore(IN_HAND_PER_CHILD * ingest.children.size)
         reading: list[asyncio.Task[None]] = []
 
@@ -166,10 +163,11 @@ async def store(request: Request, ingest: Ingest, who: Principal, study_instance
         staying = {number: frames for number, frames in reader.found.items() if number not in refused}
         deposit = Deposit(ingest.db, ingest.storage, who, sealer, scratch, started)
         try:
-            refused = await deposit.keep(sizes, staying, refused)
+            refused = await deposit.keep(sizes, staying, _keepable(reader, study_instance_uid), refused)
         except (StorageUnavailable, StudyMoved) as error:
             raise ServiceUnavailable("Nothing of this request was stored. Send it again.") from error
-    return Stored(str(deposit.id), reader.found, refused, base_of(request), who.sees_identities)
+    others = {number: one.other for number, one in reader.kept.items() if number not in refused}
+    return Stored(str(deposit.id), reader.found, others, refused, base_of(request), who.sees_identities)
 
 
 def base_of(request: Request) -> str:
@@ -192,6 +190,21 @@ def _of_other_studies(found: Mapping[int, list[Found]], study: str | None) -> di
         if study is not None
         and study not in (frames[0].identity.study["0020000D"]["Value"][0], frames[0].instance.study_instance_uid)
     }
+
+
+def _keepable(reader: Reader, study: str | None) -> list[Kept]:
+    """Return the files to keep, none that was sent to another study."""
+    kept = reader.kept.values()
+    return [one for one in kept if study in (None, one.other.study_instance_uid, _original(one.other.identity)[0])]
+
+
+def _original(identity: Identity) -> tuple[str, str, str]:
+    """Return the original UIDs of study, series and instance."""
+    return (
+        identity.study["0020000D"]["Value"][0],
+        identity.series["0020000E"]["Value"][0],
+        identity.instance["00080018"]["Value"][0],
+    )
 
 
 def _sop(class_uid: str, instance_uid: str) -> dict[str, Any]:

@@ -1,0 +1,127 @@
+"""Files that aren't analysed and stay beside their study: sealed whole, shown to who may see identities."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from codetect_shared.storage import Storage
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from codetect_ingest import objects, rows
+from codetect_ingest.assembly import KnownStudy
+from codetect_ingest.filing import Outcome, StudyMoved, count
+from codetect_ingest.identities import Sealer, instance_owner
+from codetect_ingest.models import FileState, InstanceRow, Kind, Series, Study
+from codetect_ingest.packs import Kept
+
+ENTIRE = 0  # a header's length where the data set lies nowhere but in the file itself
+
+
+@dataclass(frozen=True)
+class KeptObject:
+    """A kept file that lies in the store, sealed; `length` is that of the sealed bytes."""
+
+    kept: Kept
+    study_id: UUID
+    series_id: UUID
+    key: str
+    length: int
+
+
+def scratch_owner(number: int) -> str:
+    """Return what a file is sealed for while it waits in the scratch folder."""
+    return f"scratch/{number}"
+
+
+async def write_kept(
+    storage: Storage,
+    sealer: Sealer,
+    attempt: tuple[UUID, UUID, int],
+    kept: Iterable[Kept],
+    known: Mapping[str, KnownStudy],
+) -> list[KeptObject]:
+    """Write kept files as objects; one that names another patient than its study does is left refused.
+
+    `attempt` is facility, job and fence.
+    """
+    written = []
+    for one in kept:
+        study = known[one.other.study_instance_uid]
+        if study.patient_id != one.other.patient_id:
+            continue
+        facility_id, job_id, fence = attempt
+        series_id = objects.derived_id(study.id, one.other.series_instance_uid)
+        prefix = objects.attempt_prefix(facility_id, study.id, job_id, fence)
+        sealed = await asyncio.to_thread(_sealed, sealer, one, series_id)
+        written.append(KeptObject(one, study.id, series_id, f"{prefix}{series_id}/{one.number:06}.sealed", len(sealed)))
+        await storage.put("studies", written[-1].key, sealed)
+    return written
+
+
+async def file_kept(
+    session: AsyncSession, facility_id: UUID, upload_id: UUID, written: list[KeptObject], sealer: Sealer
+) -> dict[int, Outcome]:
+    """Enter kept files; return the outcome of each. Raises StudyMoved when a study was erased meanwhile."""
+    outcomes = {}
+    for study_id in sorted({one.study_id for one in written}):
+        mine = select(Study).where(Study.id == study_id, Study.facility_id == facility_id)
+        study = await session.scalar(mine.with_for_update())
+        if study is None:
+            raise StudyMoved
+        for one in (one for one in written if one.study_id == study_id):
+            await rows.seal_study(session, study, one.kept.other.identity, sealer)
+            await _enter(session, study, upload_id, one, sealer)
+            why = one.kept.why
+            outcomes[one.kept.number] = Outcome(FileState.KEPT, why.code.value, why.detail, study_id)
+        await session.flush()
+        await count(session, study_id)
+    return outcomes
+
+
+async def _enter(session: AsyncSession, study: Study, upload_id: UUID, one: KeptObject, sealer: Sealer) -> None:
+    other = one.kept.other
+    series = {
+        "id": one.series_id,
+        "facility_id": study.facility_id,
+        "study_id": study.id,
+        "series_instance_uid": other.series_instance_uid,
+        "kind": Kind.SEALED,
+        "modality": other.modality,
+        "attributes": other.attributes,
+        "sealed_identity": sealer.series(other.identity, one.series_id),
+    }
+    await session.execute(upsert(Series).values(series).on_conflict_do_nothing())
+    instance = {
+        "series_id": one.series_id,
+        "sop_instance_uid": other.sop_instance_uid,
+        "facility_id": study.facility_id,
+        "study_id": study.id,
+        "upload_id": upload_id,
+        "sop_class_uid": other.sop_class_uid,
+        "transfer_syntax_uid": other.transfer_syntax_uid,
+        "instance_number": None,
+        "bucket": "studies",
+        "key": one.key,
+        "offset": 0,
+        "length": one.length,
+        "header_offset": 0,
+        "header_length": ENTIRE,
+        "source": one.kept.number,
+        "facts": {},
+        "sealed_identity": sealer.instance(other.identity, one.series_id, other.sop_instance_uid),
+    }
+    statement = upsert(InstanceRow).values(instance)
+    replaced = {name: statement.excluded[name] for name in ("upload_id", "key", "length", "source", "sealed_identity")}
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[InstanceRow.series_id, InstanceRow.sop_instance_uid], set_=replaced
+        )
+    )
+
+
+def _sealed(sealer: Sealer, one: Kept, series_id: UUID) -> bytes:
+    data = sealer.key.unseal_bytes(one.sealed.read_bytes(), scratch_owner(one.number))
+    return sealer.key.seal_bytes(data, instance_owner(series_id, one.other.sop_instance_uid))
