@@ -2,6 +2,9 @@
 
 import asyncio
 import base64
+import json
+import os
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -9,12 +12,26 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import httpx
 import pytest
 from codetect_shared.db import uuid7
 from codetect_shared.tokens import Principal, Role, SigningKey, issue
 
-from tests.gateway.conftest import DEMO, KEY, OTHER, SLUGS, House, Process, free_port, gateway, token, upstream
+from tests.gateway.conftest import (
+    DEMO,
+    KEY,
+    OTHER,
+    SLUGS,
+    House,
+    Process,
+    free_port,
+    gateway,
+    running,
+    token,
+    upstream,
+)
+from tests.infrastructure import Infrastructure
 
 CHALLENGE = 'Basic realm="codetect", Bearer'
 
@@ -267,3 +284,51 @@ async def test_dicomweb_has_a_limit_of_its_own(house: House) -> None:
             dicomweb = [(await client.get("/dicomweb/echo")).status_code for _ in range(22)]
             others = [(await client.get("/api/v1/studies/echo")).status_code for _ in range(6)]
         assert (dicomweb, others) == ([201] * 20 + [429] * 2, [201] * 5 + [429])
+
+
+async def command(environment: dict[str, str], *arguments: str) -> dict[str, Any]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "codetect_auth", "admin", *arguments, "--json"),
+        env=os.environ | environment,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    made: dict[str, Any] = json.loads(out)
+    return made
+
+
+async def test_the_real_auth_service_takes_what_the_gateway_brings(house: House, infra: Infrastructure) -> None:
+    await infra.migrate("auth")
+    port, slug = free_port(), f"f-{uuid7().hex}"
+    environment = house.environment | {
+        "CODETECT_AUTH_URL": f"http://127.0.0.1:{port}",
+        "CODETECT_AUTH_PORT": str(port),
+        "CODETECT_GATEWAY_BASIC_FRESH_S": "1",
+    }
+    await command(environment, "create-facility", "--slug", slug, "--name", "Clinic")
+    scopes = ("--scope", "read", "--scope", "identity")
+    made = await command(environment, "create-api-client", "--facility", slug, "--name", "PACS", *scopes)
+    headers = basic(f"{made['client_id']}:{made['client_secret']}")
+    async with running("codetect_auth", "api", port=port, env=environment) as auth, gateway(environment) as process:
+        await auth.answers("/readyz")
+        await process.answers("/readyz")
+        async with house.client(slug, bearer=None, gateway=process) as client:
+            answer = await client.get("/dicomweb/echo", headers=headers)
+            assert answer.status_code == 201
+            bearer = {"Authorization": dict(answer.json()["headers"])["authorization"]}
+            me = (await client.get("/api/v1/auth/me", headers=bearer)).json()
+            assert (me["id"], me["scopes"]) == (made["client_id"], ["identity", "read"])
+            assert (await client.get("/api/v1/auth/me", headers=headers)).status_code == 401
+            assert (await client.get("/dicomweb/echo", headers=basic(f"{uuid7()}:wrong"))).status_code == 401
+            await auth_sql(infra, f"UPDATE api_clients SET revoked_at = now() WHERE id = '{made['client_id']}'")
+            await asyncio.sleep(1.1)
+            assert (await client.get("/dicomweb/echo", headers=headers)).status_code == 401
+
+
+async def auth_sql(infra: Infrastructure, statement: str) -> None:
+    connection = await asyncpg.connect(infra.environment["CODETECT_AUTH_DATABASE_SYSTEM_URL"])
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
