@@ -126,7 +126,15 @@ class Facility:
         instances = [
             {"index": n, "sop_instance_uid": f"2.25.{n + 1}", "position_mm": [0, 0, 2.5 * n]} for n in range(len(hu))
         ]
-        manifest = {"version": 1, "volume": volume, "instances": instances}
+        manifest = {
+            "version": 1,
+            "patient_id": "CD0123456789",
+            "study_date": "20010203",
+            "study_instance_uid": "2.25.7",
+            "series_instance_uid": "2.25.1",
+            "volume": volume,
+            "instances": instances,
+        }
         await self.house.storage.put("studies", volume["key"], content)
         await self.house.storage.put("studies", f"{prefix}/manifest.json", json.dumps(manifest).encode())
         return series(

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+import pydicom
 import pytest
 from codetect_inference.engines import Engines
 from codetect_inference.failures import SENTENCES
@@ -23,7 +24,7 @@ from sqlalchemy import text, update
 from sqlalchemy.exc import ProgrammingError
 
 from tests.inference.conftest import Facility, House, lung, read, series, zipped
-from tests.inference.samples import bundle_files, open_png, tiny_model
+from tests.inference.samples import bundle_files, open_png, sha256, tiny_model
 
 
 @pytest.fixture
@@ -104,6 +105,26 @@ async def test_before_the_result_there_are_slices_but_no_heatmaps(tiny: str, fac
     assert (answer.status_code, answer.json()["detail"]) == (404, "The analysis is queued: it has no result.")
 
 
+async def test_the_report_is_dicom_as_it_was_told(result: dict[str, Any], facility: Facility, house: House) -> None:
+    answer = await facility.ask("GET", f"/analyses/{result['id']}/report.dcm")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/dicom")
+    (told,) = (data["documents"][0] for what, data in await house.told(result["id"]) if what == "completed")
+    assert (told["kind"], sha256(answer.content)) == ("sr", told["sha256"])
+    ds = pydicom.dcmread(io.BytesIO(answer.content))
+    assert (ds.Modality, ds.SOPInstanceUID, ds.PatientID) == ("SR", told["sop_instance_uid"], "CD0123456789")
+    await house.storage.remove("results", [told["key"]])
+    gone = await facility.ask("GET", f"/analyses/{result['id']}/report.dcm")
+    assert (gone.status_code, gone.json()["type"]) == (404, "urn:codetect:problem:report-not-found")
+
+
+async def test_without_a_result_there_is_no_report(tiny: str, facility: Facility) -> None:
+    event = await facility.receive(series())
+    (analysis,) = await facility.analyses(event.study_id)
+    answer = await facility.ask("GET", f"/analyses/{analysis.id}/report.dcm")
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:codetect:problem:report-not-found")
+    assert "queued" in answer.json()["detail"]
+
+
 async def test_nothing_of_a_facility_is_there_for_another(result: dict[str, Any], other: Facility) -> None:
     path = f"/analyses/{result['id']}"
     requests: list[tuple[str, str, dict[str, Any]]] = [
@@ -115,6 +136,7 @@ async def test_nothing_of_a_facility_is_there_for_another(result: dict[str, Any]
         ("GET", f"{path}/slices", {}),
         ("GET", f"{path}/slices/0/image.png", {}),
         ("GET", f"{path}/slices/0/heatmap.png", {}),
+        ("GET", f"{path}/report.dcm", {}),
         ("POST", "/analyses", {"json": {"study_id": result["study_id"], "model": "tiny"}}),
     ]
     for method, where, rest in requests:

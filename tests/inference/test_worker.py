@@ -59,16 +59,21 @@ async def taken_over(house: House, analysis_id: UUID) -> Analysis:
     return claimed
 
 
+def keys(analysis: Analysis) -> set[str]:
+    """The objects of a result."""
+    return {str(analysis.maps_key), *(one["key"] for one in analysis.documents)}
+
+
 class Meddling(Storage):
     """The object store, with something happening just when a worker has stored its result, before its commit."""
 
-    def __init__(self, house: House, meanwhile: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(self, house: House, meanwhile: Callable[[], Awaitable[Any]], name: str = "maps.npz") -> None:
         super().__init__(house.settings)
-        self._meanwhile = meanwhile
+        self._meanwhile, self._name = meanwhile, name
 
     async def put(self, bucket: Any, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         await super().put(bucket, key, body, content_type)
-        if bucket == "results":
+        if bucket == "results" and key.endswith(f"/{self._name}"):
             await self._meanwhile()
 
 
@@ -102,6 +107,14 @@ async def test_a_study_is_read_and_told_from_start_to_result(
     maps = Maps.unpack(await house.storage.get("results", str(analysis.maps_key)))
     assert maps.slices.tolist() == list(range(12))
     assert analysis.maps_key == f"{facility.id}/{analysis.id}/1/maps.npz"
+    assert completed["documents"] == analysis.documents
+    assert completed["study_version"] == 1
+    assert [one["kind"] for one in analysis.documents] == ["sr", "sc", "sc", "sc", "sc"]
+    for one in analysis.documents:
+        content = await house.storage.get("results", one["key"])
+        assert (sha256(content), len(content)) == (one["sha256"], one["bytes"])
+        assert one["key"].startswith(f"{facility.id}/{analysis.id}/1/")
+    assert {one.key for one in await house.storage.list("results", analysis.results_prefix)} == keys(analysis)
 
 
 async def test_readiness_says_which_provider_and_models(tiny: str, working: Working) -> None:
@@ -233,7 +246,9 @@ async def test_what_a_dead_attempt_left_goes_with_the_next_result(
     async with analysing(house, tmp_path) as worker:
         await worker.run(second)
     (analysis,) = await facility.analyses(event.study_id)
-    assert [one.key for one in await house.storage.list("results", job.results_prefix)] == [analysis.maps_key]
+    left = {one.key for one in await house.storage.list("results", job.results_prefix)}
+    assert left == keys(analysis)
+    assert {key.split("/")[2] for key in left} == {"2"}
 
 
 async def test_a_study_erased_before_the_commit_leaves_nothing(
@@ -247,6 +262,24 @@ async def test_a_study_erased_before_the_commit_leaves_nothing(
     assert await facility.analyses(event.study_id) == []
     assert await house.storage.list("results", job.results_prefix) == []
     assert [what for what, _ in await house.told(job.id)][-1] == "cancelled"
+
+
+async def test_cancelled_while_its_documents_are_written_an_analysis_leaves_none(
+    tiny: str, facility: Facility, house: House, tmp_path: Path
+) -> None:
+    event = await facility.receive(await facility.store(lung(2)))
+    job = await ANALYSES.claim(house.db)
+
+    async def cancel() -> None:
+        assert (await facility.ask("POST", f"/analyses/{job.id}/cancel")).status_code == 200
+        assert await house.storage.list("results", job.results_prefix)
+        await asyncio.sleep(5)
+
+    async with analysing(house, tmp_path, Meddling(house, cancel, "slice-1.dcm")) as worker:
+        with pytest.raises(LeaseLost):
+            await worker.run(job)
+    assert [one.status for one in await facility.analyses(event.study_id)] == ["cancelled"]
+    assert await house.storage.list("results", job.results_prefix) == []
 
 
 async def test_cancelling_stops_a_run_and_keeps_it_stopped(
@@ -334,7 +367,7 @@ async def test_two_workers_give_each_study_one_result(
         told = [what for what, _ in await house.told(one.id) if what != "progressed"]
         assert told == ["queued", "started", "completed"]
     left = {one.key for one in await house.storage.list("results", f"{facility.id}/")}
-    assert left == {one.maps_key for one in found}
+    assert left == {key for one in found for key in keys(one)}
 
 
 async def test_a_stopping_worker_finishes_what_it_has_in_hand(

@@ -95,8 +95,13 @@ def probabilities(bundle: Bundle, logits: Floats) -> Floats:
 
 def study_score(chances: Floats, pooling: Pooling) -> float:
     """One label's score of the study: the mean of its highest slices (docs/adr/0010)."""
+    return float(chances[scoring(chances, pooling)].mean(dtype=np.float64))
+
+
+def scoring(chances: Floats, pooling: Pooling) -> NDArray[np.intp]:
+    """The rows whose slices make a label's score, the highest last."""
     count = min(len(chances), max(pooling.at_least, round(pooling.share * len(chances))))
-    return float(np.sort(chances)[-count:].mean(dtype=np.float64))
+    return np.argsort(chances, kind="stable")[-count:]
 
 
 def warnings(bundle: Bundle, plan: Plan) -> tuple[StudyWarning, ...]:
@@ -117,11 +122,21 @@ def warnings(bundle: Bundle, plan: Plan) -> tuple[StudyWarning, ...]:
 
 def slice_png(hu: HU, level_hu: float, width_hu: float) -> bytes:
     """A slice (rows, columns) through a window, as a grey PNG of its own size."""
-    return _png(Image.fromarray(np.rint(window(hu, level_hu, width_hu) * 255).astype(np.uint8)))
+    return _png(Image.fromarray(grey(hu, level_hu, width_hu)))
+
+
+def grey(hu: HU, level_hu: float, width_hu: float) -> NDArray[np.uint8]:
+    """A slice (rows, columns) through a window, 0 black."""
+    return np.rint(window(hu, level_hu, width_hu) * 255).astype(np.uint8)
 
 
 def heatmap_png(maps: Maps, row: int, column: int, shape: Sequence[int], temperature: float) -> bytes:
-    """Overlay for one analysed slice (`row`) and label (`column`): a transparent PNG of the slice's shape.
+    """`overlay` as a transparent PNG."""
+    return _png(Image.fromarray(overlay(maps, row, column, shape, temperature)))
+
+
+def overlay(maps: Maps, row: int, column: int, shape: Sequence[int], temperature: float) -> NDArray[np.uint8]:
+    """What to lay over one analysed slice (`row`) for a label (`column`): RGBA of the slice's shape.
 
     Each place shows what it adds for the label, on one scale for the study: full colour is its strongest place, or a
     probability of 0.98 where nothing is as strong. A slice without evidence stays clear.
@@ -135,7 +150,7 @@ def heatmap_png(maps: Maps, row: int, column: int, shape: Sequence[int], tempera
     heat = np.clip(smooth / np.float32(full), 0, 1).astype(np.float32)
     canvas = np.zeros((shape[0], shape[1], 4), np.uint8)
     canvas[box.top : box.bottom, box.left : box.right] = colour(heat)
-    return _png(Image.fromarray(canvas))
+    return canvas
 
 
 def colour(heat: Floats) -> NDArray[np.uint8]:

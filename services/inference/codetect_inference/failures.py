@@ -15,6 +15,10 @@ class HeatmapNotFound(NotFound):
     """There is no heatmap for this slice."""
 
 
+class ReportNotFound(NotFound):
+    """The analysis has no report."""
+
+
 class StudyNotFound(NotFound):
     """There is no such study."""
 

@@ -118,6 +118,7 @@ class Analysis(Base, JobRow):
     top_slices: Mapped[list[Any]] = mapped_column(default=list)
     provider: Mapped[str | None]
     maps_key: Mapped[str | None]
+    documents: Mapped[list[Any]] = mapped_column(default=list)
     error_code: Mapped[str | None]
     error_detail: Mapped[str | None]
 
@@ -128,6 +129,11 @@ class Analysis(Base, JobRow):
     def results_prefix(self) -> str:
         """Where all of its result objects lie, of every attempt."""
         return f"{self.facility_id}/{self.id}/"
+
+    @property
+    def attempt_prefix(self) -> str:
+        """Where those of the present attempt lie."""
+        return f"{self.results_prefix}{self.fence}/"
 
     def move(self, to: Status) -> None:
         """Change the status, the one place that does. Raises WrongState."""

@@ -1,9 +1,7 @@
 """What is read or drawn from stored objects when somebody asks: the slices of an analysis, pictures, heatmaps."""
 
 import asyncio
-import json
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from codetect_shared.db import Database
@@ -14,7 +12,8 @@ from sqlalchemy import select
 from codetect_inference import queries
 from codetect_inference.bundle import Bundle
 from codetect_inference.explain import Maps, heatmap_png, probabilities, slice_png
-from codetect_inference.failures import HeatmapNotFound, SliceNotFound
+from codetect_inference.failures import HeatmapNotFound, ReportNotFound, SliceNotFound
+from codetect_inference.manifest import Manifest
 from codetect_inference.models import Analysis, Model
 from codetect_inference.remote import read_slice
 from codetect_inference.schemas import SliceOut
@@ -50,26 +49,26 @@ async def slices(storage: Storage, of: Subject) -> list[SliceOut]:
         read = {n: dict(zip(labels, row, strict=True)) for n, row in zip(maps.slices.tolist(), chances, strict=True)}
     return [
         SliceOut(
-            n=one["index"],
-            sop_instance_uid=one["sop_instance_uid"],
-            position_mm=one["position_mm"],
-            analysed=one["index"] in read,
-            probabilities=read.get(one["index"], {}),
+            n=one.index,
+            sop_instance_uid=one.sop_instance_uid,
+            position_mm=one.position_mm,
+            analysed=one.index in read,
+            probabilities=read.get(one.index, {}),
         )
-        for one in manifest["instances"]
+        for one in manifest.instances
     ]
 
 
 async def image(storage: Storage, of: Subject, n: int, level_hu: float, width_hu: float) -> bytes:
     """One slice through a window, as PNG."""
     _check(of, n)
-    volume = (await _manifest(storage, of.series))["volume"]
+    volume = (await _manifest(storage, of.series)).volume
 
     async def read(offset: int, length: int) -> bytes:
         return await storage.get("studies", of.series.volume_key, part=(offset, length))
 
     try:
-        hu = await read_slice(read, volume["bytes"], of.series.slices, n)
+        hu = await read_slice(read, volume.bytes, of.series.slices, n)
     except ObjectMissing as error:
         raise SliceNotFound("The study's images are no longer stored.") from error
     return await asyncio.to_thread(slice_png, hu, level_hu, width_hu)
@@ -92,17 +91,27 @@ async def heatmap(storage: Storage, of: Subject, n: int, label: str | None) -> b
     return await asyncio.to_thread(heatmap_png, maps, int(rows[0]), column, shape, temperature)
 
 
+async def report(storage: Storage, of: Analysis) -> bytes:
+    """The structured report, as the worker wrote it. Raises ReportNotFound."""
+    key = next((one["key"] for one in of.documents if one["kind"] == "sr"), None)
+    if key is None:
+        raise ReportNotFound(f"The analysis is {of.status}: it has no report.")
+    try:
+        return await storage.get("results", key)
+    except ObjectMissing as error:
+        raise ReportNotFound("The result's report is no longer stored.") from error
+
+
 def _check(of: Subject, n: int) -> None:
     if not 0 <= n < of.series.slices:
         raise SliceNotFound(f"The series has {of.series.slices} slices, numbered from 0.")
 
 
-async def _manifest(storage: Storage, series: SeriesFacts) -> dict[str, Any]:
+async def _manifest(storage: Storage, series: SeriesFacts) -> Manifest:
     try:
-        manifest: dict[str, Any] = json.loads(await storage.get("studies", series.manifest_key))
+        return Manifest.model_validate_json(await storage.get("studies", series.manifest_key))
     except ObjectMissing as error:
         raise SliceNotFound("The study's images are no longer stored.") from error
-    return manifest
 
 
 async def _maps(storage: Storage, key: str) -> Maps:

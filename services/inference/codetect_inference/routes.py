@@ -32,6 +32,7 @@ writer = require(Role.ADMIN, Role.MEMBER, Role.API_CLIENT)
 operator = require(Role.OPERATOR)
 IMMUTABLE = {"Cache-Control": "private, max-age=86400, immutable"}
 Responses = dict[int | str, dict[str, Any]]
+DICOM: Responses = {200: {"content": {"application/dicom": {}}, "description": "A DICOM file."}}
 PNG: Responses = {200: {"content": {"image/png": {}}, "description": "A PNG."}}
 ANALYSIS_EXISTS: Responses = {200: {"model": AnalysisOut, "description": "It exists already."}}
 MODEL_EXISTS: Responses = {200: {"model": ModelOut, "description": "It is registered already."}}
@@ -180,6 +181,19 @@ async def draw_heatmap(
 ) -> Response:
     """What on this slice argues for a finding: a transparent overlay of the image's size."""
     return Response(await pictures.heatmap(storage, of, n, label), media_type="image/png", headers=IMMUTABLE)
+
+
+@analyses.get(
+    "/{analysis_id}/report.dcm",
+    summary="Get an analysis's report",
+    response_class=Response,
+    responses=DICOM | responses(failures.AnalysisNotFound, failures.ReportNotFound),
+)
+async def get_report(request: Request, principal: CurrentPrincipal, storage: StorageDep, analysis_id: UUID) -> Response:
+    """The result as DICOM: a structured report (TID 1500) under the study's pseudonymous UIDs."""
+    async with database(request).facility(principal.facility_id) as session:
+        row = await queries.analysis(session, analysis_id)
+    return Response(await pictures.report(storage, row), media_type="application/dicom")
 
 
 @models.get("", summary="List models")

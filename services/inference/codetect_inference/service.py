@@ -168,7 +168,13 @@ async def _held(session: AsyncSession, job: Analysis) -> Analysis:
 
 
 async def complete(
-    session: AsyncSession, job: Analysis, explanation: Explanation, *, maps_key: str, provider: str
+    session: AsyncSession,
+    job: Analysis,
+    explanation: Explanation,
+    *,
+    maps_key: str,
+    documents: list[events.ResultDocument],
+    provider: str,
 ) -> None:
     """Commit a result, guarded by the job's fence; an erased study's analysis has no row, so it can't be settled."""
     row = await ANALYSES.settle(session, job)
@@ -183,14 +189,17 @@ async def complete(
     row.top_slices = list(explanation.top_slices)
     row.slices_done, row.slices_analysed = row.slices_total, len(explanation.probabilities)
     row.maps_key, row.provider = maps_key, provider
+    row.documents = [one.model_dump() for one in documents]
     completed = events.AnalysisCompleted(
         analysis_id=row.id,
         study_id=row.study_id,
+        study_version=row.study_version,
         upload_id=row.upload_id,
         model=row.model_name,
         model_version=row.model_version,
         findings=findings,
         warnings=[one.code for one in explanation.warnings],
+        documents=documents,
         slices_total=row.slices_total,
         slices_analysed=row.slices_analysed,
         provider=provider,

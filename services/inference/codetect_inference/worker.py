@@ -2,29 +2,36 @@
 
 import asyncio
 import ctypes
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
 from codetect_shared import bus
 from codetect_shared.app import Background, create_app, readiness
 from codetect_shared.db import Database
-from codetect_shared.events import SeriesFacts
+from codetect_shared.events import ResultDocument, SeriesFacts
 from codetect_shared.jobs import LeaseLost, Worker
 from codetect_shared.storage import ObjectMissing, Storage, StorageUnavailable
 from fastapi import FastAPI
 from prometheus_client import Counter
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_inference import service
 from codetect_inference.engines import Engines, Loaded
 from codetect_inference.explain import Floats, Maps, explain
 from codetect_inference.failures import Unanalysable
+from codetect_inference.manifest import Manifest
 from codetect_inference.models import ANALYSES, Analysis
 from codetect_inference.preprocess import Plan, plan_series, prepare_batch
+from codetect_inference.result import Result
 from codetect_inference.settings import WorkerSettings
 from codetect_inference.volume import Volume, VolumeRefused, open_volume
+
+if TYPE_CHECKING:
+    from codetect_inference.documents import Document
 
 log = structlog.get_logger()
 SLICES = Counter("codetect_slices_total", "Slices a model read.", ["model", "version", "provider"])
@@ -61,6 +68,10 @@ class Analyser:
             log.warning("the object store is away: the analysis waits", error=repr(error))
             async with self._db.system() as session:
                 await ANALYSES.postpone(session, job, STORE_AWAY_S, spent=False)
+        except LeaseLost:
+            left = await self._storage.list("results", job.attempt_prefix)
+            await self._storage.remove("results", [one.key for one in left])
+            raise
 
     async def _watched(self, job: Analysis) -> None:
         """Analyse, and twice a second tell how far it got; stops when the job is no longer ours (LeaseLost)."""
@@ -81,7 +92,7 @@ class Analyser:
     async def _analyse(self, job: Analysis, progress: Progress) -> None:
         series = SeriesFacts.model_validate(job.series)
         model = await self._engines.get(job.model_name, job.model_version, str(job.model_sha256))
-        volume = await self._volume(series)
+        volume, manifest = await self._study(series)
         how = model.bundle.preprocessing
         plan = await asyncio.to_thread(plan_series, len(volume), volume.slice, how.margin)
         if not plan.shows_lung:
@@ -89,31 +100,58 @@ class Analyser:
         progress.done = len(volume) - len(plan.slices)
         logits, maps = await infer(model, volume, plan, progress)
         SLICES.labels(job.model_name, job.model_version, model.engine.provider).inc(len(plan.slices))
-        await self._commit(job, model, plan, logits, maps)
+        explanation = explain(model.bundle, plan, logits)
+        result = Result(
+            analysis_id=job.id,
+            fence=job.fence,
+            prefix=job.attempt_prefix,
+            manifest=manifest,
+            bundle=model.bundle,
+            bundle_sha256=str(job.model_sha256),
+            explanation=explanation,
+            maps=maps,
+            hu=volume.slice,
+        )
+        await self._commit(job, result, model.engine.provider)
 
-    async def _volume(self, series: SeriesFacts) -> Volume:
+    async def _study(self, series: SeriesFacts) -> tuple[Volume, Manifest]:
         try:
-            content = await self._storage.get("studies", series.volume_key)
-            return await asyncio.to_thread(open_volume, content, series.volume_sha256)
+            content, manifest = await asyncio.gather(
+                self._storage.get("studies", series.volume_key), self._storage.get("studies", series.manifest_key)
+            )
+            volume = await asyncio.to_thread(open_volume, content, series.volume_sha256)
+            return volume, Manifest.model_validate_json(manifest)
         except ObjectMissing as error:
             raise Unanalysable("volume_missing") from error
-        except VolumeRefused as error:
+        except (VolumeRefused, ValidationError) as error:
             raise Unanalysable("volume_unreadable") from error
 
-    async def _commit(self, job: Analysis, model: Loaded, plan: Plan, logits: Floats, maps: Maps) -> None:
-        """Store the maps under a key of this attempt, then commit; without the commit the object goes again."""
-        key = f"{job.results_prefix}{job.fence}/maps.npz"
-        await self._storage.put("results", key, await asyncio.to_thread(maps.pack))
-        explanation = explain(model.bundle, plan, logits)
-        try:
-            async with self._db.facility(job.facility_id) as session:
-                await service.complete(session, job, explanation, maps_key=key, provider=model.engine.provider)
-        except LeaseLost:
-            await self._storage.remove("results", [key])
-            raise
+    async def _commit(self, job: Analysis, result: Result, provider: str) -> None:
+        """Store maps and documents under keys of this attempt, then commit."""
+        maps_key = f"{result.prefix}maps.npz"
+        made = [one async for one in self._write(result)]
+        await self._storage.put("results", maps_key, await asyncio.to_thread(result.maps.pack))
+        async with self._db.facility(job.facility_id) as session:
+            await service.complete(
+                session, job, result.explanation, maps_key=maps_key, documents=made, provider=provider
+            )
         if job.fence > 1:
             left = await self._storage.list("results", job.results_prefix)
-            await self._storage.remove("results", [one.key for one in left if one.key != key])
+            await self._storage.remove("results", [one.key for one in left if not one.key.startswith(result.prefix)])
+
+    async def _write(self, result: Result) -> AsyncIterator[ResultDocument]:
+        """Store the documents, each before the next is made."""
+        made = await asyncio.to_thread(begin_documents, result)
+        while one := await asyncio.to_thread(next, made, None):
+            await self._storage.put("results", one.facts.key, one.content)
+            yield one.facts
+
+
+def begin_documents(result: Result) -> Iterator["Document"]:
+    """A result's DICOM documents; what they need is imported by the first study, not by the start."""
+    from codetect_inference.documents import documents
+
+    return documents(result)
 
 
 async def infer(model: Loaded, volume: Volume, plan: Plan, progress: Progress) -> tuple[Floats, Maps]:

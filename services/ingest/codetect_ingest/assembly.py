@@ -220,6 +220,8 @@ def _manifest(
 ) -> Manifest:
     first = slices[0].instance
     return Manifest(
+        patient_id=first.patient_id,
+        study_date=first.study_date,
         study_instance_uid=first.study_instance_uid,
         series_instance_uid=first.series_instance_uid,
         frame_of_reference_uid=first.frame_of_reference_uid,
@@ -241,6 +243,7 @@ def _manifest(
                 {
                     "index": index,
                     "sop_instance_uid": s.instance.sop_instance_uid,
+                    "sop_class_uid": s.instance.sop_class_uid,
                     "instance_number": s.instance.instance_number,
                     "position_mm": s.instance.position_mm,
                     "sha256": s.instance.sha256,

@@ -33,6 +33,7 @@ class ManifestInstance(BaseModel):
 
     index: int
     sop_instance_uid: str
+    sop_class_uid: str
     instance_number: int | None
     position_mm: Vector
     key: str
@@ -48,6 +49,8 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     version: Literal[1] = 1
+    patient_id: str
+    study_date: str | None
     study_instance_uid: str
     series_instance_uid: str
     frame_of_reference_uid: str
