@@ -233,7 +233,8 @@ async def test_a_result_that_comes_late_is_refused_and_its_object_goes(
         await other.run(second[0])
     (analysis,) = await facility.analyses(event.study_id)
     assert (analysis.status, analysis.maps_key) == ("completed", f"{facility.id}/{job.id}/2/maps.npz")
-    assert [what for what, _ in await house.told(job.id)] == ["queued", "started", "started", "completed"]
+    told = [what for what, _ in await house.told(job.id) if what != "progressed"]
+    assert told == ["queued", "started", "started", "completed"]
 
 
 async def test_what_a_dead_attempt_left_goes_with_the_next_result(

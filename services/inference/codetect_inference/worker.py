@@ -68,10 +68,6 @@ class Analyser:
             log.warning("the object store is away: the analysis waits", error=repr(error))
             async with self._db.system() as session:
                 await ANALYSES.postpone(session, job, STORE_AWAY_S, spent=False)
-        except LeaseLost:
-            left = await self._storage.list("results", job.attempt_prefix)
-            await self._storage.remove("results", [one.key for one in left])
-            raise
 
     async def _watched(self, job: Analysis) -> None:
         """Analyse, and twice a second tell how far it got; stops when the job is no longer ours (LeaseLost)."""
@@ -127,17 +123,24 @@ class Analyser:
             raise Unanalysable("volume_unreadable") from error
 
     async def _commit(self, job: Analysis, result: Result, provider: str) -> None:
-        """Store maps and documents under keys of this attempt, then commit."""
+        """Store maps and documents under keys of this attempt, then commit; without the commit they go again."""
         maps_key = f"{result.prefix}maps.npz"
-        made = [one async for one in self._write(result)]
-        await self._storage.put("results", maps_key, await asyncio.to_thread(result.maps.pack))
-        async with self._db.facility(job.facility_id) as session:
-            await service.complete(
-                session, job, result.explanation, maps_key=maps_key, documents=made, provider=provider
-            )
+        try:
+            made = [one async for one in self._write(result)]
+            await self._storage.put("results", maps_key, await asyncio.to_thread(result.maps.pack))
+        except asyncio.CancelledError:  # from here on only the commit itself can tell that it didn't happen
+            await self._remove(result.prefix)
+            raise
+        try:
+            async with self._db.facility(job.facility_id) as session:
+                await service.complete(
+                    session, job, result.explanation, maps_key=maps_key, documents=made, provider=provider
+                )
+        except LeaseLost:
+            await self._remove(result.prefix)
+            raise
         if job.fence > 1:
-            left = await self._storage.list("results", job.results_prefix)
-            await self._storage.remove("results", [one.key for one in left if not one.key.startswith(result.prefix)])
+            await self._remove(job.results_prefix, but=result.prefix)
 
     async def _write(self, result: Result) -> AsyncIterator[ResultDocument]:
         """Store the documents, each before the next is made."""
@@ -145,6 +148,10 @@ class Analyser:
         while one := await asyncio.to_thread(next, made, None):
             await self._storage.put("results", one.facts.key, one.content)
             yield one.facts
+
+    async def _remove(self, prefix: str, but: str | None = None) -> None:
+        found = [one.key for one in await self._storage.list("results", prefix)]
+        await self._storage.remove("results", [key for key in found if but is None or not key.startswith(but)])
 
 
 def begin_documents(result: Result) -> Iterator["Document"]:
