@@ -42,10 +42,10 @@ M_MMAP_THRESHOLD = -3  # malloc.h
 
 
 class Progress:
-    """How many slices of a series are done with; written by the run, read by who tells."""
+    """How far a run is: slices done with, and whether it commits; written by the run, read by who tells."""
 
     def __init__(self) -> None:
-        self.done = 0
+        self.done, self.committing = 0, False
 
 
 class Analyser:
@@ -80,6 +80,9 @@ class Analyser:
                         await service.progress(session, job, progress.done)
                 except bus.TRANSIENT as error:
                     log.warning("progress not told", error=repr(error))
+                except LeaseLost:
+                    if not progress.committing:  # else the commit itself says whether it is lost, or just settled
+                        raise
             await work
         finally:
             work.cancel()
@@ -108,7 +111,7 @@ class Analyser:
             maps=maps,
             hu=volume.slice,
         )
-        await self._commit(job, result, model.engine.provider)
+        await self._commit(job, result, model.engine.provider, progress)
 
     async def _study(self, series: SeriesFacts) -> tuple[Volume, Manifest]:
         try:
@@ -122,15 +125,16 @@ class Analyser:
         except (VolumeRefused, ValidationError) as error:
             raise Unanalysable("volume_unreadable") from error
 
-    async def _commit(self, job: Analysis, result: Result, provider: str) -> None:
+    async def _commit(self, job: Analysis, result: Result, provider: str, progress: Progress) -> None:
         """Store maps and documents under keys of this attempt, then commit; without the commit they go again."""
         maps_key = f"{result.prefix}maps.npz"
         try:
             made = [one async for one in self._write(result)]
             await self._storage.put("results", maps_key, await asyncio.to_thread(result.maps.pack))
-        except asyncio.CancelledError:  # from here on only the commit itself can tell that it didn't happen
+        except asyncio.CancelledError:
             await self._remove(result.prefix)
             raise
+        progress.committing = True
         try:
             async with self._db.facility(job.facility_id) as session:
                 await service.complete(
