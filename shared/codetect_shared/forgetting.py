@@ -32,16 +32,16 @@ def forgotten(data: Mapping[str, Any], study_id: UUID, key: bytes) -> dict[str, 
     return {
         **{name: value for name, value in data.items() if name in FACTS},
         **{name: value for name, value in EMPTY.items() if name in data},
-        **{name: str(stranger(UUID(data[name]), key)) for name in IDS if name in data},
+        **{name: str(stranger(data[name], key)) for name in IDS if name in data},
     }
 
 
 def forgotten_subject(kind: str, subject: str, key: bytes) -> str:
     """The subject of such an event of type `kind`; an upload stays what it is."""
     aggregate, _, known = subject.partition("/")
-    return subject if kind == UploadImported.type else f"{aggregate}/{stranger(UUID(known), key)}"
+    return subject if kind == UploadImported.type else f"{aggregate}/{stranger(known, key)}"
 
 
-def stranger(known: UUID, key: bytes) -> UUID:
+def stranger(known: UUID | str, key: bytes) -> UUID:
     """The id that stands for another from now on."""
-    return UUID(bytes=hmac.digest(key, known.bytes, hashlib.sha256)[:16], version=4)
+    return UUID(bytes=hmac.digest(key, str(known).encode(), hashlib.sha256)[:16], version=4)
