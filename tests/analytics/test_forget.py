@@ -37,6 +37,11 @@ def life(story: Story, study: UUID, upload: UUID, other: UUID, **analysis: objec
     ]
 
 
+def counted(figures: dict[str, list[tuple]]) -> dict[str, list[tuple]]:
+    """Figures without the states that nothing is in: those an analysis passed through leave a zero."""
+    return figures | {"states": [row for row in figures["states"] if row[-1]]}
+
+
 async def rows_with(house: House, *ids: UUID) -> list[str]:
     found = [str(dict(row)) for row in await house.sql("SELECT * FROM events")]
     found += [str(row) for rows in (await house.figures()).values() for row in rows]
@@ -106,9 +111,9 @@ async def test_an_older_event_that_comes_late_does_not_turn_the_state_back(house
         await house.applied(4)
         await forget.forget_erased(db)
         await house.check([*first, started])
-        figures = await house.figures()
+        figures = counted(await house.figures())
         await rebuilt(house)
-        assert await house.figures() == figures
+        assert counted(await house.figures()) == figures
 
 
 async def test_two_studies_of_one_upload_erased_together(
@@ -142,7 +147,7 @@ async def test_while_figures_are_rebuilt_it_waits(house: House, db: Database) ->
 
 async def test_an_event_that_makes_no_sense_is_no_hindrance(house: House, db: Database) -> None:
     story, study = Story(), uuid7()
-    odd = [story.erased(study), story.study(1, study)]
+    odd = [story.erased(uuid7()), story.study(1, study)]
     odd[0].data["study_id"] = "no id"
     broken = story.analysis("queued", study=study)
     broken[0].data["analysis_id"] = 7
