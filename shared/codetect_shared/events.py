@@ -69,6 +69,7 @@ class ResultDocument(BaseModel):
     sop_instance_uid: str
     series_instance_uid: str
     series_number: int
+    instance_number: int = 1
     modality: str
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from codetect_shared.events import UploadImported
 from codetect_shared.inbox import inbox
 from codetect_shared.outbox import CHANNEL, outbox
 
@@ -115,6 +116,18 @@ def create_messaging() -> None:
     """)
     op.execute("CREATE TRIGGER notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION notify_outbox()")
     fence("outbox")
+
+
+def index_studies(table: str) -> None:
+    """Let the events in `table` (an outbox, or kept ones) be found by study, so that they can be forgotten."""
+    op.create_index(f"{table}_study", table, [sa.text("(data ->> 'study_id')")])
+    op.create_index(
+        f"{table}_imported",
+        table,
+        [sa.text("(data -> 'studies')")],
+        postgresql_using="gin",
+        postgresql_where=sa.text(f"type = '{UploadImported.type}'"),
+    )
 
 
 def fence(*tables: str) -> None:

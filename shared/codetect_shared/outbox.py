@@ -8,6 +8,7 @@ import asyncio
 import json
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg  # type: ignore[import-untyped]
 import structlog
@@ -24,7 +25,10 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    and_,
     insert,
+    or_,
+    select,
     text,
     update,
 )
@@ -32,9 +36,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
-from codetect_shared import bus, telemetry, topology
+from codetect_shared import bus, forgetting, telemetry, topology
 from codetect_shared.db import AggregateRow, uuid7
-from codetect_shared.events import Event
+from codetect_shared.events import Event, UploadImported
 
 log = structlog.get_logger()
 CHANNEL = "codetect_outbox"
@@ -97,6 +101,24 @@ async def ask_to_look(session: AsyncSession, queue: str, row: AggregateRow) -> N
             time=datetime.now(UTC),
         )
     )
+
+
+async def forget(session: AsyncSession, study_id: UUID, key: bytes) -> bool:
+    """Take an erased study out of the events that were told of it; False while some are yet to be sent."""
+    c = outbox.c
+    of_study = c.data["study_id"].astext == str(study_id)
+    of_upload = and_(c.type == UploadImported.type, c.data["studies"].contains([str(study_id)]))
+    mine = select(c.id, c.type, c.subject, c.data, c.sent_at).where(or_(of_study, of_upload)).with_for_update()
+    rows = (await session.execute(mine)).all()
+    for row in rows:
+        if row.sent_at:
+            left = {
+                "subject": forgetting.forgotten_subject(row.type, row.subject, key),
+                "data": forgetting.forgotten(row.data, study_id, key),
+                "traceparent": None,
+            }
+            await session.execute(update(outbox).where(c.id == row.id).values(left))
+    return all(row.sent_at for row in rows)
 
 
 def _traceparent() -> str | None:

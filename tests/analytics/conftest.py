@@ -141,6 +141,7 @@ async def house(infra: Infrastructure, environment: dict[str, str]) -> House:
     house = House(Settings())
     await house.recreate_stream()
     await house.sql("DELETE FROM events")
+    await house.sql("DELETE FROM erasures")
     for schema in ("figures", "figures_next", "figures_old"):
         await house.sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
     await house.sql('UPDATE cursor SET epoch = 0, "offset" = -1, anchor = NULL, figures_version = 0')

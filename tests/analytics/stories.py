@@ -36,8 +36,15 @@ class Story:
         data = event.model_dump(mode="json")
         return Envelope(uuid7(), event.type, self.now, self.facility, subject, self.sequences[subject], data)
 
-    def upload(self, accepted: int = 3, refused: dict[str, int] | None = None, size: int = 1000) -> list[Envelope]:
-        upload, refused = uuid7(), refused or {}
+    def upload(
+        self,
+        accepted: int = 3,
+        refused: dict[str, int] | None = None,
+        size: int = 1000,
+        upload: UUID | None = None,
+        studies: tuple[UUID, ...] = (),
+    ) -> list[Envelope]:
+        upload, refused = upload or uuid7(), refused or {}
         files = accepted + sum(refused.values())
         opened = self.tell(told.UploadOpened(upload_id=upload, priority="routine"), upload, 5)
         completed = self.tell(told.UploadCompleted(upload_id=upload, files=files, bytes=size), upload, 5)
@@ -45,16 +52,21 @@ class Story:
             ended: told.Event = told.UploadRefused(upload_id=upload, code="nothing-usable", refused=refused)
         else:
             ended = told.UploadImported(
-                upload_id=upload, files=files, accepted=accepted, refused=refused, studies=[uuid7()], import_ms=90
+                upload_id=upload,
+                files=files,
+                accepted=accepted,
+                refused=refused,
+                studies=list(studies) or [uuid7()],
+                import_ms=90,
             )
         return [opened, completed, self.tell(ended, upload, 5)]
 
-    def study(self, version: int = 1) -> Envelope:
-        study = uuid7()
+    def study(self, version: int = 1, study: UUID | None = None, upload: UUID | None = None) -> Envelope:
+        study = study or uuid7()
         received = told.StudyReceived(
             study_id=study,
             version=version,
-            upload_id=uuid7(),
+            upload_id=upload or uuid7(),
             study_instance_uid="2.25.1",
             priority="routine",
             models=None,
@@ -65,6 +77,9 @@ class Story:
         )
         return self.tell(received, study)
 
+    def erased(self, study: UUID) -> Envelope:
+        return self.tell(told.StudyErased(study_id=study), study, 5)
+
     def analysis(
         self,
         end: str = "completed",
@@ -74,9 +89,11 @@ class Story:
         attempts: int = 1,
         progress: int = 2,
         step_s: float = 1,
+        study: UUID | None = None,
+        upload: UUID | None = None,
     ) -> list[Envelope]:
         analysis = uuid7()
-        ids = {"analysis_id": analysis, "study_id": uuid7(), "upload_id": uuid7()}
+        ids = {"analysis_id": analysis, "study_id": study or uuid7(), "upload_id": upload or uuid7()}
         of = {**ids, "model": model[0], "model_version": model[1]}
         story = [self.tell(told.AnalysisQueued(**of, study_version=1, priority="routine"), analysis, step_s)]
         if end == "queued":
@@ -162,6 +179,10 @@ def recount(envelopes: Iterable[Envelope], facility: UUID) -> dict[str, Any]:
         "uploads": Counter(what for _, thing, what in of if thing == "upload"),
         "bytes": sum(e.data["bytes"] for e, thing, what in of if (thing, what) == ("upload", "completed")),
         "files": +files,
-        "studies": Counter("new" if e.data["version"] == 1 else "updated" for e, thing, _ in of if thing == "study"),
+        "studies": Counter(
+            "erased" if what == "erased" else "new" if e.data["version"] == 1 else "updated"
+            for e, thing, what in of
+            if thing == "study"
+        ),
         "ms": {stage: sorted(d[f"{stage}_ms"] for d in completed) for stage in ("queued", "inference", "total")},
     }

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from codetect_shared.app import Background, create_app, readiness
+from codetect_shared.app import Background, create_app, every, readiness
 from fastapi import FastAPI
 from sqlalchemy import make_url, text
 
+from codetect_analytics.forget import forget_erased
 from codetect_analytics.models import FIGURES_VERSION
 from codetect_analytics.projector import Projector
 from codetect_analytics.routes import router
@@ -37,7 +38,7 @@ def projector(settings: ProjectorSettings) -> FastAPI:
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         part = Projector(settings.database_system_url, settings.rabbitmq_url, app_role(settings))
         readiness(app, {"database": app.state.db.ping, "stream": part.check}, part.facts)
-        yield [part.run]
+        yield [part.run, every(30, "forgetting", lambda: forget_erased(app.state.db))]
 
     return create_app(settings, "projector", parts)
 

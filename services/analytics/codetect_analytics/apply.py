@@ -1,6 +1,7 @@
 """Events into Postgres: kept once each, and folded into the figures of a schema. Runs in the caller's transaction."""
 
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import astuple, fields
 from functools import cache
@@ -9,7 +10,8 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 import structlog
 from codetect_shared.bus import Envelope
-from codetect_shared.events import Event
+from codetect_shared.events import Event, StudyErased
+from codetect_shared.forgetting import KEY_BYTES
 from pydantic import ValidationError
 from sqlalchemy import Table
 
@@ -17,6 +19,7 @@ from codetect_analytics import models
 from codetect_analytics.fold import Latest, Tally, analyses_in
 
 log = structlog.get_logger()
+ERASE = "INSERT INTO erasures (study_id, facility_id, key) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
 KEPT = ("event_id", "facility_id", "type", "subject", "sequence", "time", "data")
 
 
@@ -27,8 +30,12 @@ async def keep(db: asyncpg.Connection, told: Sequence[Envelope]) -> list[Envelop
         INSERT INTO events ({", ".join(KEPT)}) SELECT * FROM {_unnest(models.events, KEPT)}
         ON CONFLICT (event_id) DO NOTHING RETURNING event_id
     """  # noqa: S608 - names of our own columns
-    fresh = {row["event_id"] for row in await db.fetch(insert, *_columns(rows, len(KEPT)))}
-    return [e for e in told if e.id in fresh and not fresh.discard(e.id)]  # type: ignore[func-returns-value]
+    new = {row["event_id"] for row in await db.fetch(insert, *_columns(rows, len(KEPT)))}
+    fresh = [e for e in told if e.id in new and not new.discard(e.id)]  # type: ignore[func-returns-value]
+    for envelope in fresh:
+        if envelope.type == StudyErased.type and isinstance(event := _event(envelope), StudyErased):
+            await db.execute(ERASE, event.study_id, envelope.facility_id, secrets.token_bytes(KEY_BYTES))
+    return fresh
 
 
 async def count(db: asyncpg.Connection, schema: str, told: Sequence[Envelope]) -> None:

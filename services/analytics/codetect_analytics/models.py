@@ -12,11 +12,13 @@ from sqlalchemy import (
     Dialect,
     Identity,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     Table,
     Text,
     Uuid,
+    func,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
@@ -39,6 +41,16 @@ events = Table(
     Column("time", DateTime(timezone=True), nullable=False),
     Column("data", JSONB, nullable=False),
 )
+erasures = Table(
+    "erasures",
+    MetaData(),
+    Column("study_id", Uuid, primary_key=True),
+    Column("facility_id", Uuid, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+)
+"""Studies whose events are forgotten, by a key that is dropped once nothing of them can come any more."""
+
 figures = MetaData(schema=FIGURES)
 
 

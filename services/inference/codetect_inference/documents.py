@@ -63,6 +63,7 @@ def _document(result: Result, kind: Literal["sr", "sc"], name: str, ds: Dataset)
         sop_instance_uid=ds.SOPInstanceUID,
         series_instance_uid=ds.SeriesInstanceUID,
         series_number=ds.SeriesNumber,
+        instance_number=ds.InstanceNumber,
         modality=ds.Modality,
     )
     return Document(facts, content)

@@ -1,5 +1,6 @@
 """Tables: registered models, studies as this service knows them, analyses (which are the jobs), and what to remove."""
 
+import secrets
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -7,6 +8,7 @@ from uuid import UUID
 
 from codetect_shared import topology
 from codetect_shared.db import TYPES, AggregateRow, FacilityRow
+from codetect_shared.forgetting import KEY_BYTES
 from codetect_shared.jobs import JobRow, Jobs
 from sqlalchemy import ARRAY, BigInteger, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -149,6 +151,14 @@ class Removal(Base, FacilityRow):
 
     prefix: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Erasure(Base, FacilityRow):
+    """A study, `id`, whose past events are still to be forgotten, by a key that goes with this row."""
+
+    __tablename__ = "erasures"
+
+    key: Mapped[bytes] = mapped_column(default=lambda: secrets.token_bytes(KEY_BYTES))
 
 
 # Eight, since a worker that is killed spends an attempt too.

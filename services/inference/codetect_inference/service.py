@@ -14,7 +14,7 @@ from codetect_inference import queries
 from codetect_inference.choose import choose_series
 from codetect_inference.explain import Explanation
 from codetect_inference.failures import SENTENCES, ModelNotFound, StudyNotFound, WrongState
-from codetect_inference.models import ANALYSES, Analysis, Model, Removal, Status, Study, now
+from codetect_inference.models import ANALYSES, Analysis, Erasure, Model, Removal, Status, Study, now
 from codetect_inference.schemas import AnalysisChange
 
 
@@ -281,11 +281,11 @@ async def remove(session: AsyncSession, analysis_id: UUID) -> None:
 
 async def erase_study(session: AsyncSession, facility_id: UUID, event: events.StudyErased) -> None:
     """A study is gone: so is everything read from it, and what is still being read is stopped."""
-    study_id, gone = event.study_id, {"erased": True, "series": []}
-    erased = insert(Study).values(
-        id=study_id, facility_id=facility_id, version=0, upload_id=study_id, priority=0, **gone
-    )
+    study_id = event.study_id
+    gone = {"erased": True, "series": [], "version": 0, "upload_id": study_id, "priority": 0}
+    erased = insert(Study).values(id=study_id, facility_id=facility_id, **gone)
     await session.execute(erased.on_conflict_do_update(index_elements=[Study.id], set_=gone))
+    await session.execute(insert(Erasure).values(id=study_id, facility_id=facility_id).on_conflict_do_nothing())
     for row in await session.scalars(select(Analysis).where(Analysis.study_id == study_id).with_for_update()):
         await _remove(session, row)
 

@@ -42,10 +42,10 @@ M_MMAP_THRESHOLD = -3  # malloc.h
 
 
 class Progress:
-    """How many slices of a series are done with; written by the run, read by who tells."""
+    """How far a run is: slices done with, and whether it commits; written by the run, read by who tells."""
 
     def __init__(self) -> None:
-        self.done = 0
+        self.done, self.committing = 0, False
 
 
 class Analyser:
@@ -68,10 +68,6 @@ class Analyser:
             log.warning("the object store is away: the analysis waits", error=repr(error))
             async with self._db.system() as session:
                 await ANALYSES.postpone(session, job, STORE_AWAY_S, spent=False)
-        except LeaseLost:
-            left = await self._storage.list("results", job.attempt_prefix)
-            await self._storage.remove("results", [one.key for one in left])
-            raise
 
     async def _watched(self, job: Analysis) -> None:
         """Analyse, and twice a second tell how far it got; stops when the job is no longer ours (LeaseLost)."""
@@ -84,6 +80,9 @@ class Analyser:
                         await service.progress(session, job, progress.done)
                 except bus.TRANSIENT as error:
                     log.warning("progress not told", error=repr(error))
+                except LeaseLost:
+                    if not progress.committing:  # else the commit itself says whether it is lost, or just settled
+                        raise
             await work
         finally:
             work.cancel()
@@ -112,7 +111,7 @@ class Analyser:
             maps=maps,
             hu=volume.slice,
         )
-        await self._commit(job, result, model.engine.provider)
+        await self._commit(job, result, model.engine.provider, progress)
 
     async def _study(self, series: SeriesFacts) -> tuple[Volume, Manifest]:
         try:
@@ -126,18 +125,26 @@ class Analyser:
         except (VolumeRefused, ValidationError) as error:
             raise Unanalysable("volume_unreadable") from error
 
-    async def _commit(self, job: Analysis, result: Result, provider: str) -> None:
-        """Store maps and documents under keys of this attempt, then commit."""
+    async def _commit(self, job: Analysis, result: Result, provider: str, progress: Progress) -> None:
+        """Store maps and documents under keys of this attempt, then commit; without the commit they go again."""
         maps_key = f"{result.prefix}maps.npz"
-        made = [one async for one in self._write(result)]
-        await self._storage.put("results", maps_key, await asyncio.to_thread(result.maps.pack))
-        async with self._db.facility(job.facility_id) as session:
-            await service.complete(
-                session, job, result.explanation, maps_key=maps_key, documents=made, provider=provider
-            )
+        try:
+            made = [one async for one in self._write(result)]
+            await self._storage.put("results", maps_key, await asyncio.to_thread(result.maps.pack))
+        except asyncio.CancelledError:
+            await self._remove(result.prefix)
+            raise
+        progress.committing = True
+        try:
+            async with self._db.facility(job.facility_id) as session:
+                await service.complete(
+                    session, job, result.explanation, maps_key=maps_key, documents=made, provider=provider
+                )
+        except LeaseLost:
+            await self._remove(result.prefix)
+            raise
         if job.fence > 1:
-            left = await self._storage.list("results", job.results_prefix)
-            await self._storage.remove("results", [one.key for one in left if not one.key.startswith(result.prefix)])
+            await self._remove(job.results_prefix, but=result.prefix)
 
     async def _write(self, result: Result) -> AsyncIterator[ResultDocument]:
         """Store the documents, each before the next is made."""
@@ -145,6 +152,10 @@ class Analyser:
         while one := await asyncio.to_thread(next, made, None):
             await self._storage.put("results", one.facts.key, one.content)
             yield one.facts
+
+    async def _remove(self, prefix: str, but: str | None = None) -> None:
+        found = [one.key for one in await self._storage.list("results", prefix)]
+        await self._storage.remove("results", [key for key in found if but is None or not key.startswith(but)])
 
 
 def begin_documents(result: Result) -> Iterator["Document"]:
