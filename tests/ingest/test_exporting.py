@@ -118,8 +118,8 @@ async def test_a_result_is_exported_beside_its_images(clinic: Clinic, hands: Han
     await clinic.sql(
         "INSERT INTO instances (series_id, sop_instance_uid, facility_id, study_id, upload_id, sop_class_uid,"
         ' transfer_syntax_uid, bucket, key, "offset", length, header_offset, header_length, source, facts)'
-        " SELECT id, '2.25.12', facility_id, study_id, gen_random_uuid(), '1.2', '1.2', 'results', :key, 0, :n, 0, 0, 0,"
-        " '{}' FROM series WHERE study_id = :s AND kind = 'result'",
+        " SELECT id, '2.25.12', facility_id, study_id, gen_random_uuid(), '1.2', '1.2', 'results', :key, 0, :n, 0,"
+        " 0, 0, '{}' FROM series WHERE study_id = :s AND kind = 'result'",
         s=study_id,
         key=key,
         n=len(body),
@@ -174,9 +174,8 @@ async def test_an_export_is_held_a_piece_at_a_time(clinic: Clinic, hands: Hands)
 
 @pytest.mark.parametrize("count", [3, 70_000])
 def test_a_zip_is_read_by_others_from_a_stream_too(tmp_path: Path, count: int) -> None:
-    archive = Zip()
     path = tmp_path / "x.zip"
-    with path.open("wb") as file:
+    with path.open("wb") as file, Zip() as archive:
         for number in range(count):
             file.write(archive.add(f"{number:06}.dcm", b"%d" % number))
         file.write(archive.end())
@@ -271,7 +270,7 @@ async def test_parquet_flows_while_rows_come(tmp_path: Path) -> None:
         async for piece in tables.parquet_of(COLUMNS, numbered(100_000)):
             pieces += file.write(piece) > 0
     assert pieces >= 5
-    assert duckdb.sql(f"SELECT count(*), sum(n), count(none) FROM '{path}'").fetchone() == (100_000, 4_999_950_000, 0)
+    assert duckdb.sql(f"SELECT count(*), sum(n), count(none) FROM '{path}'").fetchall() == [(100_000, 4_999_950_000, 0)]
 
 
 async def test_a_client_that_goes_ends_the_writing() -> None:

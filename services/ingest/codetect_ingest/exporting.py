@@ -143,20 +143,20 @@ async def _way_back(session: AsyncSession, ingest: Ingest, who: Principal, study
 
 async def _zipped(storage: Storage, parts: list[Part], back: WayBack | None) -> AsyncIterator[bytes]:
     """Yield the zip; while one span of a pack is sent, the next is fetched."""
-    archive = Zip()
     spans = iter(_spans(parts))
     ahead = _fetch(storage, next(spans, None))
     try:
-        while (fetched := await ahead) is not None:
-            span, data = fetched
-            ahead = _fetch(storage, next(spans, None))
-            for part in span:
-                begin = part.row.offset - span[0].row.offset
-                body = data[begin : begin + part.row.length]
-                if back:
-                    body = await asyncio.to_thread(back.restore, part, body)
-                yield archive.add(part.name, body)
-        yield archive.end()
+        with Zip() as archive:
+            while (fetched := await ahead) is not None:
+                span, data = fetched
+                ahead = _fetch(storage, next(spans, None))
+                for part in span:
+                    begin = part.row.offset - span[0].row.offset
+                    body = data[begin : begin + part.row.length]
+                    if back:
+                        body = await asyncio.to_thread(back.restore, part, body)
+                    yield archive.add(part.name, body)
+            yield archive.end()
     finally:
         ahead.cancel()
 

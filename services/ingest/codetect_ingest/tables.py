@@ -4,11 +4,12 @@ import asyncio
 import csv
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
-from io import StringIO
+from io import RawIOBase, StringIO
 from typing import IO, Any, cast
 
 import anyio
 from anyio import from_thread, to_thread
+from anyio.streams.memory import MemoryObjectSendStream
 from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
 from arro3.io import write_parquet
 
@@ -59,28 +60,18 @@ async def parquet_of(columns: dict[str, type], batches: AsyncIterator[Batch]) ->
         await asyncio.gather(writing, return_exceptions=True)
 
 
-class _Pipe:
+class _Pipe(RawIOBase):
     """What the library writes to: bytes go to the event loop, which lets it wait."""
 
-    def __init__(self, out: Any) -> None:
-        self._out, self._at = out, 0
-
-    def write(self, data: bytes) -> int:
-        from_thread.run(self._out.send, bytes(data))
-        self._at += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        return self._at
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def seekable(self) -> bool:
-        return False
+    def __init__(self, out: MemoryObjectSendStream[bytes]) -> None:
+        self._out = out
 
     def writable(self) -> bool:
         return True
+
+    def write(self, data: Any) -> int:
+        from_thread.run(self._out.send, bytes(data))
+        return len(data)
 
 
 async def _next(batches: AsyncIterator[Batch]) -> Batch | None:

@@ -1,7 +1,7 @@
 """A zip that is written from front to back, so that it can be sent while it grows."""
 
-from io import BytesIO, RawIOBase
-from typing import Any
+from io import BytesIO
+from typing import IO, Self, cast
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 
@@ -10,7 +10,14 @@ class Zip:
 
     def __init__(self) -> None:
         self._tail = _Tail()
-        self._zip = ZipFile(self._tail, "w", ZIP_STORED)
+        self._zip = ZipFile(cast(IO[bytes], self._tail), "w", ZIP_STORED)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """One that isn't ended is dropped: `zipfile` would end it when it is collected."""
+        self._zip.fp = None
 
     def add(self, name: str, data: bytes) -> bytes:
         """Add a file; return the zip's next bytes."""
@@ -25,7 +32,7 @@ class Zip:
         return self._tail.take()
 
 
-class _Tail(RawIOBase):
+class _Tail:
     """The end of a file, of which the rest was taken: `zipfile` goes back no further than to an entry's own header.
 
     Otherwise sizes would stand behind the files, and stored files couldn't be read from a stream.
@@ -40,17 +47,14 @@ class _Tail(RawIOBase):
         self._rest = BytesIO()
         return taken
 
-    def seekable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return True
-
     def tell(self) -> int:
         return self._taken + self._rest.tell()
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._taken + self._rest.seek(offset - self._taken, whence)
+    def seek(self, offset: int) -> int:
+        return self._taken + self._rest.seek(offset - self._taken)
 
-    def write(self, data: Any) -> int:
+    def write(self, data: bytes) -> int:
         return self._rest.write(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
