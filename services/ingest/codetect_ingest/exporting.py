@@ -159,6 +159,7 @@ async def _zipped(storage: Storage, parts: list[Part], back: WayBack | None) -> 
             yield archive.end()
     finally:
         ahead.cancel()
+        await asyncio.gather(ahead, return_exceptions=True)
 
 
 def _fetch(storage: Storage, span: list[Part] | None) -> "asyncio.Task[tuple[list[Part], bytes] | None]":
