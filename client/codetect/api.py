@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, Iterator
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import certifi
 import httpx
@@ -62,6 +62,18 @@ class Api:
                 raise failure
             await asyncio.sleep(pause)
         raise AssertionError("backoff never ends")
+
+    async def download(self, path: str, file: IO[bytes], **rest: Any) -> None:
+        """Write what a GET answers into a file, however large it is. Raises `Refused`, `Unreachable`."""
+        try:
+            async with self.http.stream("GET", self.url.join(path), auth=self.bearer, **rest) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise refusal(response)
+                async for piece in response.aiter_bytes():
+                    await asyncio.to_thread(file.write, piece)
+        except httpx.TransportError as error:
+            raise Unreachable(f"{self.address} broke off ({type(error).__name__}: {error}).") from error
 
     async def get(self, kind: type[M], path: str, **rest: Any) -> M:
         """What a GET answers, as a model."""

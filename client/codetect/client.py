@@ -11,7 +11,7 @@ from typing import IO, Any, Self
 from uuid import UUID
 
 from codetect import credentials as door
-from codetect.api import Api
+from codetect.api import Api, parse
 from codetect.credentials import Credentials, Fixed
 from codetect.errors import CodetectError
 from codetect.live import watch
@@ -21,6 +21,7 @@ from codetect.models import (
     Challenge,
     Enrolled,
     Enrolment,
+    Erasure,
     Facility,
     LiveEvent,
     Me,
@@ -28,6 +29,7 @@ from codetect.models import (
     Priority,
     RegisteredModel,
     Slice,
+    Study,
     Tokens,
     Upload,
 )
@@ -166,6 +168,26 @@ class Client:
     async def slices(self, analysis_id: UUID | str) -> list[Slice]:
         """The slices of an analysis, from feet to head."""
         return (await self.api.get(Page[Slice], f"/api/v1/analyses/{analysis_id}/slices")).items
+
+    async def studies(self) -> AsyncGenerator[Study, None]:
+        """All studies of the facility, the newest first, page by page as they are read."""
+        query = {"limit": str(PAGE)}
+        while True:
+            page = await self.api.get(Page[Study], "/api/v1/studies", params=query)
+            for study in page.items:
+                yield study
+            if not page.next:
+                return
+            query["cursor"] = page.next
+
+    async def export(self, study_id: UUID | str, file: IO[bytes], *, original: bool = False) -> None:
+        """Write a study's DICOM files as a zip; `original`, as they came, needs the right `identity`."""
+        view = "original" if original else "deidentified"
+        await self.api.download(f"/api/v1/studies/{study_id}/export", file, params={"view": view})
+
+    async def erase(self, study_id: UUID | str) -> Erasure:
+        """Erase a study for good; asked again, the server says how far it is."""
+        return parse(Erasure, await self.api.request("DELETE", f"/api/v1/studies/{study_id}", retry=True))
 
     async def models(self) -> list[RegisteredModel]:
         """The models that can be asked for."""

@@ -139,6 +139,41 @@ class Upload(Model):
     error: Reason | None = None
 
 
+class StudySeries(Model):
+    """A series of a study."""
+
+    series_id: UUID
+    modality: str | None = None
+    plane: str | None = None
+    slices: int | None = None
+    convolution_kernel: str | None = None
+
+
+class Study(Model):
+    """A study under its pseudonyms."""
+
+    id: UUID
+    study_instance_uid: str
+    patient_id: str
+    study_date: str | None = None
+    version: int
+    created_at: datetime
+    instances: int | None = None
+    stored_bytes: int | None = None
+    legal_hold: bool = False
+    expires_at: datetime | None = None
+    series: list[StudySeries] = []
+
+
+class Erasure(Model):
+    """A study that is erased; `emptied_at`: its images are removed."""
+
+    study_id: UUID
+    requested_at: datetime
+    emptied_at: datetime | None = None
+    done_at: datetime | None = None
+
+
 class ModelRef(Model):
     """The model that made an analysis."""
 

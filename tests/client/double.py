@@ -12,9 +12,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from io import BytesIO
 from itertools import count
 from typing import Any
 from uuid import uuid4
+from zipfile import ZipFile
 
 import uvicorn
 from codetect.credentials import totp
@@ -63,6 +65,8 @@ class Double:
     names_sent: list[str] = field(default_factory=list)
     uploads: dict[str, dict[str, Any]] = field(default_factory=dict)
     analyses: dict[str, dict[str, Any]] = field(default_factory=dict)
+    studies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    cut_zips: bool = False
     frames: list[dict[str, Any]] = field(default_factory=list)
     held_from: int = 0
     cut_after_ready: int = 0
@@ -423,8 +427,29 @@ def routes(double: Double) -> list[Route | WebSocketRoute]:
         finally:
             double.sockets.discard(ws)
 
+    async def list_studies(_: Request) -> Response:
+        return JSONResponse({"items": list(double.studies.values()), "next": None})
+
+    async def export_study(request: Request) -> Response:
+        study_id, view = request.path_params["id"], request.query_params["view"]
+        if study_id not in double.studies:
+            return problem(404, "study-not-found")
+        body = BytesIO()
+        with ZipFile(body, "w") as archive:
+            archive.writestr(f"{study_id}/001/00001.dcm", view)
+        return Response(body.getvalue()[: -9 if double.cut_zips else None], media_type="application/zip")
+
+    async def erase_study(request: Request) -> Response:
+        if double.studies.pop(request.path_params["id"], None) is None:
+            return problem(404, "study-not-found")
+        erasure = {"study_id": request.path_params["id"], "requested_at": double.now().isoformat()}
+        return JSONResponse(erasure, 202)
+
     api = "/api/v1"
     return [
+        route("GET", f"{api}/studies", list_studies),
+        route("GET", f"{api}/studies/{{id}}/export", export_study),
+        route("DELETE", f"{api}/studies/{{id}}", erase_study),
         route("GET", f"{api}/facility", facility, bearer=False),
         route("POST", f"{api}/auth/login", login, bearer=False),
         route("POST", f"{api}/auth/mfa", mfa, bearer=False),

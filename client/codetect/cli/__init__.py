@@ -5,10 +5,11 @@ from codetect.cli.export import exports
 from codetect.cli.models import models
 from codetect.cli.results import results
 from codetect.cli.root import app
+from codetect.cli.studies import kept
 from codetect.cli.submitting import submitting
 from codetect.cli.watching import watching
 
-for commands in (access, submitting, watching, results, exports):
+for commands in (access, submitting, watching, results, exports, kept):
     app.add_typer(commands)
 app.add_typer(models, name="models")
 

@@ -1,4 +1,4 @@
-"""`codetect export`: analyses for spreadsheets and scripts."""
+"""`codetect export`: studies' images as zips, or analyses for spreadsheets and scripts."""
 
 import csv
 import sys
@@ -7,6 +7,7 @@ from contextlib import aclosing
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Annotated
+from uuid import UUID
 
 import typer
 
@@ -14,7 +15,6 @@ from codetect.cli.filters import (
     FindingOption,
     FolderOption,
     FromOption,
-    QueryArgument,
     StatusOption,
     StudyOption,
     TagOption,
@@ -22,6 +22,7 @@ from codetect.cli.filters import (
     UploadOption,
     filters,
 )
+from codetect.cli.images import export_studies
 from codetect.cli.root import DISCLAIMER, FacilityOption, client, complain, run
 from codetect.models import Analysis
 
@@ -60,7 +61,9 @@ class Format(StrEnum):
 
 @exports.command()
 def export(
-    q: QueryArgument = None,
+    what: Annotated[
+        list[str] | None, typer.Argument(metavar="[STUDY... | WORDS]", help="Ids of studies; or words to look for.")
+    ] = None,
     facility: FacilityOption = None,
     status: StatusOption = None,
     finding: FindingOption = None,
@@ -73,9 +76,23 @@ def export(
     form: Annotated[
         Format, typer.Option("--format", help="One row a finding, or one JSON object a line.")
     ] = Format.CSV,
-    output: Annotated[Path | None, typer.Option(dir_okay=False, help="A file; default: stdout.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file, or for studies a folder; default: stdout, or here.")
+    ] = None,
+    original: Annotated[
+        bool, typer.Option("--original", help="Studies as they came; needs the right `identity`.")
+    ] = False,
 ) -> None:
-    """Write all analyses that match as CSV or JSON lines."""
+    """Write studies as zips of DICOM files; or, without ids, all analyses that match as CSV or JSON lines."""
+    studies = _studies(what or [])
+    if studies:
+        run(export_studies(facility, studies, output, original=original))
+        return
+    if original:
+        raise typer.BadParameter("it is for studies: name them by their ids.", param_hint="--original")
+    if output and output.is_dir():
+        raise typer.BadParameter(f"{output} is a folder.", param_hint="--output")
+    q = " ".join(what) if what else None
     chosen = filters(q, status, finding, tag, folder, study, upload, since, until, "created_at")
 
     async def write(file: IO[str]) -> int:
@@ -88,6 +105,14 @@ def export(
     with output.open("w", newline="", encoding="utf-8") as file:
         count = run(write(file))
     complain(f"{count:,} analyses in {output}. {DISCLAIMER}")
+
+
+def _studies(words: list[str]) -> list[UUID]:
+    """Return the studies that are named, if nothing but studies is."""
+    try:
+        return [UUID(word) for word in words]
+    except ValueError:
+        return []
 
 
 async def _write_lines(found: AsyncIterator[Analysis], file: IO[str]) -> int:

@@ -16,6 +16,7 @@ from codetect_ingest.children import Children
 from codetect_ingest.delivering import Deliverer
 from codetect_ingest.dicomweb import storing_routes
 from codetect_ingest.erasing import finish
+from codetect_ingest.export_routes import exports
 from codetect_ingest.facility_routes import facility
 from codetect_ingest.identity_routes import identities, of_uploads
 from codetect_ingest.importer import Importer, forget_scratch, give_up, give_up_assembly
@@ -35,6 +36,7 @@ ROUTERS = [
     routes.uploads,
     of_uploads,
     identities,
+    exports,
     routes.studies,
     life,
     facility,

@@ -1,0 +1,91 @@
+"""What the command does with whole studies: lists, exports, erases."""
+
+import json
+import zipfile
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.client.double import Double
+from tests.client.test_cli import Command, codetect  # noqa: F401 - a fixture
+
+
+@pytest.fixture
+def ids(double: Double) -> list[str]:
+    """Two studies that the facility keeps."""
+    for held in (True, False):
+        study = {
+            "id": str(uuid4()),
+            "study_instance_uid": "2.25.1",
+            "patient_id": "CDT-1",
+            "version": 1,
+            "created_at": double.now().isoformat(),
+            "expires_at": None if held else double.now().isoformat(),
+            "legal_hold": held,
+            "instances": 45,
+            "series": [{"series_id": str(uuid4()), "modality": "CT", "plane": "axial", "slices": 45}],
+        }
+        double.studies[str(study["id"])] = study
+    return list(double.studies)
+
+
+async def test_studies_are_listed_with_how_long_they_are_kept(codetect: Command, ids: list[str]) -> None:  # noqa: F811
+    lines = [line.split("\t") for line in (await codetect("studies")).out.splitlines()]
+    assert [line[1:5] for line in lines] == [[study_id, "CDT-1", "45", "45 axial"] for study_id in ids]
+    assert lines[0][5] == "held"
+    assert lines[1][5].startswith("until 20")
+    assert [one["id"] for one in json.loads((await codetect("studies", "--json", "--limit", "1")).out)] == ids[:1]
+
+
+async def test_a_study_is_exported_to_a_file_and_several_to_a_folder(
+    codetect: Command,  # noqa: F811
+    ids: list[str],
+    tmp_path: Path,
+) -> None:
+    done = await codetect("export", ids[0], "-o", tmp_path / "one.zip", "--original")
+    assert (done.code, done.out) == (0, "")
+    assert "1 files in" in done.err
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        assert archive.read(archive.namelist()[0]) == b"original"
+    done = await codetect("export", *ids, "-o", tmp_path / "new")
+    assert done.code == 0
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {f"{study_id}.zip" for study_id in ids}
+    with zipfile.ZipFile(tmp_path / "new" / f"{ids[0]}.zip") as archive:
+        assert archive.read(archive.namelist()[0]) == b"deidentified"
+    assert (tmp_path / "one.zip").stat().st_mode & 0o77 == 0
+
+
+async def test_what_is_cut_short_or_refused_leaves_no_file(
+    codetect: Command,  # noqa: F811
+    double: Double,
+    ids: list[str],
+    tmp_path: Path,
+) -> None:
+    double.cut_zips = True
+    done = await codetect("export", ids[0], "-o", tmp_path)
+    assert (done.code, list(tmp_path.iterdir())) == (1, [])
+    assert "cut short" in done.err
+    done = await codetect("export", uuid4(), "-o", tmp_path)
+    assert (done.code, list(tmp_path.iterdir())) == (1, [])
+    done = await codetect("export", ids[0], "-o", tmp_path / "no" / "where.zip")
+    assert (done.code, "can't be written" in done.err) == (1, True)
+
+
+async def test_words_still_mean_analyses(codetect: Command, double: Double, tmp_path: Path) -> None:  # noqa: F811
+    assert (await codetect("export", "covid", "left lung")).code == 0
+    assert double.times("GET /api/v1/analyses") == 1
+    assert (await codetect("export", "covid", "--original")).code == 2
+    assert (await codetect("export", "-o", tmp_path)).code == 2
+
+
+async def test_erasing_asks_first(codetect: Command, double: Double, ids: list[str]) -> None:  # noqa: F811
+    assert (await codetect("erase", ids[0], stdin="n\n")).code == 1
+    assert ids[0] in double.studies
+    done = await codetect("erase", *ids, stdin="y\n")
+    assert (done.code, double.studies) == (0, {})
+    assert done.out.splitlines()[-2:] == [f"{study_id} is erased." for study_id in ids]
+    done = await codetect("erase", "--yes", ids[0])
+    assert (done.code, done.out) == (1, "")
+    assert ids[0] in done.err
+    assert (await codetect("erase", "no-id", "--yes")).code == 2
