@@ -136,8 +136,6 @@ class Forwarder:
         since = int(self.cursor.read_text()) if self.cursor.exists() else 0
         page = self.ask("GET", f"/changes?since={since}&limit={PAGE}")
         if not page["Changes"]:
-            if self.ask("GET", "/changes?last")["Last"] < since:
-                self.keep(0)  # another Orthanc than the one that the cursor was of
             return False
         new = {change["ID"]: change["Seq"] for change in page["Changes"] if change["ChangeType"] == "NewInstance"}
         for batch in batches(self.wanted(new)):

@@ -95,7 +95,11 @@ class Pacs:
     def idle(self) -> bool:
         """Whether the forwarder has seen all of the log."""
         cursor = self.folder / "orthanc/cursor"
-        return cursor.exists() and int(cursor.read_text()) == self.rest.get("/changes?last").json()["Last"]
+        since = int(cursor.read_text()) if cursor.exists() else 0
+        try:
+            return self.rest.get(f"/changes?since={since}&limit=1").json()["Changes"] == []
+        except httpx.TransportError:
+            return False
 
 
 def uid_of(content: bytes) -> str:
