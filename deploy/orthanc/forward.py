@@ -30,8 +30,6 @@ ANSWERED = {200, 202, 409}
 """PS3.18 10.5.3.1: each instance of the request has its own word in the answer."""
 NOT_THIS_REQUEST = {400, 413, 415, 422, 500}
 """Worth another try in smaller parts: one bad instance must not hold back its neighbours, or those that come after."""
-OUT_OF_RESOURCES = range(0xA700, 0xA800)
-"""PS3.4 B.2.3: not the instance's fault."""
 PATIENCE_S = 3600
 """How long an instance that CoDetect fails on (500) all by itself may hold back the others."""
 OURS = "CoDetect"
@@ -170,7 +168,7 @@ class Forwarder:
         answer = self.stow(batch)
         status = answer.status
         if status in ANSWERED:
-            self.settle(batch, refusals(status, answer.json(), batch))
+            self.settle(batch, refusals(answer, batch))
         elif status in NOT_THIS_REQUEST and len(batch) > 1:
             self.send(batch[: len(batch) // 2])
             self.send(batch[len(batch) // 2 :])
@@ -236,26 +234,27 @@ def batches(instances: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def refusals(status: int, answer: Any, batch: list[dict[str, Any]]) -> dict[str, str]:
-    """What CoDetect refused, by Orthanc's identifiers, and why (PS3.18 I.2); raises `Later` where it was full."""
+def refusals(answer: Answer, batch: list[dict[str, Any]]) -> dict[str, str]:
+    """What CoDetect refused, by Orthanc's identifiers, and why: PS3.18 I.2, and where its sentences are."""
+    module = answer.json() or {}
 
     def items(sequence: str) -> list[dict[str, Any]]:
-        return list(answer.get(sequence, {}).get("Value", [])) if isinstance(answer, dict) else []
+        return list(module.get(sequence, {}).get("Value", []))
 
     def value(item: dict[str, Any], tag: str) -> Any:
         return (item.get(tag, {}).get("Value") or [None])[0]
 
-    failed = {value(item, "00081155"): value(item, "00081197") for item in items("00081198")}
-    if any(reason in OUT_OF_RESOURCES for reason in failed.values() if isinstance(reason, int)):
-        raise Later("CoDetect is out of resources")
     stored = {value(item, "00081155") for item in items("00081199")}
+    failed = {value(item, "00081155"): value(item, "00081197") for item in items("00081198")}
+    nameless = [value(item, "00081197") for item in items("0008119A")] or [None]
+    more = answer.headers.get("Link", "").partition(">")[0].lstrip("<")
     found = {}
     for one in batch:
         uid = one["MainDicomTags"].get("SOPInstanceUID")
-        if uid in failed:
-            found[one["ID"]] = f"{failed[uid]:#06x}" if isinstance(failed[uid], int) else "no reason given"
-        elif uid not in stored:
-            found[one["ID"]] = f"HTTP {status}, and no word of it"
+        if uid not in stored:
+            reason = failed.get(uid, nameless[0])
+            code = f"{reason:#06x}" if isinstance(reason, int) else f"HTTP {answer.status}"
+            found[one["ID"]] = f"{code} {more}".strip()
     return found
 
 

@@ -27,7 +27,7 @@ def refused(bad: set[str], reason: int) -> Callable[[Uids], Reply]:
         body = {"00081198": sequence(failed)} | (
             {"00081199": sequence([{"00081155": uid(o)} for o in good])} if good else {}
         )
-        return (202 if good else 409), body, {}
+        return (202 if good else 409), body, {"Link": '</api/v1/uploads/1>; rel="describedby"'}
 
     return answer
 
