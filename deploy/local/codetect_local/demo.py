@@ -169,7 +169,8 @@ def run(settings: Settings) -> int:
     if settings.pacs:
         from codetect_local import pacs  # which needs what is here
 
-        asyncio.run(pacs.connect(demo, SLUG))
+        asyncio.run(pacs.forward_to(demo, SLUG))
+        pacs.bring_back(demo)
         pacs.show(settings, SAMPLE)
     print(f"Submitting {SAMPLE.relative_to(ROOT)} ...", flush=True)
     url = demo.known["url"]

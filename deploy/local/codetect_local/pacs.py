@@ -16,21 +16,20 @@ SCOPES = ("read", "write", "identity")
 PATIENCE_S = 600
 
 
-async def connect(demo: Demo, slug: str) -> None:
-    """Both ways: what Orthanc receives goes to the facility, the facility's results go to Orthanc."""
+async def forward_to(demo: Demo, slug: str) -> None:
+    """From now on what Orthanc receives goes to this facility, through an API client of its own."""
     if "pacs_client" not in demo.known:
         scopes = [part for scope in SCOPES for part in ("--scope", scope)]
         made = await demo.auth("create-api-client", "--facility", slug, "--name", "pacs", *scopes)
         demo.known["pacs_client"] = {key: made[key] for key in ("client_id", "client_secret")}
         demo.keep()
     orthanc.name_facility(demo.settings, demo.hosts[slug], demo.known["pacs_client"])
-    if "destination" not in demo.known:
-        demo.known["destination"] = register(demo)
-        demo.keep()
 
 
-def register(demo: Demo) -> str:
-    """Orthanc as a destination of the facility's results; its name."""
+def bring_back(demo: Demo) -> None:
+    """From now on the facility's results go to Orthanc."""
+    if "destination" in demo.known:
+        return
     destination = {
         "name": DESTINATION,
         "url": f"{orthanc.url(demo.settings)}/dicom-web",
@@ -44,7 +43,8 @@ def register(demo: Demo) -> str:
         reply = door.post("/api/v1/ingest/destinations", headers=bearer, json=destination)
         if reply.status_code != 409:  # its name is taken: by an earlier demo
             answer(reply)
-    return DESTINATION
+    demo.known["destination"] = DESTINATION
+    demo.keep()
 
 
 def send(settings: Settings, folder: Path) -> None:
