@@ -55,7 +55,7 @@ async def test_a_study_sent_with_storescu_is_analysed_once(
     async def analyses() -> dict[str, dict]:
         listed = await codetect("analyses", "--json")
         assert listed.code == 0, listed.err
-        return {one["id"]: one for one in listed.json if one["slices_total"] == SLICES}
+        return {one["id"]: one for one in listed.json if (one["slices_total"], one["status"]) == (SLICES, "completed")}
 
     for number, content in enumerate(new_study(SLICES)):
         (tmp_path / f"{number}.dcm").write_bytes(content)
@@ -65,7 +65,7 @@ async def test_a_study_sent_with_storescu_is_analysed_once(
         while not (new := {k: v for k, v in (await analyses()).items() if k not in before}):
             await asyncio.sleep(2)
     (analysis,) = new.values()
-    assert analysis["model"] == tiny
+    assert (analysis["status"], analysis["model"]["name"]) == ("completed", tiny)
     # What was sent once more is the same study: nothing to analyse again.
     await asyncio.to_thread(pacs.send, sender, tmp_path)
     await asyncio.sleep(45)
