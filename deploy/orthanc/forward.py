@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 PAGE = 500
 BATCH_INSTANCES, BATCH_BYTES = 100, 64 * 2**20
-LOOK_S, LONGEST_WAIT_S, TIMEOUT_S = 1.0, 60.0, 300
+LOOK_S, LONGEST_WAIT_S, TIMEOUT_S, DEAD_AFTER_S = 1.0, 60.0, 300, 1800
 BLOCK = 2**18
 ANSWERED = {200, 202, 409}
 """PS3.18 10.5.3.1: each instance of the request has its own word in the answer."""
@@ -264,7 +264,7 @@ def say(what: str) -> None:
 
 
 def main() -> None:
-    """Until told to stop, which may happen at any moment."""
+    """Until told to stop, which may happen at any moment; `alive` asks whether another one still goes round."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     told = os.environ
     orthanc = Http(told.get("PACS_ORTHANC_URL", "http://127.0.0.1:8042"), "codetect", told["PACS_PASSWORD"])
@@ -274,8 +274,11 @@ def main() -> None:
         Path(told["PACS_CURSOR_FILE"]),
         delete=told.get("PACS_DELETE", "") in ("1", "true"),
     )
-    wait_s, said = LOOK_S, ""
+    alive, wait_s, said = Path(f"{told['PACS_CURSOR_FILE']}.alive"), LOOK_S, ""
+    if sys.argv[1:] == ["alive"]:
+        sys.exit(not alive.exists() or time.time() - alive.stat().st_mtime > DEAD_AFTER_S)
     while True:
+        alive.touch()
         try:
             wait_s, said = (0 if forwarder.step() else LOOK_S), ""
         except (Later, OSError, http.client.HTTPException) as trouble:
