@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from codetect_local import orthanc, pacs, secrets
 from codetect_local.demo import SLUG, Demo
@@ -19,7 +20,7 @@ SLICES = 7
 
 @pytest.fixture(scope="module")
 def sender(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Orthanc and its forwarder beside the session's stack, handing on to its demo facility."""
+    """Orthanc and its forwarder beside the session's stack, connected to its demo facility both ways."""
     try:
         orthanc.install()
     except Trouble as trouble:
@@ -44,12 +45,18 @@ def sender(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         supervisor.launch("orthanc", "forwarder")
         asyncio.run(ready())
         asyncio.run(pacs.forward_to(demo, SLUG))
+        pacs.bring_back(demo)
         yield settings
     finally:
         supervisor.stop()
 
 
-async def test_a_study_sent_with_storescu_is_analysed_once(
+def orthanc_of(settings: Settings) -> httpx.Client:
+    auth = (orthanc.USER, secrets.load(settings.state)["orthanc"])
+    return httpx.Client(base_url=orthanc.url(settings), auth=auth, trust_env=False, timeout=30)
+
+
+async def test_a_study_sent_with_storescu_is_analysed_once_and_its_result_comes_back(
     sender: Settings, codetect: Command, tiny: str, tmp_path: Path
 ) -> None:
     async def analyses() -> dict[str, dict]:
@@ -66,7 +73,14 @@ async def test_a_study_sent_with_storescu_is_analysed_once(
             await asyncio.sleep(2)
     (analysis,) = new.values()
     assert (analysis["status"], analysis["model"]["name"]) == ("completed", tiny)
-    # What was sent once more is the same study: nothing to analyse again.
+    # The result joins the study that was sent, under the UIDs and the name that it came with.
+    found = await asyncio.to_thread(pacs.wait_for_results, sender)
+    with orthanc_of(sender) as rest:
+        (sent,) = rest.get("/studies").json()
+        assert {rest.get(f"/series/{one['ID']}").json()["ParentStudy"] for one in found} == {sent}
+        assert "SR" in {one["MainDicomTags"]["Modality"] for one in found}
+        assert len(rest.get("/patients").json()) == 1
+    # Sent once more it is the same study, and what came back isn't sent on: nothing to analyse again.
     await asyncio.to_thread(pacs.send, sender, tmp_path)
     await asyncio.sleep(45)
     assert {k for k in await analyses() if k not in before} == set(new)
