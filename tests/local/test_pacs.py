@@ -2,20 +2,28 @@
 
 import asyncio
 import io
+import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pydicom
+import pynetdicom
 import pytest
 from codetect_local import orthanc, secrets
 from codetect_local.ports import is_free
 from codetect_local.settings import Settings, Trouble
 from codetect_local.stack import Stack
 from codetect_local.supervision import Supervisor
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.faults.studies import new_study
 from tests.infrastructure import Infrastructure, clear, settings_apart
@@ -70,10 +78,12 @@ class Pacs:
         self.supervisor.stop()
         self.receiver.stop()
 
-    def scu(self, tool: str, *more: object, aet: str = "STORESCU", called: str = orthanc.AET) -> int:
+    def scu(
+        self, tool: str, *more: object, files: Sequence[Path] = (), aet: str = "STORESCU", called: str = orthanc.AET
+    ) -> int:
         """One of DCMTK's tools against it; the exit code."""
         port = self.settings.port("orthanc_dicom")
-        call = [tool, "-aet", aet, "-aec", called, "127.0.0.1", str(port), *map(str, more)]
+        call = [tool, "-aet", aet, "-aec", called, *map(str, more), "127.0.0.1", str(port), *map(str, files)]
         return subprocess.run(call, capture_output=True, timeout=120, check=False).returncode
 
     def send(self, files: list[bytes]) -> list[str]:
@@ -82,7 +92,7 @@ class Pacs:
         folder.mkdir()
         for number, content in enumerate(files):
             (folder / f"{number:04}.dcm").write_bytes(content)
-        assert self.scu("storescu", "-xv", "+sd", folder) == 0
+        assert self.scu("storescu", "-xv", "+sd", files=[folder]) == 0
         return [uid_of(content) for content in files]
 
     def marks(self) -> list[str]:
@@ -158,6 +168,21 @@ def test_a_study_arrives_as_it_was_sent(pacs: Pacs) -> None:
     assert sum(len(uids) for _, _, uids in pacs.receiver.requests) == 20
     assert pacs.marks() == []
     assert len(pacs.rest.get("/instances").json()) == 20
+
+
+def test_pynetdicom_is_heard_too(pacs: Pacs) -> None:
+    (content,) = new_study(1)
+    instance = pydicom.dcmread(io.BytesIO(content))
+    sender = pynetdicom.AE("STORESCU")
+    sender.add_requested_context("1.2.840.10008.1.1")
+    sender.add_requested_context(instance.SOPClassUID, instance.file_meta.TransferSyntaxUID)
+    port = pacs.settings.port("orthanc_dicom")
+    association = sender.associate("127.0.0.1", port, ae_title=orthanc.AET)
+    assert association.is_established
+    assert association.send_c_echo().Status == 0
+    assert association.send_c_store(instance).Status == 0
+    association.release()
+    until(lambda: uid_of(content) in pacs.receiver.has)
 
 
 @pytest.mark.parametrize("status", [429, 503, 507, 502, 401, 404])
@@ -328,6 +353,57 @@ def test_orthanc_keeps_what_comes_before_a_facility_is_named(tmp_path: Path) -> 
         for content in log.read_text(), (pacs.supervisor.log / "orthanc.log").read_text():
             assert "FAULT-" not in content
             assert CLIENT["client_secret"] not in content
+    finally:
+        pacs.stop()
+
+
+def certificates(folder: Path) -> None:
+    """An authority, and what it says of Orthanc (`tls`) and of a device."""
+    authority = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+
+    def certify(name: str, key: ec.EllipticCurvePrivateKey) -> None:
+        found = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca")]))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=name == "ca", path_length=None), critical=True)
+            .sign(authority, hashes.SHA256())
+        )
+        (folder / f"{name}.crt").write_bytes(found.public_bytes(serialization.Encoding.PEM))
+        private = serialization.PrivateFormat.TraditionalOpenSSL
+        pem = key.private_bytes(serialization.Encoding.PEM, private, serialization.NoEncryption())
+        (folder / f"{name}.key").write_bytes(pem)
+
+    certify("ca", authority)
+    for name in ("tls", "device"):
+        certify(name, ec.generate_private_key(ec.SECP256R1()))
+    authority = ec.generate_private_key(ec.SECP256R1())
+    certify("stranger", ec.generate_private_key(ec.SECP256R1()))
+
+
+def test_over_tls_a_device_shows_a_certificate(tmp_path: Path) -> None:
+    """The folder as a container mounts it, with tls.json in it."""
+    certificates(tmp_path)
+    pacs = Pacs(tmp_path)
+    server = pacs.programs[0]
+    environment = server.environment | {"PACS_TLS": str(tmp_path)}
+    folder = shutil.copytree(orthanc.SHIPPED, tmp_path / "config")
+    pacs.programs[0] = replace(server, command=[*server.command[:-1], str(folder)], environment=environment)
+    try:
+        pacs.start()
+        shown = {
+            name: ["+tls", tmp_path / f"{name}.key", tmp_path / f"{name}.crt", "+cf", tmp_path / "ca.crt"]
+            for name in ("device", "stranger")
+        }
+        assert pacs.scu("echoscu", *shown["device"]) == 0
+        assert pacs.scu("echoscu", *shown["stranger"]) != 0
+        assert pacs.scu("echoscu", "+tla", "+cf", tmp_path / "ca.crt") != 0
+        assert pacs.scu("echoscu") != 0
     finally:
         pacs.stop()
 
