@@ -1,5 +1,9 @@
 # What a person asks of this repository. Each target installs what it needs and can be run twice.
 MAKEFLAGS += --no-print-directory
+# `make up PACS=1`, `make demo PACS=1`: Orthanc too, for what a PACS sends (docs/pacs.md).
+ifdef PACS
+export CODETECT_PACS := $(PACS)
+endif
 LOCAL := .venv/bin/python -m codetect_local
 
 .DEFAULT_GOAL := help

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from codetect_local import orthanc
 from codetect_local.services import PROCESSES
+
+from tests.infrastructure import settings_apart
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = {service for _, service, _ in PROCESSES}
@@ -40,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """deploy/ with secrets made up for this test; everything in it found valid by scripts/k8s first."""
     done = subprocess.run([ROOT / "scripts/k8s"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(re.findall("nothing for checkov to say", done.stdout)) == 3
+    assert len(re.findall("nothing for checkov to say", done.stdout)) == 4
     folder = tmp_path_factory.mktemp("deploy") / "deploy"
     subprocess.run(["cp", "-r", ROOT / "deploy", folder], check=True)
     subprocess.run(["rm", "-rf", folder / "k8s/overlays/local/secrets", folder / ".env"], check=True)
@@ -52,9 +55,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def objects(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """The local overlay, rendered: by kind and name."""
-    done = subprocess.run(
-        [ROOT / "scripts/k8s", "render", folder / "k8s/overlays/local"], capture_output=True, text=True, check=True
-    )
+    return rendered(folder / "k8s/overlays/local")
+
+
+@pytest.fixture(scope="module")
+def objects_with_pacs(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """The same with Orthanc, as a person would have it."""
+    overlay = folder / "k8s/overlays/with-pacs"
+    subprocess.run(["cp", "-r", folder / "k8s/overlays/local", overlay], check=True)
+    text = (overlay / "kustomization.yaml").read_text()
+    wanted, count = re.subn(r"# (- .*pacs)", r"\1", text)
+    assert count == 2
+    (overlay / "kustomization.yaml").write_text(wanted)
+    return rendered(overlay)
+
+
+def rendered(overlay: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    done = subprocess.run([ROOT / "scripts/k8s", "render", overlay], capture_output=True, text=True, check=True)
     found: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     for item in yaml.safe_load_all(done.stdout):
         found[item["kind"]][item["metadata"]["name"]] = item
@@ -63,12 +80,12 @@ def objects(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
 
 @pytest.fixture(scope="module")
 def compose(folder: Path) -> dict[str, dict[str, Any]]:
-    done = subprocess.run(
-        [ROOT / ".venv-deploy/bin/docker-compose", "--file", folder / "compose.yaml", "config", "--format", "json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    return composed(folder)
+
+
+def composed(folder: Path, *more: str) -> dict[str, dict[str, Any]]:
+    call = [ROOT / ".venv-deploy/bin/docker-compose", "--file", folder / "compose.yaml", *more]
+    done = subprocess.run([*call, "config", "--format", "json"], capture_output=True, text=True, check=True)
     services: dict[str, dict[str, Any]] = json.loads(done.stdout)["services"]
     return services
 
@@ -109,7 +126,11 @@ def pods(objects: dict) -> dict[str, dict[str, Any]]:
 def test_no_pod_has_more_rights_than_it_needs(objects: dict) -> None:
     assert objects["Namespace"]["codetect"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     assert len(pods(objects)) == 8 + 3 + 7
-    for name, pod in pods(objects).items():
+    no_rights(pods(objects))
+
+
+def no_rights(found: dict[str, dict[str, Any]]) -> None:
+    for name, pod in found.items():
         spec = pod["spec"]
         assert spec["automountServiceAccountToken"] is False, name
         assert spec["securityContext"]["runAsNonRoot"], name
@@ -209,6 +230,49 @@ def test_compose_shows_the_world_the_door_the_store_and_the_mail_alone(compose: 
     }
     assert published == {"gateway": ["8080"], "storage": ["9000"], "mail": ["8025"]}
     assert all(p["host_ip"] == "127.0.0.1" for found in compose.values() for p in found.get("ports", []))
+
+
+def test_orthanc_reaches_the_door_alone_and_those_who_deliver_reach_orthanc(objects_with_pacs: dict) -> None:
+    objects = objects_with_pacs
+    no_rights({"orthanc": pods(objects)["orthanc"]})
+    others = set(pods(objects)) - {"orthanc"}
+    assert {name for name in others if allowed(objects, name, "orthanc", 8042)} == {"ingest", "importer"}
+    ports = {
+        name: pod["spec"]["containers"][0]["ports"][0]["containerPort"]
+        for name, pod in pods(objects).items()
+        if "ports" in pod["spec"]["containers"][0]
+    }
+    assert {name for name in ports if name != "orthanc" and allowed(objects, "orthanc", name, ports[name])} == {
+        "gateway"
+    }
+    main, forwarder = pods(objects)["orthanc"]["spec"]["containers"]
+    assert main["image"].startswith("jodogne/orthanc-plugins:")
+    assert forwarder["image"] == objects["Deployment"]["gateway"]["spec"]["template"]["spec"]["containers"][0]["image"]
+    files = objects["ConfigMap"]["orthanc"]["data"]
+    assert files["forward.py"] == (ROOT / "deploy/orthanc/forward.py").read_text()
+    assert set(files) == {"forward.py", "orthanc.json"}
+
+
+def test_whoever_runs_orthanc_tells_it_what_its_configuration_asks(
+    objects_with_pacs: dict, folder: Path, tmp_path: Path
+) -> None:
+    """`${NAME}` without a default must be in the environment, in containers as on this machine."""
+    asked = set(re.findall(r"\$\{(\w+)\}", (ROOT / "deploy/orthanc/orthanc.json").read_text()))
+    settings = settings_apart(tmp_path)
+    known = {"orthanc": "a password"}
+    (tmp_path / "orthanc").mkdir()
+    local = orthanc.server(settings, known), orthanc.forwarder(settings, known)
+    kubernetes = pods(objects_with_pacs)["orthanc"]["spec"]["containers"]
+    shared = set(objects_with_pacs["ConfigMap"]["pacs"]["data"])
+    services = composed(folder, "--profile", "pacs")
+    told = {
+        "local": [set(program.environment) for program in local],
+        "kubernetes": [{one["name"] for one in container["env"]} | shared for container in kubernetes],
+        "compose": [set(services[name]["environment"]) for name in ("orthanc", "forwarder")],
+    }
+    for server, forwarder in told.values():
+        assert asked <= server
+        assert {"PACS_PASSWORD", "PACS_FACILITY_FILE", "PACS_CURSOR_FILE", "PACS_DELETE"} <= forwarder
 
 
 def test_secrets_are_made_once_and_for_their_owner_alone(tmp_path: Path) -> None:

@@ -166,6 +166,12 @@ def run(settings: Settings) -> int:
     demo = Demo(stack)
     asyncio.run(demo.open_facility())
     demo.publish_models()
+    if settings.pacs:
+        from codetect_local import pacs  # which needs what is here
+
+        asyncio.run(pacs.forward_to(demo, SLUG))
+        pacs.bring_back(demo)
+        pacs.show(settings, SAMPLE)
     print(f"Submitting {SAMPLE.relative_to(ROOT)} ...", flush=True)
     url = demo.known["url"]
     client = {f"CODETECT_{name.upper()}": value for name, value in demo.known["api_client"].items()}

@@ -1,12 +1,12 @@
-"""RabbitMQ from Debian's package: installing it, and a node of our own beside whatever else runs."""
+"""RabbitMQ from Debian's package: a node of our own beside whatever else runs."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
+from codetect_local import packages
 from codetect_local.account import as_user, give, give_file
-from codetect_local.settings import Settings, Trouble
+from codetect_local.settings import Settings
 
 BIN = Path("/usr/lib/rabbitmq/bin")
 SERVER = str(BIN / "rabbitmq-server")
@@ -24,42 +24,11 @@ disk_free_limit.absolute = 256MB
 vm_memory_high_watermark.absolute = 768MB
 collect_statistics_interval = 60000
 """
-BY_HAND = "Do it by hand, `apt-get install rabbitmq-server`, or name a RabbitMQ of yours in CODETECT_RABBITMQ_URL."
-POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def install() -> None:
-    """Debian's package when it's missing, its own service kept from starting."""
-    if Path(SERVER).exists():
-        return
-    if shutil.which("apt-get") is None:
-        raise Trouble(
-            "RabbitMQ is missing, and there is no apt-get here to install it with. Install rabbitmq-server 3.10 or "
-            "newer, or name one of yours in CODETECT_RABBITMQ_URL."
-        )
-    if os.geteuid() != 0:
-        raise Trouble(f"RabbitMQ is missing and only root may install it. {BY_HAND}")
-    print("Installing RabbitMQ (Debian's package) ...", flush=True)
-    ours = not POLICY.exists()
-    if ours:
-        POLICY.write_text("#!/bin/sh\nexit 101\n")
-        POLICY.chmod(0o755)
-    try:
-        for command in (["update"], ["install", "--yes", "--no-install-recommends", "rabbitmq-server"]):
-            done = subprocess.run(
-                ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", *command],
-                env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        if done.returncode or not Path(SERVER).exists():
-            said = [line for line in done.stderr.splitlines() if line.startswith("E:")] or done.stderr.splitlines()[-1:]
-            raise Trouble(f"RabbitMQ is missing and apt-get could not install it: {' '.join(said)} {BY_HAND}")
-    finally:
-        if ours:
-            POLICY.unlink()
+    """Debian's package when it's missing."""
+    packages.install("RabbitMQ", {SERVER: "rabbitmq-server"}, "name a RabbitMQ of yours in CODETECT_RABBITMQ_URL.")
 
 
 def url(settings: Settings, secrets: dict[str, str]) -> str:

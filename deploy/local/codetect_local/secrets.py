@@ -15,7 +15,13 @@ ROLES = ("app", "system", "owner")
 
 def make() -> dict[str, str]:
     """A new set."""
-    names = ["postgres", "rabbitmq", "storage_secret_key", *(f"{name}_{role}" for name in DATABASES for role in ROLES)]
+    names = [
+        "postgres",
+        "rabbitmq",
+        "orthanc",
+        "storage_secret_key",
+        *(f"{name}_{role}" for name in DATABASES for role in ROLES),
+    ]
     return {
         **{name: secrets.token_urlsafe(24) for name in names},
         "storage_access_key": secrets.token_hex(10),

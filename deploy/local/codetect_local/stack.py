@@ -9,14 +9,26 @@ import time
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from codetect_local import buckets, rabbitmq, secrets, servers, services
+from codetect_local import buckets, orthanc, rabbitmq, secrets, servers, services
 from codetect_local.ports import require_free
 from codetect_local.programs import Program
 from codetect_local.settings import Settings, Trouble
 from codetect_local.supervision import Supervisor
 
 FREE_MB = 2000
-OURS = ("run", "log", "mail", "home", "postgres", "rabbitmq", "s3", "secrets.json", "settings.json", "demo.json")
+OURS = (
+    "run",
+    "log",
+    "mail",
+    "home",
+    "postgres",
+    "rabbitmq",
+    "s3",
+    "orthanc",
+    "secrets.json",
+    "settings.json",
+    "demo.json",
+)
 
 
 class Stack:
@@ -56,12 +68,19 @@ class Stack:
             found.append(servers.postgres(settings, known))
         if settings.storage_url is None:
             found.append(servers.storage(settings, known))
-        return found + (services.programs(settings, self.environment()) if with_services else [])
+        if settings.pacs:
+            found.append(orthanc.server(settings, known))
+        if with_services:
+            found += services.programs(settings, self.environment())
+            found += [orthanc.forwarder(settings, known)] if settings.pacs else []
+        return found
 
     async def up(self, *, with_services: bool = True) -> list[Program]:
         """Everything that isn't running yet, in order, each waited for."""
         if self.settings.rabbitmq_url is None:
             rabbitmq.install()
+        if self.settings.pacs:
+            orthanc.install()
         self._make_room()
         programs = self.programs(with_services=with_services)
         plan = {program.name: program.script(self.supervisor.run) for program in programs}
@@ -138,6 +157,8 @@ class Stack:
             yield "rabbitmq_dist", self.settings.port("rabbitmq_dist")
         if self.settings.storage_url is None:
             yield from (("s3_internal", self.settings.port("s3_internal") + n) for n in range(7))
+        if self.settings.pacs:
+            yield "orthanc_dicom", self.settings.port("orthanc_dicom")
 
     async def _ready(self, program: Program, patience_s: float = 300, starts: int = 4) -> None:
         deadline = time.monotonic() + patience_s
