@@ -7,12 +7,12 @@ import traceback
 from pathlib import Path
 
 import atheris
-import pydicom
 
 with atheris.instrument_imports(include=["codetect_ingest", "pydicom"]):
-    from tests.fuzz.target import check
+    import pydicom
 
-from tests.fuzz.seeds import seeds
+    from tests.fuzz.seeds import seeds
+    from tests.fuzz.target import check
 
 MEMORY_BYTES = 3 * 2**30
 FOLDER = Path(".local/fuzz")

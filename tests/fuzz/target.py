@@ -1,5 +1,7 @@
 """What must hold for any bytes at all, where a child reads them."""
 
+import contextlib
+
 from codetect_ingest.dicom.deidentify import Pseudonyms
 from codetect_ingest.dicom.instance import SLICE_CODEC, prepare
 from codetect_ingest.dicom.multiframe import frames_of
@@ -25,13 +27,9 @@ def check(data: bytes) -> bool:
             taken = True
     except (Refused, MemoryError):
         assert not taken, "what was taken once is refused"
-    try:
+    with contextlib.suppress(Refused, MemoryError):
         for frame in frames_of(read(data)):
             stored_values(frame)
-    except (Refused, MemoryError):
-        pass
-    try:
+    with contextlib.suppress(Refused, MemoryError):
         identify(parse(data))
-    except (Refused, MemoryError):
-        pass
     return taken
