@@ -236,3 +236,10 @@ def test_frames_come_one_at_a_time() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 200 * 128 * 128 * 2 / 2
+
+
+def test_a_value_of_a_wrong_kind_in_a_group_is_malformed() -> None:
+    ds = enhanced()
+    measures = ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures[0x00280030] = pydicom.DataElement(0x00280030, "LO", "0.7.0 7")
+    assert refusal(lambda: slices(ds)) == "malformed"

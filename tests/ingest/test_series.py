@@ -1,8 +1,13 @@
+import math
 import random
+from collections.abc import Iterable
 
 import pytest
 from codetect_ingest.dicom.instance import Instance
-from codetect_ingest.dicom.series import arrange, duplicates, mixed_studies
+from codetect_ingest.dicom.reading import read
+from codetect_ingest.dicom.series import Irregularity, arrange, duplicates, mixed_studies
+
+from tests.ingest.samples import big
 
 AXIAL = (1, 0, 0, 0, 1, 0)
 CORONAL = (1, 0, 0, 0, 0, -1)
@@ -113,3 +118,67 @@ def test_the_first_of_two_copies_is_kept() -> None:
 def test_a_study_that_names_two_patients_is_noticed() -> None:
     found = [slice_at(), slice_at(patient_id="Q"), slice_at(study_instance_uid="1.5", patient_id="Q")]
     assert mixed_studies(found) == {"1.2"}
+
+
+def warned(depths: Iterable[float]) -> dict[Irregularity, float]:
+    return arrange([slice_at(0, 0, z, sop_instance_uid=f"1.{n}") for n, z in enumerate(depths)]).warnings
+
+
+def test_a_regular_series_gives_no_warning() -> None:
+    assert warned([0, 2.5, 5, 7.5]) == {}
+    assert warned([0, 2.49, 5.01, 7.5]) == {}
+    assert warned([0]) == warned([0, 3]) == {}
+    tilted = (1, 0, 0, 0, 0.9396926, 0.3420201)
+    along_the_normal = [slice_at(0, -0.3420201 * n, 0.9396926 * n, orientation=tilted) for n in range(9)]
+    assert arrange(along_the_normal).warnings == {}
+
+
+def test_slices_that_are_missing_are_counted() -> None:
+    assert warned([0, 1, 2, 5, 6, 7, 9]) == {"missing_slices": 3}
+    assert warned(z for z in range(133) if z not in {17, 60, 61, 100}) == {"missing_slices": 4}
+
+
+def test_steps_that_are_no_multiple_of_the_usual_one_are_uneven() -> None:
+    assert warned([0, 1, 2, 3.4, 4.4, 5.4]) == {"uneven_spacing": 1.4}
+    assert warned([0, 1, 2, 3, 3.4, 4.4, 5.4, 7.4]) == {"uneven_spacing": 0.4, "missing_slices": 1}
+
+
+@pytest.mark.parametrize("degrees", [-30, -5, 10, 24])
+def test_a_tilted_gantry_makes_a_leaning_stack_and_is_noticed(degrees: float) -> None:
+    lean = math.radians(degrees)
+    orientation = (1, 0, 0, 0, math.cos(lean), math.sin(lean))
+    slices = [slice_at(0, 3, 2.0 * z, orientation=orientation) for z in range(40)]
+    random.Random(2).shuffle(slices)
+    found = arrange(slices)
+    assert found.warnings == {"gantry_tilt": pytest.approx(abs(degrees), abs=0.01)}
+    assert found.slice_spacing_mm == pytest.approx(2 * math.cos(lean), abs=1e-4)
+
+
+def test_one_slice_that_lies_aside_is_no_tilt() -> None:
+    assert arrange([slice_at(40 if z == 3 else 0, 0, z) for z in range(9)]).warnings == {}
+
+
+def test_phases_at_the_same_places_are_counted_and_stay_ordered() -> None:
+    slices = [
+        slice_at(0, 0, z, instance_number=100 * p + z, sop_instance_uid=f"1.{p}.{z}")
+        for p in (1, 2, 3)
+        for z in range(5)
+    ]
+    random.Random(3).shuffle(slices)
+    found = arrange(slices)
+    assert found.warnings == {"overlapping_phases": 3}
+    assert found.slice_spacing_mm == 1
+    assert [slices[i].instance_number for i in found.order][:4] == [100, 200, 300, 101]
+
+
+def test_a_real_series_is_regular_and_is_not_with_slices_taken_out() -> None:
+    paths = sorted(big("dicom/lidc-idri-0001").glob("*.dcm"))
+    slices = []
+    for path in paths:
+        ds = read(path.read_bytes())
+        slices.append(slice_at(*map(float, ds.ImagePositionPatient), sop_instance_uid=ds.SOPInstanceUID))
+    assert arrange(slices).warnings == {}
+    random.Random(5).shuffle(slices)
+    by_height = sorted(slices, key=lambda one: one.position_mm[2])
+    left = [one for one in slices if one not in (by_height[3], by_height[77], by_height[78])]
+    assert arrange(left).warnings == {"missing_slices": 3}

@@ -112,18 +112,26 @@ def _describe(frame: Dataset, groups: Dataset) -> None:
     for sequence in GROUPS:
         for item in _items(groups, sequence)[:1]:
             for theirs, ours in GROUPS[sequence].items():
-                if value(item, theirs) not in (None, ""):
-                    setattr(frame, ours, value(item, theirs))
+                _say(frame, ours, value(item, theirs))
     for sequence in UNASSIGNED:
         for item in _items(groups, sequence)[:1]:
             frame.update(_unread(item))
     for item in _items(groups, "FrameContentSequence")[:1]:
         acquired = str(value(item, "FrameAcquisitionDateTime") or "")
-        if acquired:
-            frame.AcquisitionDate, frame.AcquisitionTime = acquired[:8], re.split(r"[+-]", acquired[8:])[0]
+        _say(frame, "AcquisitionDate", acquired[:8])
+        _say(frame, "AcquisitionTime", re.split(r"[+-]", acquired[8:])[0])
     for item in _items(groups, "FrameAnatomySequence")[:1]:
         for region in _items(item, "AnatomicRegionSequence")[:1]:
-            frame.BodyPartExamined = str(value(region, "CodeMeaning") or "").upper()[:LONGEST_CS].strip()
+            _say(frame, "BodyPartExamined", str(value(region, "CodeMeaning") or "").upper()[:LONGEST_CS].strip())
+
+
+def _say(frame: Dataset, keyword: str, found: Any) -> None:
+    if found in (None, ""):
+        return
+    try:
+        setattr(frame, keyword, found)
+    except Exception:  # written with a VR that isn't its own, it may be anything
+        raise Refused(Refusal.MALFORMED, keyword) from None
 
 
 def _pixels(ds: Dataset, count: int) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
 
@@ -12,6 +12,8 @@ from codetect_ingest.dicom.instance import STRAIGHT, Instance, Vector
 
 LEANING = 0.8
 SAME_PLACE_MM = 1e-3
+UNEVEN = 0.1  # of the usual step
+TILTED_DEGREES = 0.5
 
 
 class Plane(StrEnum):
@@ -23,6 +25,15 @@ class Plane(StrEnum):
     OBLIQUE = "oblique"
 
 
+class Irregularity(StrEnum):
+    """What a reader of the volume should know; the number beside it is in the unit named here."""
+
+    MISSING_SLICES = "missing_slices"  # how many
+    UNEVEN_SPACING = "uneven_spacing"  # the step that differs most from the usual one, mm
+    GANTRY_TILT = "gantry_tilt"  # degrees by which the stack leans away from its slices' normal
+    OVERLAPPING_PHASES = "overlapping_phases"  # slices at one place, at most
+
+
 @dataclass(frozen=True)
 class Arrangement:
     """A series' slices in order, by their place in what was given; `odd` ones don't fit the others."""
@@ -31,6 +42,7 @@ class Arrangement:
     odd: list[int]
     plane: Plane
     slice_spacing_mm: float | None
+    warnings: dict[Irregularity, float] = field(default_factory=dict)
 
 
 def duplicates(found: Mapping[int, Instance]) -> set[int]:
@@ -61,16 +73,17 @@ def arrange(slices: Sequence[Instance], known: Container[int] = ()) -> Arrangeme
         else:
             groups.append([index])
     fitting = max(groups, key=lambda group: (sum(index in known for index in group), len(group)))
-    normal = _normal(slices[fitting[0]])
-    depth = {
-        index: math.fsum(n * p for n, p in zip(normal, slices[index].position_mm, strict=True)) for index in fitting
-    }
+    first = slices[fitting[0]]
+    normal = _normal(first)
+    depth = {index: _dot(normal, slices[index].position_mm) for index in fitting}
     order = sorted(fitting, key=lambda index: (depth[index], slices[index].instance_number or 0, index))
+    depths = [depth[index] for index in order]
     return Arrangement(
         order=order,
         odd=[index for group in groups if group is not fitting for index in group],
         plane=_plane(normal),
-        slice_spacing_mm=_spacing([depth[index] for index in order]),
+        slice_spacing_mm=_spacing(depths),
+        warnings=_gaps(depths) | _lean(depths, [slices[index] for index in order]) | _phases(depths),
     )
 
 
@@ -96,7 +109,61 @@ def _plane(normal: Vector) -> Plane:
     return plane if leaning[plane] > LEANING else Plane.OBLIQUE
 
 
+def _dot(one: Sequence[float], other: Sequence[float]) -> float:
+    return math.fsum(a * b for a, b in zip(one, other, strict=True))
+
+
+def _steps(depths: Sequence[float]) -> list[float]:
+    """Return the distances between neighbours; slices at one place (another phase) don't count."""
+    return [after - before for before, after in itertools.pairwise(depths) if after - before > SAME_PLACE_MM]
+
+
 def _spacing(depths: Sequence[float]) -> float | None:
-    """Return the usual distance between neighbours; slices at one place (another phase) don't count."""
-    steps = [after - before for before, after in itertools.pairwise(depths) if after - before > SAME_PLACE_MM]
+    steps = _steps(depths)
     return round(median(steps), 4) if steps else None
+
+
+def _gaps(depths: Sequence[float]) -> dict[Irregularity, float]:
+    """Tell missing slices, where a step is a multiple of the usual one, from steps that are merely odd."""
+    steps = _steps(depths)
+    if len(steps) < 2:
+        return {}
+    usual = median(steps)
+    missing = 0
+    odd: list[float] = []
+    for step in steps:
+        times = round(step / usual)
+        if times >= 1 and abs(step - times * usual) <= UNEVEN * usual:
+            missing += times - 1
+        else:
+            odd.append(step)
+    found: dict[Irregularity, float] = {Irregularity.MISSING_SLICES: missing} if missing else {}
+    if odd:
+        found[Irregularity.UNEVEN_SPACING] = round(max(odd, key=lambda step: abs(step - usual)), 4)
+    return found
+
+
+def _lean(depths: Sequence[float], slices: Sequence[Instance]) -> dict[Irregularity, float]:
+    """Notice a tilted gantry: slices that lie behind one another along the table, not along their normal."""
+    row, column = slices[0].orientation[:3], slices[0].orientation[3:]
+    places = [
+        (depth, _dot(row, s.position_mm), _dot(column, s.position_mm)) for depth, s in zip(depths, slices, strict=True)
+    ]
+    drifts = [
+        ((after[1] - before[1]) / step, (after[2] - before[2]) / step)
+        for before, after in itertools.pairwise(places)
+        if (step := after[0] - before[0]) > SAME_PLACE_MM
+    ]
+    if not drifts:
+        return {}
+    tilt = math.degrees(math.atan(math.hypot(*(median(drift) for drift in zip(*drifts, strict=True)))))
+    return {Irregularity.GANTRY_TILT: round(tilt, 2)} if tilt > TILTED_DEGREES else {}
+
+
+def _phases(depths: Sequence[float]) -> dict[Irregularity, float]:
+    """Count the most slices that lie at one place."""
+    most = here = 1
+    for before, after in itertools.pairwise(depths):
+        here = here + 1 if after - before <= SAME_PLACE_MM else 1
+        most = max(most, here)
+    return {Irregularity.OVERLAPPING_PHASES: most} if most > 1 else {}
