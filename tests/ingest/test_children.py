@@ -215,3 +215,19 @@ def test_closing_ends_a_child_at_work() -> None:
     threading.Timer(0.3, pool.close).start()
     assert refusal(pool, TINY) == "unreadable"
     assert living() == []
+
+
+def test_children_know_none_of_our_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = (
+        "import os, psutil\n"
+        "from codetect_ingest.children import Children\n"
+        "pool = Children(1)\n"
+        "pool.warm()\n"
+        "found = [p.environ() for p in psutil.Process().children(recursive=True)]\n"
+        "assert len(found) >= 2, found\n"
+        "assert not any('CODETECT_MASTER_KEY' in one for one in found)\n"
+        "assert os.environ['CODETECT_MASTER_KEY'] == 'secret'\n"
+        "pool.close()\n"
+    )
+    monkeypatch.setenv("CODETECT_MASTER_KEY", "secret")
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

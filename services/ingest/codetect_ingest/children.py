@@ -17,6 +17,7 @@ import signal
 import threading
 import time
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 
@@ -32,6 +33,8 @@ ANSWER_BYTES = 256 * 2**20
 ANSWER_PARTS = 10_000
 PRELOADED = "codetect_ingest.dicom.instance"
 ACCEPTED, REFUSED = b"accepted", b"refused"
+OURS = "CODETECT_"
+STARTING = threading.Lock()
 EXHAUSTED = {Refusal.MEMORY, Refusal.UNREADABLE}
 
 
@@ -55,6 +58,7 @@ class Children:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([PRELOADED])
+        _run_forkserver()
         self._timeout_s, self._memory_bytes = timeout_s, memory_bytes
         self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
         self.size = size
@@ -144,6 +148,16 @@ class Children:
             raise (Refused(Refusal.TIMEOUT) if late.is_set() else Died(Refusal.UNREADABLE)) from None
         finally:
             timer.cancel()
+
+
+def _run_forkserver() -> None:
+    """Start the process that children are forked from, without the secrets that our own environment holds."""
+    with STARTING:
+        hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(OURS)}
+        try:
+            forkserver.ensure_running()
+        finally:
+            os.environ.update(hidden)
 
 
 def _received(pipe: Connection) -> list[bytes]:

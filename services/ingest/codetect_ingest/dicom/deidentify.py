@@ -101,13 +101,15 @@ class Pseudonyms:
 
 
 def patient_of(ds: Dataset) -> str:
-    """Return what tells this patient from others: the id with its issuer, else name and birth date, else the study."""
-    identity, issuer, name, born = (
-        str(value(ds, k) or "").strip().upper()
-        for k in ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate")
+    """Return what tells this patient from others: the id, else name and birth date, else the study.
+
+    A facility is one issuer of ids; whether a file names the issuer depends on who wrote it, even within a study.
+    """
+    identity, name, born = (
+        str(value(ds, k) or "").strip().upper() for k in ("PatientID", "PatientName", "PatientBirthDate")
     )
     if identity:
-        return f"id\0{identity}\0{issuer}"
+        return f"id\0{identity}"
     return f"name\0{name}\0{born}" if name else f"study\0{ds.StudyInstanceUID}"
 
 
