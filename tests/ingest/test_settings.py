@@ -217,8 +217,17 @@ async def test_the_platforms_limit_holds_where_the_facilitys_is_higher(clinic: C
             await check_quota(session, ours, clinic.facility_id)
 
 
-async def test_asking_is_cheap_however_much_is_kept(clinic: Clinic) -> None:
-    """20,000 studies are read by one row: a scan of them would take several times as long."""
+async def test_asking_costs_the_same_however_much_is_kept(clinic: Clinic) -> None:
+    async def cost(facility: Clinic) -> float:
+        took = []
+        async with facility.ingest.db.facility(facility.facility_id) as session:
+            for _ in range(30):
+                session.expunge_all()
+                started = time.perf_counter()
+                await check_quota(session, facility.ingest.settings, facility.facility_id)
+                took.append(time.perf_counter() - started)
+        return min(took)
+
     await clinic.sql(
         "INSERT INTO studies (id, facility_id, study_instance_uid, patient_id, version, created_at, updated_at,"
         " instances, stored_bytes) SELECT gen_random_uuid(), CAST(:f AS uuid), 'u' || n, 'p', 1, now(), now(), 100,"
@@ -227,12 +236,6 @@ async def test_asking_is_cheap_however_much_is_kept(clinic: Clinic) -> None:
     )
     try:
         assert (await usage(clinic))["bytes"]["used"] == 20_000_000
-        took = []
-        async with clinic.ingest.db.facility(clinic.facility_id) as session:
-            for _ in range(20):
-                started = time.perf_counter()
-                await check_quota(session, clinic.ingest.settings, clinic.facility_id)
-                took.append(time.perf_counter() - started)
-        assert sorted(took)[10] < 0.02
+        assert await cost(clinic) < 3 * await cost(clinic.elsewhere())
     finally:
         await clinic.sql("DELETE FROM studies WHERE facility_id = :f", f=clinic.facility_id)
