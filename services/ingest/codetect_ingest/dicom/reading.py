@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 import pydicom
-from pydicom import uid
+from pydicom import charset, uid
 from pydicom._uid_dict import UID_dictionary
 from pydicom.config import disable_value_validation
 from pydicom.datadict import dictionary_VR
@@ -59,6 +59,9 @@ LOCALIZER_WORDS = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
 SCREEN_WORDS = {"SCREEN SAVE", "SCREEN_SAVE", "PASTED", "DOSE_INFO", "DOSE INFO"}
 MAPS = {"OD", "MGML", "Z_EFF", "ED", "EDW", "PCT"}  # PS3.3 C.11.1.1.2; "US" is unspecified, as older writers leave it
 PREAMBLE = 128
+# pydicom 3.0 leaves the escapes of GB 2312 in names, and doesn't know Latin-9 (PS3.3 C.12.1.1.2)
+charset.handled_encodings = ("iso2022_jp", "iso2022_jp_2")  # type: ignore[assignment]
+charset.python_encoding |= {"ISO_IR 203": "iso8859_15", "ISO 2022 IR 203": "iso8859_15"}
 MODALITY = re.compile(r"[A-Z0-9_]{1,16}")
 
 

@@ -139,7 +139,8 @@ def _gaps(depths: Sequence[float]) -> dict[Irregularity, float]:
             odd.append(step)
     found: dict[Irregularity, float] = {Irregularity.MISSING_SLICES: missing} if missing else {}
     if odd:
-        found[Irregularity.UNEVEN_SPACING] = round(max(odd, key=lambda step: abs(step - usual)), 4)
+        furthest: float = max(odd, key=lambda step: abs(step - usual))
+        found[Irregularity.UNEVEN_SPACING] = round(furthest, 4)
     return found
 
 
