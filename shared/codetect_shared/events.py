@@ -53,6 +53,10 @@ class SeriesFacts(BaseModel):
     convolution_kernel: str | None = None
     body_part: str | None = None
     slice_thickness_mm: float | None = None
+    irregularities: dict[str, float] = Field(
+        default_factory=dict,
+        description="missing_slices (how many), uneven_spacing (mm), gantry_tilt (degrees), overlapping_phases.",
+    )
     manifest_key: str
     volume_key: str
     volume_sha256: str

@@ -161,3 +161,10 @@ def test_a_real_slice_goes_all_the_way_with_the_shipped_bundle() -> None:
     kept = Maps.unpack(Maps(np.array(found.slices, np.int32), logits, cams.astype(np.float16), found.box).pack())
     picture = open_png(heatmap_png(kept, 0, 0, hu.shape, bundle.manifest.labels[0].temperature))
     assert picture.shape == (512, 512, 4)
+
+
+def test_what_a_series_lacks_is_said_with_its_result(tiny: Bundle) -> None:
+    said = explain(tiny, plan(20), np.zeros((20, 1), np.float32), {"missing_slices": 2, "gantry_tilt": 20}).warnings
+    assert [(one.code, one.detail) for one in said] == [
+        ("missing_slices", "2 slices are missing within the series: what lies there wasn't seen.")
+    ]

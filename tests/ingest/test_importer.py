@@ -369,3 +369,11 @@ def test_scratch_folders_of_killed_importers_are_forgotten(tmp_path: Path, monke
         folder.mkdir()
     forget_scratch()
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([running.name, other.name])
+
+
+async def test_a_series_that_lacks_slices_says_so(clinic: Clinic, hands: Hands) -> None:
+    series = slices(6)
+    await clinic.submit(bodies(series[:2] + series[4:]))
+    await hands.run()
+    (event,) = await received(clinic)
+    assert event["series"][0]["irregularities"] == {"missing_slices": 2}

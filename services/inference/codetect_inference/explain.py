@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,15 +77,18 @@ class Explanation:
     probabilities: Floats
 
 
-def explain(bundle: Bundle, plan: Plan, logits: Floats) -> Explanation:
-    """Logits (n, labels) of the planned slices -> the study's result."""
+def explain(
+    bundle: Bundle, plan: Plan, logits: Floats, irregularities: Mapping[str, float] = MappingProxyType({})
+) -> Explanation:
+    """Logits (n, labels) of the planned slices -> the study's result; `irregularities` are the series' own."""
     chances = probabilities(bundle, logits)
     findings = []
     for column, label in enumerate(bundle.labels):
         score = study_score(chances[:, column], bundle.pooling)
         findings.append(Finding(label.name, score, label.threshold, score >= label.threshold))
     order = np.argsort(-chances.max(1), kind="stable")[:TOP_SLICES]
-    return Explanation(tuple(findings), warnings(bundle, plan), tuple(plan.slices[row] for row in order), chances)
+    remarks = warnings(bundle, plan, irregularities)
+    return Explanation(tuple(findings), remarks, tuple(plan.slices[row] for row in order), chances)
 
 
 def probabilities(bundle: Bundle, logits: Floats) -> Floats:
@@ -104,7 +108,7 @@ def scoring(chances: Floats, pooling: Pooling) -> NDArray[np.intp]:
     return np.argsort(chances, kind="stable")[-count:]
 
 
-def warnings(bundle: Bundle, plan: Plan) -> tuple[StudyWarning, ...]:
+def warnings(bundle: Bundle, plan: Plan, irregularities: Mapping[str, float]) -> tuple[StudyWarning, ...]:
     """What makes this result weaker than its number looks."""
     found = []
     count = len(plan.slices)
@@ -116,6 +120,15 @@ def warnings(bundle: Bundle, plan: Plan) -> tuple[StudyWarning, ...]:
         slices = "1 slice was" if count == 1 else f"{count} slices were"
         found.append(
             StudyWarning("few_slices", f"Only {slices} analysed; results are steadier from {bundle.few_slices} on.")
+        )
+    if missing := irregularities.get("missing_slices"):
+        lacking = "1 slice is" if missing == 1 else f"{missing:.0f} slices are"
+        found.append(
+            StudyWarning("missing_slices", f"{lacking} missing within the series: what lies there wasn't seen.")
+        )
+    if "overlapping_phases" in irregularities:
+        found.append(
+            StudyWarning("overlapping_phases", "Slices lie at the same place, as of several phases: each counts alone.")
         )
     return tuple(found)
 

@@ -99,7 +99,7 @@ class Analyser:
         progress.done = len(volume) - len(plan.slices)
         logits, maps = await infer(model, volume, plan, progress)
         SLICES.labels(job.model_name, job.model_version, model.engine.provider).inc(len(plan.slices))
-        explanation = explain(model.bundle, plan, logits)
+        explanation = explain(model.bundle, plan, logits, series.irregularities)
         result = Result(
             analysis_id=job.id,
             fence=job.fence,

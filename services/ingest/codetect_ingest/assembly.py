@@ -237,6 +237,7 @@ def _manifest(
         body_part=first.body_part,
         manufacturer=first.manufacturer,
         slice_thickness_mm=first.slice_thickness_mm,
+        irregularities={kind.value: number for kind, number in arrangement.warnings.items()},
         volume=volume,
         instances=[
             ManifestInstance.model_validate(

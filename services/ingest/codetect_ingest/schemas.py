@@ -125,6 +125,9 @@ class SeriesOut(BaseModel):
     convolution_kernel: str | None
     body_part: str | None
     slice_thickness_mm: float | None
+    irregularities: dict[str, float] = Field(
+        {}, description="What is odd of the series: missing slices, uneven steps (mm), tilt (degrees), phases."
+    )
 
 
 class StudyOut(BaseModel):

@@ -66,6 +66,7 @@ class Manifest(BaseModel):
     body_part: str | None
     manufacturer: str | None
     slice_thickness_mm: float | None
+    irregularities: dict[str, float] = {}
     volume: VolumeObject
     instances: list[ManifestInstance]
 
