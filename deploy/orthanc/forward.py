@@ -111,7 +111,7 @@ class Forwarder:
             text = self.facility.read_text()
             known = json.loads(text)
         except (OSError, ValueError):
-            raise Later(f"No facility is named in {self.facility}") from None
+            raise Later(f"No facility is named in {self.facility}", 5 * LOOK_S) from None
         if self.codetect is None or text != self.told:
             url, user, password = (known[name] for name in ("url", "client_id", "client_secret"))
             self.codetect = Http(url, user, password, known.get("host", ""))
