@@ -160,6 +160,12 @@ def test_a_value_written_as_another_kind_is_understood_or_has_its_code(keyword: 
     assert b"Mustermann" not in clean
 
 
+def test_a_transfer_syntax_written_as_another_kind_is_understood() -> None:
+    data = written(ct())
+    assert data.count(b"\x02\x00\x10\x00UI") == 1
+    assert np.array_equal(hu(data.replace(b"\x02\x00\x10\x00UI", b"\x02\x00\x10\x00DS")), hu(data))
+
+
 def test_a_head_is_taken_as_a_head() -> None:
     assert taken(written(ct(BodyPartExamined="HEAD"))).instance.body_part == "HEAD"
     assert taken(big("dicom/transfer-syntaxes/CT2_J2KR").read_bytes()).instance.modality == "CT"

@@ -1,3 +1,4 @@
+import re
 import subprocess
 from pathlib import Path
 
@@ -6,8 +7,10 @@ import pytest
 from codetect_ingest.dicom import deidentify as module
 from codetect_ingest.dicom.deidentify import Pseudonyms
 from codetect_ingest.dicom.instance import prepare
+from codetect_ingest.dicom.reading import read
+from codetect_ingest.dicom.report import report
 from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector
-from pydicom.datadict import DicomDictionary, dictionary_has_tag, keyword_for_tag
+from pydicom.datadict import DicomDictionary, dictionary_has_tag, dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import UID
@@ -218,3 +221,109 @@ def test_a_slice_that_says_too_little_becomes_a_valid_one(tmp_path: Path) -> Non
     target = tmp_path / "clean.dcm"
     target.write_bytes(clean_bytes(ds))
     assert valid_for_dciodvfy(target) == []
+
+
+VALUES: dict[str, object] = {
+    "DA": "19570413",
+    "TM": "235713.571",
+    "DT": "19570413235713.571",
+    "AS": "077Y",
+    "IS": "7654321",
+    "DS": "7654.321",
+    "FD": 7654.321,
+    "FL": 7654.25,
+    "UL": 0x43414E41,
+    "US": 0x4341,
+    "SL": 0x43414E41,
+    "SS": 0x4341,
+    "UI": "1.2.3.765.4321",
+    "OB": b"CANARYBYTES ",
+    "OW": b"CANARYBYTES ",
+    "UN": b"CANARYBYTES ",
+    "PN": "CANARY^ANNEX",
+}
+WORDS = {"removed": {"removed"}, "emptied": {"emptied"}, "replaced": {"replaced", "moved", "written"}}
+TRACES = (b"CANARY", b"19570413", b"235713", b"077Y", b"7654321", b"7654.321", b"1.2.3.765.4321")
+
+
+def annex_e() -> list[Tag]:
+    """Every attribute that any edition lists, groups that repeat at both of their ends."""
+    tags: set[int] = {0x60003000, 0x601E3000, 0x60004000, 0x60000022, 0x50003000, 0x501E0010}
+    for edition in ("2023", "2024b", "2026c"):
+        listed = dicom_anonymization_database_selector(f"dicomfields_{edition}")["ALL_TAGS"]
+        tags |= {t[0] << 16 | t[1] for t in listed if len(t) == 2}
+    return [Tag(tag) for tag in sorted(tags) if tag >> 16 not in (0, 2, 4)]  # commands, header, directories
+
+
+def planted(tags: list[Tag]) -> Dataset:
+    """A slice that says something of its own in each of these attributes."""
+    ds, item = ct(), Dataset()
+    item.PatientName, item.TextValue, item.StudyDate = "CANARY^NESTED", "CANARY", "19570413"
+    for tag in tags:
+        vr = dictionary_VR(tag).split(" or ")[0] if keyword_for_tag(tag) else "UN"
+        with pydicom.config.disable_value_validation():
+            ds.add_new(tag, vr, [item] if vr == "SQ" else VALUES.get(vr, "CANARY"))
+    return ds
+
+
+@pytest.mark.parametrize("tags", [annex_e()[at : at + 50] for at in range(0, len(annex_e()), 50)])
+def test_nothing_survives_that_stood_in_an_attribute_the_standard_lists(tags: list[Tag]) -> None:
+    data = written(planted(tags))
+    (one,) = prepare(data, PSEUDONYMS).slices
+    assert not [trace for trace in TRACES if trace in one.clean]
+    told = report(read(data), pydicom.dcmread(pydicom.filebase.BytesIO(one.clean)))
+    outcomes = {name: outcome for outcome, names in told.items() for name in names}
+    page = (ROOT / "docs/deidentification.md").read_text()
+    for tag in tags:
+        (row,) = re.findall(rf"^\| \({tag.group:04X},{tag.element:04X}\) .* \| (.*) \|$", page, re.M) or ["removed"]
+        assert row.split()[0] in WORDS[outcomes[keyword_for_tag(tag) or str(tag)]], tag
+
+
+def test_nothing_survives_that_stood_around_the_data_set() -> None:
+    ds = ct()
+    ds.file_meta.PrivateInformationCreatorUID = "1.2.3.765.4321"
+    ds.file_meta.PrivateInformation = b"CANARYINFORMATION "
+    for keyword in ("SourceApplicationEntityTitle", "SendingApplicationEntityTitle", "ReceivingApplicationEntityTitle"):
+        setattr(ds.file_meta, keyword, "CANARY_AE")
+    ds.file_meta.ImplementationVersionName = "CANARY_1"
+    ds.add_new((0xFFFC, 0xFFFC), "OB", b"CANARYPADDING ")
+    for group in range(0x6000, 0x6020, 2):
+        ds.add_new((group, 0x3000), "OW", b"CANARYOVERLAY ")
+        ds.add_new((group - 0x1000, 0x3000), "OW", b"CANARYCURVE ")
+        ds.add_new((group, 0x1500), "LO", "CANARYLABEL")
+    for group in range(0x0009, 0x0100, 0x10):
+        block = ds.private_block(group, f"CANARY {group:X}", create=True)
+        block.add_new(1, "UN", b"CANARYPRIVATE ")
+        block.add_new(2, "SQ", [ct()])
+    data = b"CANARY".ljust(128, b"C") + written(ds)[128:]
+    clean = prepare(data, PSEUDONYMS).slices[0].clean
+    assert data.count(b"CANARY") > 80
+    assert not [trace for trace in TRACES if trace in clean]
+    assert b"Mustermann" not in clean
+
+
+def test_the_report_names_attributes_and_no_values() -> None:
+    ds = ct(StudyDate="20200301", KVP="120.000", AccessionNumber="ACC4711", InstitutionName="St. Nowhere")
+    ds.file_meta.SourceApplicationEntityTitle = "SOMEWHERE"
+    ds.PatientComments, ds.StudyDescription = "called ERIKA", ""
+    ds.add_new(0x00081198, "SQ", [ct()])
+    ds.add_new(0x00080FFE, "LO", "unknown")
+    ds.private_block(0x0009, "ERIKA'S OWN", create=True).add_new(1, "LO", "secret")
+    data = written(ds)
+    told = report(read(data), cleaned(ds))
+    assert told["private"] == ["0009: 2"]
+    assert {"KVP", "Rows", "PixelData", "RescaleSlope", "ImagePositionPatient", "Manufacturer"} <= set(told["kept"])
+    assert {"PatientID", "StudyDate", "SOPInstanceUID", "MediaStorageSOPInstanceUID"} <= set(told["replaced"])
+    assert {"PatientName", "PatientBirthDate", "AccessionNumber"} <= set(told["emptied"])
+    gone = {"InstitutionName", "PatientComments", "StudyDescription", "FailedSOPSequence", "(0008,0FFE)"}
+    assert gone | {"SourceApplicationEntityTitle"} <= set(told["removed"])
+    everything = str(told)
+    for value in ("ERIKA", "Mustermann", "MRN0815", "4711", "Nowhere", "SOMEWHERE", "2020", "secret", "1.2.3"):
+        assert value not in everything
+    assert sorted(map(len, told.values())) != [0] * 5
+
+
+def test_what_cannot_be_read_is_told_as_well() -> None:
+    data = written(ct(KVP="120.0000")).replace(b"120.0000", b"JOHN DOE")
+    told = report(read(data), pydicom.dcmread(pydicom.filebase.BytesIO(prepare(data, PSEUDONYMS).slices[0].clean)))
+    assert "KVP" in told["emptied"]

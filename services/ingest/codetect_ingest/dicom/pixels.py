@@ -25,10 +25,10 @@ def stored_values(ds: Dataset) -> NDArray[np.integer]:
     what was looked at.
     """
     syntax = transfer_syntax(ds)
-    ds.file_meta.TransferSyntaxUID = syntax
+    _replace(ds, syntax)
     try:
         if syntax not in NATIVE:
-            ds.PixelData = encapsulate([_stream(ds, syntax)])
+            _replace(ds, syntax, encapsulate([_stream(ds, syntax)]))
         found = ds.pixel_array
     except (Refused, MemoryError, KeyboardInterrupt, SystemExit):
         raise
@@ -38,10 +38,9 @@ def stored_values(ds: Dataset) -> NDArray[np.integer]:
         raise Refused(Refusal.SIZE_MISMATCH)
     stored = _stored_bits(found, ds)
     if syntax == uid.RLELossless:
-        ds.PixelData = encapsulate([encode_pixel_data(stored.tobytes(), ds, byteorder="<")])
+        _replace(ds, syntax, encapsulate([encode_pixel_data(stored.tobytes(), ds, byteorder="<")]))
     elif syntax not in NATIVE and stored is not found and not np.array_equal(stored, found):
-        ds.PixelData = stored.tobytes()
-        ds.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+        _replace(ds, uid.ExplicitVRLittleEndian, stored.tobytes())
     return stored
 
 
@@ -70,6 +69,13 @@ def hounsfield(stored: NDArray[np.integer], ds: Dataset) -> NDArray[np.int16]:
     if padding:
         units[(stored >= padding[0]) & (stored <= padding[1])] = AIR_HU
     return units
+
+
+def _replace(ds: Dataset, syntax: uid.UID, pixels: bytes | None = None) -> None:
+    """Put these in place of what was there, whatever VR that was written with."""
+    ds.file_meta.add_new("TransferSyntaxUID", "UI", syntax)
+    if pixels is not None:
+        ds.add_new("PixelData", "OB", pixels)
 
 
 def _stream(ds: Dataset, syntax: uid.UID) -> bytes:
