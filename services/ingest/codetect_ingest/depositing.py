@@ -186,6 +186,7 @@ class Deposit:
                 outcomes[number] = Outcome(FileState.ACCEPTED, study_id=study_id)
         values = [
             {"upload_id": upload.id, "number": number, "facility_id": upload.facility_id, "etag": "", "size": size}
+            | {"report": found[number][0].report if number in found and number not in refused else None}
             | vars(outcomes[number])
             for number, size in sizes.items()
         ]

@@ -1,5 +1,6 @@
 """What imports read from and write to the database: known studies, files' outcomes, the commit of an upload."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -61,6 +62,16 @@ async def record(session: AsyncSession, upload: Upload, outcomes: Mapping[int, O
     for outcome, numbers in alike.items():
         chosen = update(UploadFile).where(UploadFile.upload_id == upload.id, UploadFile.number.in_(numbers))
         await session.execute(chosen.values(vars(outcome)))
+
+
+async def _record_reports(session: AsyncSession, upload: Upload, studies: list[NewStudy]) -> None:
+    """Write down what de-identification did to each file; a series' files mostly share one report."""
+    alike: defaultdict[str, list[int]] = defaultdict(list)
+    for one in (s.new for study in studies for series in study.series for s in series.slices if s.new):
+        alike[json.dumps(one.report)].append(one.number)
+    for report, numbers in alike.items():
+        chosen = update(UploadFile).where(UploadFile.upload_id == upload.id, UploadFile.number.in_(numbers))
+        await session.execute(chosen.values(report=json.loads(report)))
 
 
 async def record_progress(session: AsyncSession, upload: Upload, outcomes: Mapping[int, Outcome], done: int) -> None:
@@ -139,6 +150,7 @@ async def file_upload(
     kept = await keep(session)
     outcomes |= kept
     await record(session, upload, outcomes)
+    await _record_reports(session, upload, studies)
     refused = {number: why for number, why in refused.items() if number not in kept}
     by_code = dict(Counter(why.code.value for why in refused.values()))
     if studies or kept:

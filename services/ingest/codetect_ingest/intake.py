@@ -61,7 +61,9 @@ class Reader:
             clean, chunk = (path(self._scratch, number, frame) for path in (objects.clean_path, objects.chunk_path))
             clean.write_bytes(one.clean)
             chunk.write_bytes(one.hu)
-            found.append(Found(number, frame, one.instance, one.identity, one.attributes, one.header, clean, chunk))
+            found.append(
+                Found(number, frame, one.instance, one.identity, one.attributes, one.report, one.header, clean, chunk)
+            )
         return found
 
     def _keep(self, number: int, data: bytes, why: Refused, other: Other) -> Kept:

@@ -12,6 +12,7 @@ from codetect_ingest.dicom.identity import Attributes, Identity
 from codetect_ingest.dicom.instance import Instance
 from codetect_ingest.dicom.other import Other
 from codetect_ingest.dicom.refusals import Refused
+from codetect_ingest.dicom.report import Report
 
 PACK_BYTES = 4 * 2**20  # what an object store keeps in one piece; larger objects cost it half as much again a byte
 
@@ -25,6 +26,7 @@ class Found:
     instance: Instance
     identity: Identity
     attributes: Attributes
+    report: Report
     header: tuple[int, int]
     clean: Path
     chunk: Path

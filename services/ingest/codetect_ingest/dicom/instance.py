@@ -17,6 +17,7 @@ from codetect_ingest.dicom.multiframe import frames_of
 from codetect_ingest.dicom.pixels import hounsfield, stored_values
 from codetect_ingest.dicom.reading import numbers, read, tolerant
 from codetect_ingest.dicom.refusals import Refusal, Refused
+from codetect_ingest.dicom.report import Report, report
 from codetect_ingest.dicom.writing import Written, write
 
 Pair = tuple[float, float]
@@ -66,6 +67,7 @@ class PreparedSlice(BaseModel):
     instance: Instance
     identity: Identity
     attributes: Attributes
+    report: Report
     header: tuple[int, int]
     clean: bytes
     hu: bytes
@@ -93,6 +95,7 @@ def _slice(ds: Dataset, pseudonyms: Pseudonyms) -> PreparedSlice:
         instance=_instance(clean, geometry, written),
         identity=identity_of(ds),
         attributes=as_json(clean, SERIES_ATTRIBUTES),
+        report=report(ds, clean),
         header=(written.header_start, written.header_end),
         clean=written.data,
         hu=hu,

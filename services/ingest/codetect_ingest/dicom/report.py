@@ -7,12 +7,15 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
+from codetect_ingest.dicom.deidentify import NUMBERS
+
 KEPT, REPLACED, EMPTIED, REMOVED, PRIVATE = "kept", "replaced", "emptied", "removed", "private"
 HEADER = {0x00020000, 0x00020001, 0x00020010}  # what any file's header says of itself
 ABSENT = object()
+Report = dict[str, list[str]]
 
 
-def report(ds: Dataset, clean: Dataset) -> dict[str, list[str]]:
+def report(ds: Dataset, clean: Dataset) -> Report:
     """Tell what became of each attribute of `ds`, in the order of tags: by keyword, else by tag, sequences as a whole.
 
     Private attributes are all removed; they are counted by group, since their creators' names could name anybody.
@@ -34,10 +37,12 @@ def _outcome(ds: Dataset, clean: Dataset, tag: BaseTag) -> str:
         return REMOVED
     if keyword_for_tag(tag) == "PixelData":
         return KEPT
-    before, after = _value(ds, tag), _value(clean, tag)
-    if not after:
+    written = clean.get_item(tag).value
+    if written in (None, b"", ""):
         return EMPTIED
-    return KEPT if before == after else REPLACED
+    if keyword_for_tag(tag) in NUMBERS:
+        return KEPT  # as a number; how it was written doesn't matter
+    return KEPT if _value(ds, tag) == _value(clean, tag) else REPLACED
 
 
 def _value(ds: Dataset, tag: BaseTag) -> Any:
