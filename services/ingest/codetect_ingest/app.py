@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from codetect_ingest import consumers, routes
 from codetect_ingest.children import Children
-from codetect_ingest.dicomweb import storing_routes
+from codetect_ingest.dicomweb import decoding, reading_routes, storing_routes
 from codetect_ingest.importer import Importer, forget_scratch, give_up, give_up_assembly
 from codetect_ingest.models import ASSEMBLIES, UPLOADS
 from codetect_ingest.service import Ingest
@@ -29,8 +29,10 @@ def api(settings: Settings) -> FastAPI:
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         db, storage = app.state.db, app.state.storage
         children = Children(settings.children)
+        viewers = Children(settings.children, answer=decoding.answer)
+        decoding.be_silent()
         await asyncio.to_thread(forget_scratch)
-        app.state.ingest = Ingest(settings, db, storage, children)
+        app.state.ingest = Ingest(settings, db, storage, children, viewers)
         readiness(app, {"database": db.ping, "storage": storage.ping})
         yield [
             Relay(settings.database_system_url, settings.rabbitmq_url, "ingest").run,
@@ -39,8 +41,10 @@ def api(settings: Settings) -> FastAPI:
             every(SWEEP_S, "ingest.sweep", lambda: sweep(app.state.ingest)),
         ]
         children.close()
+        viewers.close()
 
-    return create_app(settings, "ingest", parts, [routes.uploads, routes.studies, storing_routes.router])
+    routers = [routes.uploads, routes.studies, storing_routes.router, reading_routes.dicomweb]
+    return create_app(settings, "ingest", parts, routers)
 
 
 def importer(settings: Settings) -> FastAPI:

@@ -44,6 +44,7 @@ class Ingest:
     db: Database
     storage: Storage
     children: Children
+    viewers: Children
 
 
 async def open_upload(
