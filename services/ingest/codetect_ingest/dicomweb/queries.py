@@ -32,8 +32,8 @@ class Matching:
 
     @property
     def keyword(self) -> str:
-        """The attribute's name."""
-        return keyword_for_tag(int(self.tag, 16))
+        """The attribute's name; empty for one that has none, or lies inside of another."""
+        return "" if "." in self.tag else keyword_for_tag(int(self.tag, 16))
 
     @property
     def universal(self) -> bool:
