@@ -64,6 +64,7 @@ class Web:
         session.headers.update(self.headers)
         session.trust_env = False
         client = DICOMwebClient(f"{self.url}/dicomweb", session=session)
+        client.host = self.url.removeprefix("http://")  # it would leave out the port
         try:
             return await asyncio.to_thread(what, client)
         finally:
