@@ -20,6 +20,7 @@ from pydicom.uid import generate_uid
 from sqlalchemy import text
 
 from tests.infrastructure import Infrastructure, empty_broker
+from tests.ingest.dicomweb import Web, listening
 
 
 @dataclass
@@ -135,6 +136,21 @@ async def api_client(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClien
     app, tokens = api(settings), Tokens()
     async with running(app, tokens) as client:
         yield client, app.state.ingest, tokens
+
+
+@pytest.fixture(scope="package")
+async def served(api_client: tuple[httpx.AsyncClient, Ingest, Tokens]) -> AsyncIterator[str]:
+    """The same application on a socket, for clients that need one."""
+    transport = api_client[0]._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    async with listening(transport.app) as url:
+        yield url
+
+
+@pytest.fixture
+async def web(clinic: Clinic, served: str) -> Web:
+    """A new facility's DICOMweb client, who sees pseudonyms."""
+    return Web(clinic, served)
 
 
 @pytest.fixture

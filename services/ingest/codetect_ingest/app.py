@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from codetect_ingest import consumers, delivering, destination_routes, routes
 from codetect_ingest.children import Children
 from codetect_ingest.delivering import Deliverer
-from codetect_ingest.dicomweb import storing_routes
+from codetect_ingest.dicomweb import decoding, reading_routes, storing_routes
 from codetect_ingest.erasing import finish
 from codetect_ingest.export_routes import exports
 from codetect_ingest.facility_routes import facility
@@ -41,6 +41,7 @@ ROUTERS = [
     life,
     facility,
     storing_routes.router,
+    reading_routes.dicomweb,
     destination_routes.router,
 ]
 
@@ -51,8 +52,10 @@ def api(settings: Settings) -> FastAPI:
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         db, storage = app.state.db, app.state.storage
         children = Children(settings.children)
+        viewers = Children(settings.children, answer=decoding.answer)
+        decoding.be_silent()
         await asyncio.to_thread(forget_scratch)
-        app.state.ingest = Ingest(settings, db, storage, children)
+        app.state.ingest = Ingest(settings, db, storage, children, viewers)
         readiness(app, {"database": db.ping, "storage": storage.ping})
         yield [
             Relay(settings.database_system_url, settings.rabbitmq_url, "ingest").run,
@@ -64,6 +67,7 @@ def api(settings: Settings) -> FastAPI:
             every(ERASE_S, "ingest.erasures", lambda: finish(app.state.ingest)),
         ]
         children.close()
+        viewers.close()
 
     return create_app(settings, "ingest", parts, ROUTERS)
 

@@ -16,10 +16,12 @@ import resource
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
+from typing import TypeVar
 
 from codetect_ingest.dicom.deidentify import Pseudonyms
 from codetect_ingest.dicom.instance import Prepared, PreparedSlice, prepare
@@ -36,6 +38,8 @@ ACCEPTED, REFUSED = b"accepted", b"refused"
 OURS = "CODETECT_"
 STARTING = threading.Lock()
 EXHAUSTED = {Refusal.MEMORY, Refusal.UNREADABLE}
+T = TypeVar("T")
+Answer = Callable[[bytes, bytes], list[bytes]]  # a file and a word about it, to parts
 
 
 class Died(Refused):
@@ -52,14 +56,24 @@ class Child:
 
 
 class Children:
-    """`size` children, for as many threads; `prepare` blocks until one is free and has answered."""
+    """`size` children, for as many threads; `prepare` blocks until one is free and has answered.
 
-    def __init__(self, size: int, *, timeout_s: float = TIMEOUT_S, memory_bytes: int = MEMORY_BYTES) -> None:
+    What they do with a file is `answer`; by default they prepare it.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        memory_bytes: int = MEMORY_BYTES,
+        answer: Answer | None = None,
+    ) -> None:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([PRELOADED])
         _run_forkserver()
-        self._timeout_s, self._memory_bytes = timeout_s, memory_bytes
+        self._timeout_s, self._memory_bytes, self._answer = timeout_s, memory_bytes, answer or _answer
         self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
         self.size = size
         self._alive: set[Child] = set()
@@ -76,6 +90,10 @@ class Children:
 
     def prepare(self, data: bytes, key: bytes) -> Prepared:
         """Run `dicom.instance.prepare` in a child. Raises `Refused`, also for a child that died or took too long."""
+        return self.ask(data, key, understand)
+
+    def ask(self, data: bytes, key: bytes, understand: Callable[[list[bytes]], T | Refused]) -> T:
+        """Show a file, with a word about it, to a child; return its answer as understood. Raises `Refused`."""
         child, healthy = self._idle.get(), False
         try:
             if child is None or not child.process.is_alive():
@@ -115,7 +133,10 @@ class Children:
             self._end(instead_of)
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_live, args=(theirs, self._memory_bytes, 2 * self._timeout_s), name="codetect-dicom", daemon=True
+            target=_live,
+            args=(theirs, self._memory_bytes, 2 * self._timeout_s, self._answer),
+            name="codetect-dicom",
+            daemon=True,
         )
         process.start()
         theirs.close()
@@ -194,14 +215,14 @@ def _slice(facts: bytes, clean: bytes, hu: bytes) -> PreparedSlice:
     return found
 
 
-def _live(pipe: Connection, memory_bytes: int, orphan_s: float) -> None:
+def _live(pipe: Connection, memory_bytes: int, orphan_s: float, answer: Answer) -> None:
     """Answer one file after another until the pipe closes. The alarm is for a child whose parent was killed."""
     _limit(memory_bytes)
     with contextlib.suppress(EOFError, OSError):
         while True:
             key, data = pipe.recv_bytes(), pipe.recv_bytes()
             signal.setitimer(signal.ITIMER_REAL, orphan_s)
-            parts = _answer(data, key)
+            parts = answered(answer, data, key)
             pipe.send_bytes(len(parts).to_bytes(4, "big"))
             for part in parts:
                 pipe.send_bytes(part)
@@ -211,12 +232,20 @@ def _live(pipe: Connection, memory_bytes: int, orphan_s: float) -> None:
 def _answer(data: bytes, key: bytes) -> list[bytes]:
     try:
         found = prepare(data, Pseudonyms(key))
-        answer = [ACCEPTED]
-        for one in found.slices:
-            answer += one.model_dump_json(exclude={"clean", "hu"}).encode(), one.clean, one.hu
-        return answer
     except Refused as refused:
         return [REFUSED, refused.code.encode(), refused.note.encode(), _other(refused, data, key)]
+    answer = [ACCEPTED]
+    for one in found.slices:
+        answer += one.model_dump_json(exclude={"clean", "hu"}).encode(), one.clean, one.hu
+    return answer
+
+
+def answered(answer: Answer, data: bytes, key: bytes) -> list[bytes]:
+    """Answer, whatever happens."""
+    try:
+        return answer(data, key)
+    except Refused as refused:
+        return [REFUSED, refused.code.encode(), refused.note.encode()]
     except MemoryError:
         return [REFUSED, Refusal.MEMORY.encode(), b""]
     except Exception:

@@ -46,6 +46,7 @@ class Ingest:
     db: Database
     storage: Storage
     children: Children
+    viewers: Children
 
 
 async def open_upload(

@@ -47,6 +47,7 @@ class Instance(BaseModel):
     instance_number: int | None
     rows: int
     columns: int
+    bits_allocated: int = 16
     pixel_spacing_mm: Pair
     position_mm: Vector
     orientation: Orientation
@@ -127,6 +128,7 @@ def _instance(clean: Dataset, geometry: tuple[Pair, Vector, Orientation], writte
         instance_number=clean.InstanceNumber,
         rows=clean.Rows,
         columns=clean.Columns,
+        bits_allocated=clean.BitsAllocated,
         pixel_spacing_mm=spacing,
         position_mm=position,
         orientation=orientation,

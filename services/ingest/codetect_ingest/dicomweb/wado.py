@@ -1,0 +1,345 @@
+"""WADO-RS (PS3.18 10.4): what is retrieved, as who asks may see it."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from io import BytesIO
+
+import pydicom
+from codetect_shared.tokens import Principal
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+from starlette.responses import Response, StreamingResponse
+
+from codetect_ingest.dicom.identity import Attributes, restore
+from codetect_ingest.dicom.refusals import Refusal, Refused
+from codetect_ingest.dicomweb import decoding, elements
+from codetect_ingest.dicomweb.decoding import BULK, Job, Picture
+from codetect_ingest.dicomweb.finding import Address, Located, find, names_of
+from codetect_ingest.dicomweb.multipart import Multipart
+from codetect_ingest.dicomweb.negotiation import (
+    DICOM,
+    DICOM_JSON,
+    DICOM_XML,
+    EXPLICIT,
+    OCTETS,
+    Accepted,
+    Form,
+    choose_dicom,
+    choose_document,
+    choose_pixels,
+    choose_rendered,
+)
+from codetect_ingest.dicomweb.problems import ImageUnreadable, NotAcceptable, NothingThere
+from codetect_ingest.dicomweb.reading import Span, read, read_headers, read_spans, spans
+from codetect_ingest.dicomweb.rendering import Rendering, render
+from codetect_ingest.dicomweb.views import (
+    PSEUDONYMOUS_TAGS,
+    OriginalView,
+    View,
+    restored,
+    view_of,
+    with_uids,
+)
+from codetect_ingest.dicomweb.xml import to_xml
+from codetect_ingest.identities import instance_owner
+from codetect_ingest.models import Kind
+from codetect_ingest.service import Ingest
+
+AT_ONCE = 50
+PIXEL_DATA = "7FE00010"
+UTF_8 = elements.encode({"00080005": {"vr": "CS", "Value": ["ISO_IR 192"]}})
+
+
+class Retrieval:
+    """What one request retrieves: instances, the view of who asks, what documents call other instances there."""
+
+    def __init__(self, ingest: Ingest, view: View, located: list[Located], names: Mapping[str, str]) -> None:
+        self._ingest, self.view, self.located, self._names = ingest, view, located, names
+        self._levels: dict[tuple[object, object], dict[int, bytes]] = {}
+
+    @classmethod
+    async def begin(
+        cls, ingest: Ingest, who: Principal, address: Address, what: str, *, one: bool = False
+    ) -> "Retrieval":
+        """Find what is asked for, and write down that it is read where that must be; nothing is read before that.
+
+        `one` keeps a single image in the middle of the largest series. Raises NothingThere.
+        """
+        async with ingest.db.facility(who.facility_id) as session:
+            view = await view_of(session, ingest, who)
+            located = await find(session, who.facility_id, view, address)
+            located = [_middle(located)] if one else located
+            names = await names_of(session, view, located)
+            await view.note_read(session, located[0].study.id, what, len(located))
+        return cls(ingest, view, located, names)
+
+    async def files(self, accepts: Sequence[Accepted]) -> Response:
+        """Give DICOM files, streamed. Raises NotAcceptable, NothingThere, ServiceUnavailable, ImageUnreadable."""
+        form = choose_dicom(accepts, len(self.located))
+        syntaxes = {one.instance.transfer_syntax_uid: "" for one in self.located}
+        syntaxes = {stored: form.syntax_for(stored) for stored in syntaxes}
+        if not form.multipart:
+            data = await self._file(self.located[0], syntaxes)
+            syntax = syntaxes[self.located[0].instance.transfer_syntax_uid]
+            return Response(data, media_type=f"{DICOM}; transfer-syntax={syntax}")
+        multipart = Multipart(DICOM)
+        length = None
+        if not self.view.original and all(stored == given for stored, given in syntaxes.items()):
+            around = sum(len(self._head(multipart, one, syntaxes)) + 2 for one in self.located)
+            length = around + sum(one.instance.length for one in self.located) + len(multipart.end)
+        return await streamed(self._stream(multipart, syntaxes), multipart.content_type, length)
+
+    async def metadata(self, accepts: Sequence[Accepted], base: str) -> Response:
+        """Give data sets without what is large, as JSON or XML, streamed."""
+        form = choose_document(accepts)
+        if form.media_type == DICOM_XML:
+            multipart = Multipart(DICOM_XML)
+            return await streamed(self._xml(multipart, base), multipart.content_type)
+        return await streamed(self._json(base), DICOM_JSON)
+
+    async def frames(self, numbers: Sequence[int], accepts: Sequence[Accepted]) -> Response:
+        """Give frames of one instance, stored or decoded. Raises NothingThere for frames that aren't there."""
+        form = choose_pixels(accepts, _syntax(self.located[0]), len(numbers))
+        return self._pixels(form, await self._frames(self.located[0], numbers, native=form.media_type == OCTETS))
+
+    async def bulkdata(self, tag: str, accepts: Sequence[Accepted]) -> Response:
+        """Give the image's data, a part a frame where it is compressed. Raises NothingThere for other attributes."""
+        if tag.upper() != PIXEL_DATA:
+            raise NothingThere
+        form = choose_pixels(accepts, _syntax(self.located[0]), 1)
+        native = form.media_type == OCTETS
+        found = await self._frames(self.located[0], (), native=native)
+        return self._pixels(form, [b"".join(found)] if native else found)
+
+    def _pixels(self, form: Form, found: list[bytes]) -> Response:
+        if not form.multipart and len(found) == 1:
+            return Response(found[0], media_type=form.media_type)
+        (syntax,) = form.syntaxes or {EXPLICIT}
+        multipart = Multipart(form.media_type)
+        parts = [multipart.part(f"{form.media_type}; transfer-syntax={syntax}", data) for data in found]
+        return Response(b"".join([*parts, multipart.end]), media_type=multipart.content_type)
+
+    async def rendered(self, accepts: Sequence[Accepted], how: Rendering, frames: Sequence[int] = (1,)) -> Response:
+        """Give pictures to look at: one by itself, several as parts. Raises NotAcceptable, ImageUnreadable."""
+        form = choose_rendered(accepts)
+        if not form.multipart:
+            return Response(
+                await self._picture(_middle(self.located), frames[0], how, form), media_type=form.media_type
+            )
+        multipart = Multipart(form.media_type)
+        return await streamed(self._pictures(multipart, how, frames, form), multipart.content_type)
+
+    def _head(self, multipart: Multipart, one: Located, syntaxes: Mapping[str, str]) -> bytes:
+        return multipart.head(f"{DICOM}; transfer-syntax={syntaxes[one.instance.transfer_syntax_uid]}")
+
+    async def _stream(self, multipart: Multipart, syntaxes: Mapping[str, str]) -> AsyncGenerator[bytes]:
+        async for span, data in read_spans(self._ingest.storage, spans(self.located)):
+            files = await self._given(span, data, syntaxes)
+            heads = [self._head(multipart, one, syntaxes) for one in span.located]
+            yield b"".join(part for head, file in zip(heads, files, strict=True) for part in (head, file, b"\r\n"))
+        yield multipart.end
+
+    async def _given(self, span: Span, data: bytes, syntaxes: Mapping[str, str]) -> list[bytes | memoryview]:
+        """Return the files of a range as they are given."""
+        plain = not self.view.original and all(syntaxes[s] == s for s in map(_syntax, span.located))
+        whole = memoryview(data)
+        found: list[bytes | memoryview] = []
+        for one in span.located:
+            at = one.instance.offset - span.begin
+            file = whole[at : at + one.instance.length]
+            found.append(file if plain else await self._as_given(one, bytes(file), syntaxes))
+        return found
+
+    async def _file(self, one: Located, syntaxes: Mapping[str, str] | None = None) -> bytes:
+        row = one.instance
+        data = await read(self._ingest.storage, row.bucket, row.key, row.offset, row.offset + row.length)
+        return await self._as_given(one, data, syntaxes or {_syntax(one): _syntax(one)})
+
+    async def _as_given(self, one: Located, data: bytes, syntaxes: Mapping[str, str]) -> bytes:
+        decode = syntaxes[_syntax(one)] != _syntax(one)
+        if one.series.kind == Kind.SEALED:
+            data = await asyncio.to_thread(self._unsealed, one, data)
+        elif isinstance(self.view, OriginalView):
+            whole = one.series.kind == Kind.RESULT or not one.instance.header_length
+            data = await asyncio.to_thread(self._restored_whole, one, data) if whole else self._spliced(one, data)
+        return (await self._ask(data, Job("file")))[0] if decode else data
+
+    def _unsealed(self, one: Located, data: bytes) -> bytes:
+        assert isinstance(self.view, OriginalView)
+        owner = instance_owner(one.instance.series_id, one.instance.sop_instance_uid)
+        return self.view.key.unseal_bytes(data, owner)
+
+    def _spliced(self, one: Located, data: bytes) -> bytes:
+        """Put the identity back without touching the image; levels that many instances share are encoded once."""
+        shared = (one.study.id, one.series.id)
+        if shared not in self._levels:
+            levels = (self.view.study(one.study), self.view.series(one.series))
+            self._levels[shared] = {tag: part for level in levels for tag, part in elements.encode(level).items()}
+        put = self._levels[shared] | elements.encode(self.view.instance(one.instance))
+        return elements.splice(data, one.instance.header_length, put | UTF_8, PSEUDONYMOUS_TAGS) if put else data
+
+    def _restored_whole(self, one: Located, data: bytes) -> bytes:
+        """Put identities back into a document, whose references have to follow."""
+        ds = pydicom.dcmread(BytesIO(data))
+        levels = (self.view.study(one.study), self.view.series(one.series), self.view.instance(one.instance))
+        if not any(levels):
+            return data
+
+        def rename(_: Dataset, element: pydicom.DataElement) -> None:
+            if element.VR == "UI" and element.value:
+                many = [element.value] if element.VM == 1 else list(element.value)
+                many = [self._names.get(str(uid), str(uid)) for uid in many]
+                element.value = many if len(many) > 1 else many[0]
+
+        ds.walk(rename)
+        buffer = BytesIO()
+        pydicom.dcmwrite(buffer, restore(ds, *levels), enforce_file_format=True)
+        return buffer.getvalue()
+
+    async def _json(self, base: str) -> AsyncGenerator[bytes]:
+        before = b"["
+        async for found in self._attributes(base):
+            yield before + b",".join(json.dumps(one, separators=(",", ":")).encode() for one in found)
+            before = b","
+        yield b"]"
+
+    async def _xml(self, multipart: Multipart, base: str) -> AsyncGenerator[bytes]:
+        async for found in self._attributes(base):
+            yield b"".join(multipart.part(DICOM_XML, to_xml(one)) for one in found)
+        yield multipart.end
+
+    async def _attributes(self, base: str) -> AsyncIterator[list[Attributes]]:
+        ours = [one for one in self.located if one.series.kind != Kind.SEALED and one.instance.header_length]
+        headers = await read_headers(self._ingest.storage, ours)
+        by_owner = {
+            (one.series.id, one.instance.sop_instance_uid): header for one, header in zip(ours, headers, strict=True)
+        }
+        for at in range(0, len(self.located), AT_ONCE):
+            part = self.located[at : at + AT_ONCE]
+            yield [
+                await self._described(one, by_owner.get((one.series.id, one.instance.sop_instance_uid)), base)
+                for one in part
+            ]
+            await asyncio.sleep(0)
+
+    async def _described(self, one: Located, header: bytes | None, base: str) -> Attributes:
+        """Return an instance's data set in this view, with the address of its image."""
+        url = f"{one.url(base, self.view)}/bulkdata/{PIXEL_DATA}"
+        syntax = {"00083002": {"vr": "UI", "Value": [_syntax(one)]}}
+        if header is None:
+            (told,) = await self._ask(await self._file(one), Job("attributes"))
+            found: Attributes = json.loads(told)
+            for tag, attribute in found.items():
+                if attribute.get("BulkDataURI", "").startswith(BULK):
+                    found[tag] = {"vr": attribute["vr"]} | ({"BulkDataURI": url} if tag == PIXEL_DATA else {})
+            return {tag: a for tag, a in found.items() if not tag.startswith("0002")} | syntax
+        clean = elements.to_json(header)
+        if self._names:
+            clean = with_uids(clean, self._names)
+        levels = (self.view.study(one.study), self.view.series(one.series), self.view.instance(one.instance))
+        found = restored(clean, *levels) | syntax
+        if "00280010" in clean:
+            vr = "OW" if _syntax(one) == EXPLICIT and (clean["00280100"]["Value"][0] > 8) else "OB"
+            found[PIXEL_DATA] = {"vr": vr, "BulkDataURI": url}
+        return dict(sorted(found.items()))
+
+    async def _frames(self, one: Located, numbers: Sequence[int], *, native: bool) -> list[bytes]:
+        """Raises NothingThere for frames that aren't there, ImageUnreadable for what can't be decoded."""
+        try:
+            data, trusted = await self._image_file(one)
+            if trusted:
+                return await asyncio.to_thread(lambda: decoding.frames(_parsed(data), numbers, native=True))
+            return await self._ask(data, Job("frames", tuple(numbers), native))
+        except Refused as refused:
+            raise _problem(refused) from refused
+
+    async def _image_file(self, one: Located) -> tuple[bytes, bool]:
+        """Return a file to take images out of, and whether this process may do that: never with what is compressed."""
+        row = one.instance
+        data = await read(self._ingest.storage, row.bucket, row.key, row.offset, row.offset + row.length)
+        if one.series.kind == Kind.SEALED:
+            return await asyncio.to_thread(self._unsealed, one, data), False
+        return data, row.transfer_syntax_uid == ExplicitVRLittleEndian
+
+    async def _pictures(
+        self, multipart: Multipart, how: Rendering, frames: Sequence[int], form: Form
+    ) -> AsyncGenerator[bytes]:
+        given = 0
+        for one in self.located:
+            for frame in frames:
+                try:
+                    picture = await self._picture(one, frame, how, form)
+                except NotAcceptable:
+                    continue
+                given += 1
+                yield multipart.part(form.media_type, picture)
+        if not given:
+            raise NotAcceptable("There is no image in it.")
+        yield multipart.end
+
+    async def _picture(self, one: Located, frame: int, how: Rendering, form: Form) -> bytes:
+        try:
+            data, trusted = await self._image_file(one)
+            job = Job("picture", (frame,))
+            found = await asyncio.to_thread(
+                lambda: (
+                    decoding.picture(_parsed(data), frame)
+                    if trusted
+                    else self._ingest.viewers.ask(data, job.message(), decoding.understand_picture)
+                )
+            )
+        except Refused as refused:
+            problem = _problem(refused)
+            if isinstance(problem, NothingThere) and frame == 1:
+                raise NotAcceptable("There is no image in it.") from refused
+            raise problem from refused
+        return await asyncio.to_thread(_rendered, found, how, form.media_type)
+
+    async def _ask(self, data: bytes, job: Job) -> list[bytes]:
+        """Have a child do it. Raises NothingThere, ImageUnreadable."""
+        try:
+            return await asyncio.to_thread(self._ingest.viewers.ask, data, job.message(), decoding.understand)
+        except Refused as refused:
+            raise _problem(refused) from refused
+
+
+def _rendered(picture: Picture, how: Rendering, media_type: str) -> bytes:
+    return render(picture, how, media_type)
+
+
+def _parsed(data: bytes) -> Dataset:
+    return pydicom.dcmread(BytesIO(data))
+
+
+def _syntax(one: Located) -> str:
+    return str(one.instance.transfer_syntax_uid)
+
+
+def _problem(refused: Refused) -> NothingThere | ImageUnreadable:
+    return NothingThere() if refused.code == Refusal.NO_PIXEL_DATA else ImageUnreadable()
+
+
+def _middle(located: list[Located]) -> Located:
+    """Return the middle of the largest series of images, or of whatever there is."""
+    series: dict[object, list[Located]] = {}
+    for one in located:
+        series.setdefault(one.series.id, []).append(one)
+    largest = max(series.values(), key=lambda one: (one[0].series.kind == Kind.IMAGE, len(one)))
+    return largest[len(largest) // 2]
+
+
+async def streamed(chunks: AsyncGenerator[bytes], content_type: str, length: int | None = None) -> Response:
+    """Begin an answer only once its first part is there: until then, what goes wrong has a status of its own."""
+    first = await anext(chunks)
+
+    async def all_of_it() -> AsyncIterator[bytes]:
+        try:
+            yield first
+            async for chunk in chunks:
+                yield chunk
+        finally:
+            await chunks.aclose()
+
+    headers = {"Content-Length": str(length)} if length is not None else None
+    return StreamingResponse(all_of_it(), headers=headers, media_type=content_type)
