@@ -18,6 +18,7 @@ import pytest
 from codetect_ingest import exporting, querying, tables
 from codetect_ingest.dicom.writing import write
 from codetect_ingest.exporting import View
+from codetect_ingest.retention import retain
 from codetect_ingest.service import Ingest
 from codetect_ingest.zipping import Zip
 from codetect_shared.storage import ObjectMissing
@@ -28,6 +29,7 @@ from tests.ingest.conftest import Clinic, Hands
 from tests.ingest.lives import actions, asking, change_settings, keep_study, problem
 from tests.ingest.samples import SAMPLE, ct
 from tests.ingest.test_importer import Away, bodies, slices
+from tests.ingest.test_kept import scout_of
 
 
 def doctor(clinic: Clinic) -> dict[str, str]:
@@ -101,6 +103,30 @@ async def test_the_original_view_needs_the_right_and_an_identity(clinic: Clinic,
     assert problem(await other.ask("GET", f"/studies/{study_id}/export")) == (404, "study-not-found")
     assert (await clinic.ask("GET", f"/studies/{study_id}/export?view=all")).status_code == 422
     assert [action for action, _ in await actions(clinic)] == ["settings.change"]
+
+
+async def test_a_file_that_was_kept_sealed_comes_back_in_the_original_view_alone_until_it_is_forgotten(
+    clinic: Clinic, hands: Hands
+) -> None:
+    await change_settings(clinic, others="keep")
+    series = slices(3, PatientName="CANARY^Name")
+    scout = scout_of(series)
+    upload = await clinic.submit(bodies(series, [scout]))
+    await hands.run()
+    study_id = (await clinic.show(upload))["studies"][0]["study_id"]
+    path = f"/studies/{study_id}/export"
+    assert len(files(await clinic.ask("GET", path))) == 3
+    found = files(await clinic.ask("GET", f"{path}?view=original", headers=doctor(clinic)))
+    back = {ds.SOPInstanceUID: ds for ds in found.values()}
+    assert back.keys() == {ds.SOPInstanceUID for ds in [*series, scout]}
+    assert back[scout.SOPInstanceUID] == scout
+    await change_settings(clinic, profile="forget")
+    await clinic.ask("POST", "/ingest/forget", headers=asking(clinic))
+    assert any(key.endswith(".sealed") for key in await clinic.keys("studies"))
+    await retain(clinic.ingest)
+    assert not any(key.endswith(".sealed") for key in await clinic.keys("studies"))
+    assert (await clinic.ask("GET", f"/studies/{study_id}")).json()["instances"] == 3
+    assert len(files(await clinic.ask("GET", path))) == 3
 
 
 async def test_a_result_is_exported_beside_its_images(clinic: Clinic, hands: Hands) -> None:

@@ -64,13 +64,16 @@ class WayBack:
     key: FacilityKey
     study: Attributes
     series: dict[UUID, Attributes]
+    sealed: set[UUID]
     uids: dict[str, str]
 
     def restore(self, part: Part, data: bytes) -> bytes:
-        """Return a file as it came, but for what was never an identity."""
+        """Return a file as it came, but for what was never an identity; one that was kept sealed, as it is."""
+        owner = instance_owner(part.row.series_id, part.row.sop_instance_uid)
+        if part.row.series_id in self.sealed:
+            return self.key.unseal_bytes(data, owner)
         levels = [self.study, self.series.get(part.row.series_id, {})]
         if part.row.sealed_identity:
-            owner = instance_owner(part.row.series_id, part.row.sop_instance_uid)
             levels.append(self.key.unseal_identity(part.row.sealed_identity, owner))
         buffer = BytesIO()
         ds = restore(map_uids(pydicom.dcmread(BytesIO(data)), self.uids), *levels)
@@ -86,8 +89,8 @@ async def export(ingest: Ingest, who: Principal, study_id: UUID, view: View) -> 
     """
     async with ingest.db.facility(who.facility_id) as session:
         study = await _find(session, who, study_id)
-        parts = await _parts(session, study)
         back = await _way_back(session, ingest, who, study) if view is View.ORIGINAL else None
+        parts = await _parts(session, study, with_sealed=back is not None)
         await audit.record(session, who, "study.export", study_id=study_id, detail={"view": view.value})
     pieces = _zipped(ingest.storage, parts, back)
     try:
@@ -105,9 +108,11 @@ async def _find(session: AsyncSession, who: Principal, study_id: UUID) -> Study:
     return study
 
 
-async def _parts(session: AsyncSession, study: Study) -> list[Part]:
-    """Name a study's files by number, in the order in which they are read; what was kept sealed is left out."""
-    series = select(Series.id).where(Series.study_id == study.id, Series.kind != Kind.SEALED).order_by(Series.id)
+async def _parts(session: AsyncSession, study: Study, *, with_sealed: bool) -> list[Part]:
+    """Name a study's files by number, in the order in which they are read."""
+    series = select(Series.id).where(Series.study_id == study.id).order_by(Series.id)
+    if not with_sealed:
+        series = series.where(Series.kind != Kind.SEALED)
     numbers = {series_id: number for number, series_id in enumerate(await session.scalars(series), 1)}
     mine = InstanceRow.study_id == study.id, InstanceRow.facility_id == study.facility_id
     listed = select(*LISTED).where(*mine, InstanceRow.series_id.in_(numbers))
@@ -133,10 +138,12 @@ async def _way_back(session: AsyncSession, ingest: Ingest, who: Principal, study
     sealed = select(Series.id, Series.sealed_identity).where(
         Series.study_id == study.id, Series.sealed_identity.is_not(None)
     )
+    unread = select(Series.id).where(Series.study_id == study.id, Series.kind == Kind.SEALED)
     return WayBack(
         key,
         key.unseal_identity(study.sealed_identity, study.id),
         {series_id: key.unseal_identity(mine or b"", series_id) for series_id, mine in await session.execute(sealed)},
+        set(await session.scalars(unread)),
         await originals(session, study, key),
     )
 

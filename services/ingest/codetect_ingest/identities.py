@@ -82,8 +82,9 @@ async def originals(session: AsyncSession, study: Study, key: FacilityKey) -> di
         if sealed:
             identity = key.unseal_identity(sealed, instance_owner(series_id, uid))
             uids[uid] = _uid(identity, "00080018")
-            if frame := identity.get("00200052"):
-                uids[facts["frame_of_reference_uid"]] = frame["Value"][0]
+            pseudonym = facts.get("frame_of_reference_uid")  # a file that is kept unread has none
+            if pseudonym and (frame := identity.get("00200052")):
+                uids[pseudonym] = frame["Value"][0]
     return {pseudonym: original for pseudonym, original in uids.items() if original}
 
 

@@ -6,12 +6,14 @@ Both look at what is there, not at what was asked for once: what comes late is f
 from uuid import UUID
 
 import structlog
+from codetect_shared.storage import StorageUnavailable
 from codetect_shared.tokens import Principal, Role
 from sqlalchemy import delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import INTERVAL
 
 from codetect_ingest import erasing, problems
-from codetect_ingest.models import FacilitySettings, InstanceRow, Profile, Series, Study, StudyTerm
+from codetect_ingest.filing import count
+from codetect_ingest.models import FacilitySettings, InstanceRow, Kind, Profile, Series, Study, StudyTerm
 from codetect_ingest.service import Ingest
 
 log = structlog.get_logger()
@@ -55,16 +57,35 @@ async def _forget(ingest: Ingest) -> None:
     async with ingest.db.system() as session:
         sealed = list(await session.execute(query))
     for study_id, facility_id in sealed:
-        async with ingest.db.facility(facility_id) as session:
-            # The study's row first, as everyone who writes its instances does.
-            study = await session.scalar(select(Study).where(Study.id == study_id).with_for_update())
-            if study is None:
-                continue
-            for table in (InstanceRow, Series):
-                mine = table.study_id == study_id, table.sealed_identity.is_not(None)
-                await session.execute(update(table).where(*mine).values(sealed_identity=None))
-            await session.execute(delete(StudyTerm).where(StudyTerm.study_id == study_id))
-            study.sealed_identity = None
+        try:
+            await _forget_study(ingest, facility_id, study_id)
+        except StorageUnavailable as error:
+            log.warning("not forgotten yet", study=str(study_id), error=repr(error))
+
+
+async def _forget_study(ingest: Ingest, facility_id: UUID, study_id: UUID) -> None:
+    """Erase what is sealed of a study: files that were kept whole first, since their rows name their objects."""
+    unread = select(Series.id).where(Series.study_id == study_id, Series.kind == Kind.SEALED)
+    whole = InstanceRow.study_id == study_id, InstanceRow.series_id.in_(unread)
+    async with ingest.db.facility(facility_id) as session:
+        keys = list(await session.scalars(select(InstanceRow.key).where(*whole)))
+    if keys:
+        await ingest.storage.remove("studies", keys)
+    async with ingest.db.facility(facility_id) as session:
+        # The study's row first, as everyone who writes its instances does.
+        study = await session.scalar(select(Study).where(Study.id == study_id).with_for_update())
+        if study is None:
+            return
+        await session.execute(delete(InstanceRow).where(*whole, InstanceRow.key.in_(keys)))
+        used = select(InstanceRow.series_id).where(InstanceRow.series_id == Series.id).exists()
+        await session.execute(delete(Series).where(Series.id.in_(unread), ~used))
+        for table in (InstanceRow, Series):
+            mine = table.study_id == study_id, table.sealed_identity.is_not(None)
+            await session.execute(update(table).where(*mine).values(sealed_identity=None))
+        await session.execute(delete(StudyTerm).where(StudyTerm.study_id == study_id))
+        study.sealed_identity = None
+        await session.flush()
+        await count(session, study_id)
 
 
 def clockwork(facility_id: UUID) -> Principal:
