@@ -28,7 +28,7 @@ from codetect_shared import bus, topology
 from pydantic import SecretStr
 
 from tests.infrastructure import clear, settings_apart
-from tests.load import orthanc
+from tests.load import orthanc, stow
 
 Row = dict[str, Any]
 IDLE_S = 30
@@ -89,7 +89,7 @@ async def studies(stack: Stack, demo: Demo) -> list[Row]:
         listening = asyncio.create_task(listen(here, frames))
         await asyncio.sleep(1)
         rows = [await single_slices(here, frames, SecretStr(stack.environment()["CODETECT_RABBITMQ_URL"]))]
-        rows += [await imports(here)]
+        rows += await imports(here, demo)
         listening.cancel()
         await asyncio.wait([listening])
         pushed = sorted((seen - told) * 1000 for told, seen in frames.values())
@@ -152,8 +152,8 @@ async def round_trip_ms(url: SecretStr) -> float:
     return statistics.median(trips)
 
 
-async def imports(client: Client) -> Row:
-    """Instances a second from `complete` to StudyReceived, beside Orthanc taking the same files by STOW-RS."""
+async def imports(client: Client, demo: Demo) -> list[Row]:
+    """Instances a second from `complete` to StudyReceived, and by STOW-RS, beside Orthanc taking the same files."""
     series = Path(os.environ.get("CODETECT_DATA", ROOT.parent / "shared/data")) / "dicom/lidc-idri-0001"
     folder = series if series.is_dir() else SAMPLE
     count = len(list(folder.glob("*.dcm")))
@@ -163,11 +163,20 @@ async def imports(client: Client) -> Row:
         timings = submission.studies[0].analyses[-1].timings
         rates.append(count / (timings.import_ms / 1000))
     value = round(statistics.median(rates), 1)
-    row: Row = {"name": "import_instances_per_s", "value": value, "unit": f"instances/s ({count} slices)"}
+    credentials = (demo.known["api_client"]["client_id"], demo.known["api_client"]["client_secret"])
+    stored = [
+        await asyncio.to_thread(stow.stow_instances_per_s, folder, demo.known["url"], credentials)
+        for _ in range(IMPORTS)
+    ]
     baseline = await asyncio.to_thread(orthanc.stow_instances_per_s, folder)
-    if baseline is None:
-        return row | {"baseline": None, "note": "Orthanc is not installed"}
-    return row | {"baseline": round(baseline, 1), "ratio": round(value / baseline, 2)}
+    rows: list[Row] = []
+    for name, rate in (("import", value), ("stow", round(statistics.median(stored), 1))):
+        row: Row = {"name": f"{name}_instances_per_s", "value": rate, "unit": f"instances/s ({count} slices)"}
+        if baseline is None:
+            rows.append(row | {"baseline": None, "note": "Orthanc is not installed"})
+        else:
+            rows.append(row | {"baseline": round(baseline, 1), "ratio": round(rate / baseline, 2)})
+    return rows
 
 
 def quantile(ordered: list[float], q: float) -> float:
