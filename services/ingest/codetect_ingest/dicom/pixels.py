@@ -14,6 +14,11 @@ from codetect_ingest.dicom.reading import NATIVE, integer, numbers, transfer_syn
 from codetect_ingest.dicom.refusals import Refusal, Refused
 
 AIR_HU = -1024
+DECODERS = {
+    uid.JPEGLSLossless: "pyjpegls",
+    uid.JPEGLSNearLossless: "pyjpegls",
+    uid.RLELossless: "",  # any: pydicom's own reads on past what stands between segments
+}
 INT16_MIN, INT16_MAX = -32768, 32767
 
 
@@ -29,6 +34,8 @@ def stored_values(ds: Dataset) -> NDArray[np.integer]:
     try:
         if syntax not in NATIVE:
             _replace(ds, syntax, encapsulate([_stream(ds, syntax)]))
+            # one decoder: what it calls damaged isn't shown to a slower and less strict one (ADR 0023)
+            ds.pixel_array_options(decoding_plugin=DECODERS.get(syntax, "pylibjpeg"))
         found = ds.pixel_array
     except (Refused, MemoryError, KeyboardInterrupt, SystemExit):
         raise
