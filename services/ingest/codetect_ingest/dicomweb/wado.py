@@ -31,7 +31,7 @@ from codetect_ingest.dicomweb.negotiation import (
     choose_rendered,
 )
 from codetect_ingest.dicomweb.problems import ImageUnreadable, NotAcceptable, NothingThere
-from codetect_ingest.dicomweb.reading import Span, read, read_headers, read_spans, spans
+from codetect_ingest.dicomweb.reading import read_file, read_files, read_headers
 from codetect_ingest.dicomweb.rendering import Rendering, render
 from codetect_ingest.dicomweb.views import (
     PSEUDONYMOUS_TAGS,
@@ -134,26 +134,13 @@ class Retrieval:
         return multipart.head(f"{DICOM}; transfer-syntax={syntaxes[one.instance.transfer_syntax_uid]}")
 
     async def _stream(self, multipart: Multipart, syntaxes: Mapping[str, str]) -> AsyncGenerator[bytes]:
-        async for span, data in read_spans(self._ingest.storage, spans(self.located)):
-            files = await self._given(span, data, syntaxes)
-            heads = [self._head(multipart, one, syntaxes) for one in span.located]
-            yield b"".join(part for head, file in zip(heads, files, strict=True) for part in (head, file, b"\r\n"))
+        async for one, data in read_files(self._ingest.blocks, self.located):
+            file = await self._as_given(one, data, syntaxes)
+            yield b"".join((self._head(multipart, one, syntaxes), file, b"\r\n"))
         yield multipart.end
 
-    async def _given(self, span: Span, data: bytes, syntaxes: Mapping[str, str]) -> list[bytes | memoryview]:
-        """Return the files of a range as they are given."""
-        plain = not self.view.original and all(syntaxes[s] == s for s in map(_syntax, span.located))
-        whole = memoryview(data)
-        found: list[bytes | memoryview] = []
-        for one in span.located:
-            at = one.instance.offset - span.begin
-            file = whole[at : at + one.instance.length]
-            found.append(file if plain else await self._as_given(one, bytes(file), syntaxes))
-        return found
-
     async def _file(self, one: Located, syntaxes: Mapping[str, str] | None = None) -> bytes:
-        row = one.instance
-        data = await read(self._ingest.storage, row.bucket, row.key, row.offset, row.offset + row.length)
+        data = await read_file(self._ingest.blocks, one)
         return await self._as_given(one, data, syntaxes or {_syntax(one): _syntax(one)})
 
     async def _as_given(self, one: Located, data: bytes, syntaxes: Mapping[str, str]) -> bytes:
@@ -256,11 +243,10 @@ class Retrieval:
 
     async def _image_file(self, one: Located) -> tuple[bytes, bool]:
         """Return a file to take images out of, and whether this process may do that: never with what is compressed."""
-        row = one.instance
-        data = await read(self._ingest.storage, row.bucket, row.key, row.offset, row.offset + row.length)
+        data = await read_file(self._ingest.blocks, one)
         if one.series.kind == Kind.SEALED:
             return await asyncio.to_thread(self._unsealed, one, data), False
-        return data, row.transfer_syntax_uid == ExplicitVRLittleEndian
+        return data, one.instance.transfer_syntax_uid == ExplicitVRLittleEndian
 
     async def _pictures(
         self, multipart: Multipart, how: Rendering, frames: Sequence[int], form: Form
