@@ -189,7 +189,7 @@ def test_an_identity_is_put_back_without_touching_the_rest() -> None:
     identity = original.to_json_dict()
     put = encode({tag: identity[tag] for tag in ("00080018", "00100010", "00080050", "00204000")})
     put |= encode({"00080005": {"vr": "CS", "Value": ["ISO_IR 192"]}})
-    found = parsed(splice(data, length, put, frozenset({0x00120062})))
+    found = parsed(b"".join(splice(data, length, put, frozenset({0x00120062}))))
     assert (found.SOPInstanceUID, found.file_meta.MediaStorageSOPInstanceUID) == ("1.2.99", "1.2.99")
     assert (str(found.PatientName), found.AccessionNumber, found.ImageComments) == ("Müller^Jörg", "A1", "odd")
     assert "PatientIdentityRemoved" not in found

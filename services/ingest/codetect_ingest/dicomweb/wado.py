@@ -15,6 +15,7 @@ from codetect_ingest.dicom.identity import Attributes, restore
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.dicomweb import decoding, elements
 from codetect_ingest.dicomweb.decoding import BULK, Job, Picture
+from codetect_ingest.dicomweb.elements import Bytes
 from codetect_ingest.dicomweb.finding import Address, Located, find, names_of
 from codetect_ingest.dicomweb.multipart import Multipart
 from codetect_ingest.dicomweb.negotiation import (
@@ -136,35 +137,38 @@ class Retrieval:
     async def _stream(self, multipart: Multipart, syntaxes: Mapping[str, str]) -> AsyncGenerator[bytes]:
         async for one, data in read_files(self._ingest.blocks, self.located):
             file = await self._as_given(one, data, syntaxes)
-            yield b"".join((self._head(multipart, one, syntaxes), file, b"\r\n"))
+            yield b"".join((self._head(multipart, one, syntaxes), *file, b"\r\n"))
         yield multipart.end
 
     async def _file(self, one: Located, syntaxes: Mapping[str, str] | None = None) -> bytes:
         data = await read_file(self._ingest.blocks, one)
-        return await self._as_given(one, data, syntaxes or {_syntax(one): _syntax(one)})
+        return b"".join(await self._as_given(one, data, syntaxes or {_syntax(one): _syntax(one)}))
 
-    async def _as_given(self, one: Located, data: bytes, syntaxes: Mapping[str, str]) -> bytes:
-        decode = syntaxes[_syntax(one)] != _syntax(one)
+    async def _as_given(self, one: Located, data: bytes, syntaxes: Mapping[str, str]) -> list[Bytes]:
+        """Return a file, in pieces, as who asks may see it, in the syntax it is given in."""
+        pieces: list[Bytes] = [data]
         if one.series.kind == Kind.SEALED:
-            data = await asyncio.to_thread(self._unsealed, one, data)
+            pieces = [await asyncio.to_thread(self._unsealed, one, data)]
         elif isinstance(self.view, OriginalView):
             whole = one.series.kind == Kind.RESULT or not one.instance.header_length
-            data = await asyncio.to_thread(self._restored_whole, one, data) if whole else self._spliced(one, data)
-        return (await self._ask(data, Job("file")))[0] if decode else data
+            pieces = [await asyncio.to_thread(self._restored_whole, one, data)] if whole else self._spliced(one, data)
+        if syntaxes[_syntax(one)] == _syntax(one):
+            return pieces
+        return list(await self._ask(b"".join(pieces), Job("file")))
 
     def _unsealed(self, one: Located, data: bytes) -> bytes:
         assert isinstance(self.view, OriginalView)
         owner = instance_owner(one.instance.series_id, one.instance.sop_instance_uid)
         return self.view.key.unseal_bytes(data, owner)
 
-    def _spliced(self, one: Located, data: bytes) -> bytes:
+    def _spliced(self, one: Located, data: bytes) -> list[Bytes]:
         """Put the identity back without touching the image; levels that many instances share are encoded once."""
         shared = (one.study.id, one.series.id)
         if shared not in self._levels:
             levels = (self.view.study(one.study), self.view.series(one.series))
             self._levels[shared] = {tag: part for level in levels for tag, part in elements.encode(level).items()}
         put = self._levels[shared] | elements.encode(self.view.instance(one.instance))
-        return elements.splice(data, one.instance.header_length, put | UTF_8, PSEUDONYMOUS_TAGS) if put else data
+        return elements.splice(data, one.instance.header_length, put | UTF_8, PSEUDONYMOUS_TAGS) if put else [data]
 
     def _restored_whole(self, one: Located, data: bytes) -> bytes:
         """Put identities back into a document, whose references have to follow."""
