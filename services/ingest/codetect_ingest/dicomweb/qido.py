@@ -50,7 +50,7 @@ KNOWN: dict[Level, tuple[str, ...]] = {
     ),
 }
 MOST = {Level.STUDY: 1000, Level.SERIES: 5000, Level.INSTANCE: 10_000}
-SCANNED, BATCH = 50_000, 500
+SCANNED, BATCH, GENEROUS = 50_000, 500, 8
 MORE = "There are additional results that can be requested"
 NOT_FUZZY = "The fuzzymatching parameter is not supported. Only literal matching has been performed."
 IGNORED = "These attributes are not matched on here and were ignored:"
@@ -190,11 +190,12 @@ async def _rows(session: AsyncSession, asked: Search, narrowed: Narrowed, wanted
     def fitting(rows: Iterable[Any]) -> list[Any]:
         return [row for row in rows if _fits(asked.attributes(row), narrowed.left, fuzzy=asked.query.fuzzy)]
 
-    if narrowed.conditions:  # then mostly all of them fit
-        rows = list(await session.execute(statement.limit(offset + wanted)))
-        found = fitting(rows)
-        if len(found) == len(rows) or len(rows) < offset + wanted:
-            return found[offset:]
+    if narrowed.conditions:  # then mostly many of them fit, and who asks for few gets few quickly
+        for candidates in (offset + wanted, GENEROUS * (offset + wanted)):
+            rows = list(await session.execute(statement.limit(candidates)))
+            found = fitting(rows)
+            if len(found) >= offset + wanted or len(rows) < candidates:
+                return found[offset : offset + wanted]
     found, scanned = [], 0
     stream = await session.stream(statement.execution_options(yield_per=BATCH))
     try:
