@@ -50,7 +50,7 @@ KNOWN: dict[Level, tuple[str, ...]] = {
     ),
 }
 MOST = {Level.STUDY: 1000, Level.SERIES: 5000, Level.INSTANCE: 10_000}
-SCANNED, BATCH, GENEROUS = 50_000, 500, 8
+SCANNED, BATCH, AT_ONCE, GENEROUS = 50_000, 500, 10_000, 8
 MORE = "There are additional results that can be requested"
 NOT_FUZZY = "The fuzzymatching parameter is not supported. Only literal matching has been performed."
 IGNORED = "These attributes are not matched on here and were ignored:"
@@ -192,6 +192,8 @@ async def _rows(session: AsyncSession, asked: Search, narrowed: Narrowed, wanted
 
     if narrowed.conditions:  # then mostly many of them fit, and who asks for few gets few quickly
         for candidates in (offset + wanted, GENEROUS * (offset + wanted)):
+            if candidates > AT_ONCE:
+                break
             rows = list(await session.execute(statement.limit(candidates)))
             found = fitting(rows)
             if len(found) >= offset + wanted or len(rows) < candidates:
