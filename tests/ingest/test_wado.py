@@ -114,7 +114,7 @@ async def test_compressed_images_come_as_they_are_stored_or_decoded(web: Web, ha
 
     ((kind, frame),) = parts(await web.get(f"{here}/frames/1"))
     assert kind == f"{image_type}; transfer-syntax={syntax}"
-    assert frame == get_frame(original.PixelData, 0, number_of_frames=1)
+    assert frame == get_frame(parsed(stored).PixelData, 0, number_of_frames=1)
     assert (await web.get(f"{here}/frames/1", image_type)).content == frame
     ((kind, native),) = parts(await web.get(f"{here}/frames/1", 'multipart/related; type="application/octet-stream"'))
     assert native == parsed(plain).PixelData

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from starlette.responses import Response, StreamingResponse
 
-from codetect_ingest.dicom.identity import Attributes, restore
+from codetect_ingest.dicom.identity import Attributes, map_uids, restore
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.dicomweb import decoding, elements
 from codetect_ingest.dicomweb.decoding import BULK, Job, Picture
@@ -176,16 +176,8 @@ class Retrieval:
         levels = (self.view.study(one.study), self.view.series(one.series), self.view.instance(one.instance))
         if not any(levels):
             return data
-
-        def rename(_: Dataset, element: pydicom.DataElement) -> None:
-            if element.VR == "UI" and element.value:
-                many = [element.value] if element.VM == 1 else list(element.value)
-                many = [self._names.get(str(uid), str(uid)) for uid in many]
-                element.value = many if len(many) > 1 else many[0]
-
-        ds.walk(rename)
         buffer = BytesIO()
-        pydicom.dcmwrite(buffer, restore(ds, *levels), enforce_file_format=True)
+        pydicom.dcmwrite(buffer, restore(map_uids(ds, self._names), *levels), enforce_file_format=True)
         return buffer.getvalue()
 
     async def _json(self, base: str) -> AsyncGenerator[bytes]:
