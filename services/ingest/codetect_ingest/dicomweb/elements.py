@@ -105,21 +105,33 @@ def _merged(file: bytes, begin: int, end: int, put: Mapping[int, bytes], drop: f
     yield from (element for _, element in coming[number:])
 
 
-def to_json(data: bytes, begin: int = 0, end: int | None = None) -> Attributes:
-    """Return a data set as DICOM JSON (PS3.18 F.2). Raises ValueError for what our own files don't have."""
+Seen = dict[bytes, tuple[str, dict[str, Any]]]
+
+
+def to_json(data: bytes, begin: int = 0, end: int | None = None, *, seen: Seen | None = None) -> Attributes:
+    """Return a data set as DICOM JSON (PS3.18 F.2). Raises ValueError for what our own files don't have.
+
+    `seen` keeps elements by their bytes: slices of a series share most of them, so nobody may change what is returned.
+    """
     found: Attributes = {}
-    for tag, code, _, at, after in elements(data, begin, len(data) if end is None else end):
-        vr = code.decode()
-        attribute: dict[str, Any] = {"vr": vr}
-        if vr == "SQ":
-            items = [to_json(data, *item) for item in _items(data, at, after)]
-            attribute |= {"Value": items} if items else {}
-        elif after > at:
-            name, value = _value(vr, data[at:after])
-            if value not in ([], [None]):
-                attribute[name] = value
-        found[f"{tag:08X}"] = attribute
+    seen = {} if seen is None else seen
+    for tag, vr, at, value, after in elements(data, begin, len(data) if end is None else end):
+        whole = data[at:after]
+        if whole not in seen:
+            seen[whole] = f"{tag:08X}", _attribute(vr.decode(), data, value, after)
+        name, attribute = seen[whole]
+        found[name] = attribute
     return found
+
+
+def _attribute(vr: str, data: bytes, at: int, end: int) -> dict[str, Any]:
+    if vr == "SQ":
+        items = [to_json(data, *item) for item in _items(data, at, end)]
+        return {"vr": vr, "Value": items} if items else {"vr": vr}
+    if at == end:
+        return {"vr": vr}
+    name, value = _value(vr, data[at:end])
+    return {"vr": vr} if value in ([], [None]) else {"vr": vr, name: value}
 
 
 def _items(data: bytes, at: int, end: int) -> Iterator[tuple[int, int]]:

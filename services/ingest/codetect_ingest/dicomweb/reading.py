@@ -3,12 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
-from codetect_shared.problems import ServiceUnavailable
-from codetect_shared.storage import Bucket, ObjectMissing, Storage, StorageUnavailable
+from codetect_shared.storage import Bucket
 
 from codetect_ingest.dicomweb.blocks import Block, Blocks
 from codetect_ingest.dicomweb.finding import Located
-from codetect_ingest.dicomweb.problems import NothingThere
 
 AHEAD = 2
 
@@ -35,14 +33,14 @@ async def read_files(blocks: Blocks, located: Sequence[Located]) -> AsyncGenerat
         yield one, await read_file(blocks, one)
 
 
-async def read_headers(storage: Storage, located: Sequence[Located]) -> list[bytes]:
+async def read_headers(blocks: Blocks, located: Sequence[Located]) -> list[bytes]:
     """Return the data set without its image of each instance: one read a pack (ADR 0025)."""
     packs: dict[tuple[Bucket, str], tuple[int, int]] = {}
     for one in located:
         row = one.instance
         begin, end = packs.get((row.bucket, row.key), (row.header_offset, 0))
         packs[row.bucket, row.key] = (min(begin, row.header_offset), max(end, row.header_offset + row.header_length))
-    reads = (_read(storage, bucket, key, begin, end) for (bucket, key), (begin, end) in packs.items())
+    reads = (blocks.read(bucket, key, begin, end) for (bucket, key), (begin, end) in packs.items())
     contents = dict(zip(packs, await asyncio.gather(*reads), strict=True))
     found = []
     for one in located:
@@ -50,12 +48,3 @@ async def read_headers(storage: Storage, located: Sequence[Located]) -> list[byt
         at = row.header_offset - packs[row.bucket, row.key][0]
         found.append(contents[row.bucket, row.key][at : at + row.header_length])
     return found
-
-
-async def _read(storage: Storage, bucket: Bucket, key: str, begin: int, end: int) -> bytes:
-    try:
-        return await storage.get(bucket, key, part=(begin, end - begin))
-    except StorageUnavailable as error:
-        raise ServiceUnavailable from error
-    except ObjectMissing as error:
-        raise NothingThere from error

@@ -57,6 +57,7 @@ class Retrieval:
 
     def __init__(self, ingest: Ingest, view: View, located: list[Located], names: Mapping[str, str]) -> None:
         self._ingest, self.view, self.located, self._names = ingest, view, located, names
+        self._seen: elements.Seen = {}
         self._levels: dict[tuple[object, object], dict[int, bytes]] = {}
 
     @classmethod
@@ -194,7 +195,7 @@ class Retrieval:
 
     async def _attributes(self, base: str) -> AsyncIterator[list[Attributes]]:
         ours = [one for one in self.located if one.series.kind != Kind.SEALED and one.instance.header_length]
-        headers = await read_headers(self._ingest.storage, ours)
+        headers = await read_headers(self._ingest.blocks, ours)
         by_owner = {
             (one.series.id, one.instance.sop_instance_uid): header for one, header in zip(ours, headers, strict=True)
         }
@@ -217,7 +218,7 @@ class Retrieval:
                 if attribute.get("BulkDataURI", "").startswith(BULK):
                     found[tag] = {"vr": attribute["vr"]} | ({"BulkDataURI": url} if tag == PIXEL_DATA else {})
             return {tag: a for tag, a in found.items() if not tag.startswith("0002")} | syntax
-        clean = elements.to_json(header)
+        clean = elements.to_json(header, seen=self._seen)
         if self._names:
             clean = with_uids(clean, self._names)
         levels = (self.view.study(one.study), self.view.series(one.series), self.view.instance(one.instance))
