@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,6 @@ from codetect_ingest import erasing
 from codetect_ingest.erasing import finish
 from codetect_ingest.models import ASSEMBLIES, Study
 from codetect_ingest.retention import retain
-from codetect_ingest.service import Ingest
 from codetect_ingest.sweep import sweep
 from codetect_shared.outbox import outbox
 from codetect_shared.tokens import Role
@@ -195,7 +195,7 @@ async def test_an_object_that_was_never_finished_goes_too(clinic: Clinic, hands:
 async def test_while_the_store_is_away_an_erasure_waits_and_holds_up_nothing(clinic: Clinic, hands: Hands) -> None:
     study_id, _ = await keep_study(clinic, hands)
     ingest = clinic.ingest
-    away = Ingest(ingest.settings, ingest.db, Away(ingest.storage, "erase"), ingest.children)
+    away = replace(ingest, storage=Away(ingest.storage, "erase"))
     async with ingest.db.facility(clinic.facility_id) as session:
         admin = erasing.Principal("somebody", clinic.facility_id, "demo", Role.ADMIN)
         await erasing.erase(session, admin, UUID(study_id))
@@ -227,7 +227,7 @@ async def test_one_prefix_that_fails_holds_up_no_other(clinic: Clinic, hands: Ha
         await clinic.ingest.storage.put("raw", f"{clinic.facility_id}/{upload['id']}/000009", b"late")
     await clinic.sql("UPDATE uploads SET expires_at = expires_at - interval '1 hour'")
     ingest, stuck = clinic.ingest, f"{clinic.facility_id}/{upload['id']}/"
-    await sweep(Ingest(ingest.settings, ingest.db, SomewhereAway(ingest.storage, stuck), ingest.children))
+    await sweep(replace(ingest, storage=SomewhereAway(ingest.storage, stuck)))
     assert await clinic.keys("raw") == [f"{stuck}000009"]
     await sweep(ingest)
     assert await clinic.keys("raw") == []

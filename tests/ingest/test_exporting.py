@@ -6,6 +6,7 @@ import sys
 import tracemalloc
 import zipfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from codetect_ingest import exporting, querying, tables
 from codetect_ingest.dicom.writing import write
 from codetect_ingest.exporting import View
 from codetect_ingest.retention import retain
-from codetect_ingest.service import Ingest
 from codetect_ingest.zipping import Zip
 from codetect_shared.storage import ObjectMissing
 from codetect_shared.tokens import Principal, Role
@@ -158,7 +158,7 @@ async def test_a_result_is_exported_beside_its_images(clinic: Clinic, hands: Han
 async def test_while_the_store_is_away_an_export_says_so(clinic: Clinic, hands: Hands) -> None:
     study_id, _ = await keep_study(clinic, hands)
     ingest = clinic.ingest
-    away = Ingest(ingest.settings, ingest.db, Away(ingest.storage, "get"), ingest.children)
+    away = replace(ingest, storage=Away(ingest.storage, "get"))
     who = Principal("somebody", clinic.facility_id, "demo", Role.MEMBER)
     with pytest.raises(Exception, match="not reachable"):
         await exporting.export(away, who, study_id, View.DEIDENTIFIED)

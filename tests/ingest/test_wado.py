@@ -1,5 +1,6 @@
 import asyncio
 import json
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
@@ -7,10 +8,11 @@ import httpx
 import numpy as np
 import pytest
 from codetect_ingest.app import api
+from codetect_ingest.dicomweb.blocks import Blocks
 from codetect_ingest.dicomweb.elements import encode, header_start, splice, to_json
-from codetect_ingest.dicomweb.finding import Located
-from codetect_ingest.dicomweb.reading import spans
 from codetect_ingest.settings import Settings
+from codetect_shared.problems import ServiceUnavailable
+from codetect_shared.storage import StorageUnavailable
 from codetect_shared.testing import running
 from dicomweb_client.api import DICOMwebClient
 from PIL import Image
@@ -112,7 +114,7 @@ async def test_compressed_images_come_as_they_are_stored_or_decoded(web: Web, ha
 
     ((kind, frame),) = parts(await web.get(f"{here}/frames/1"))
     assert kind == f"{image_type}; transfer-syntax={syntax}"
-    assert frame == get_frame(original.PixelData, 0, number_of_frames=1)
+    assert frame == get_frame(parsed(stored).PixelData, 0, number_of_frames=1)
     assert (await web.get(f"{here}/frames/1", image_type)).content == frame
     ((kind, native),) = parts(await web.get(f"{here}/frames/1", 'multipart/related; type="application/octet-stream"'))
     assert native == parsed(plain).PixelData
@@ -187,7 +189,7 @@ def test_an_identity_is_put_back_without_touching_the_rest() -> None:
     identity = original.to_json_dict()
     put = encode({tag: identity[tag] for tag in ("00080018", "00100010", "00080050", "00204000")})
     put |= encode({"00080005": {"vr": "CS", "Value": ["ISO_IR 192"]}})
-    found = parsed(splice(data, length, put, frozenset({0x00120062})))
+    found = parsed(b"".join(splice(data, length, put, frozenset({0x00120062}))))
     assert (found.SOPInstanceUID, found.file_meta.MediaStorageSOPInstanceUID) == ("1.2.99", "1.2.99")
     assert (str(found.PatientName), found.AccessionNumber, found.ImageComments) == ("Müller^Jörg", "A1", "odd")
     assert "PatientIdentityRemoved" not in found
@@ -196,27 +198,48 @@ def test_an_identity_is_put_back_without_touching_the_rest() -> None:
     assert found.file_meta.FileMetaInformationGroupLength == again.file_meta.FileMetaInformationGroupLength
 
 
-def test_instances_that_lie_side_by_side_are_read_together() -> None:
-    class Row:
-        def __init__(self, key: str, offset: int, length: int) -> None:
-            self.bucket, self.key, self.offset, self.length = "studies", key, offset, length
+@dataclass
+class Store:
+    """An object store of one object that counts what is read of it, and can be away."""
 
-    rows = [
-        Row("b", 0, 10),
-        Row("a", 10, 5),
-        Row("a", 0, 10),
-        Row("a", 20, 5),
-        Row("a", 25, 2**23),
-        Row("a", 25 + 2**23, 1),
-    ]
-    found = spans(Located(None, None, row) for row in rows)
-    assert [(s.key, s.begin, s.end, len(s.located)) for s in found] == [
-        ("a", 0, 15, 2),
-        ("a", 20, 25, 1),
-        ("a", 25, 25 + 2**23, 1),
-        ("a", 25 + 2**23, 26 + 2**23, 1),
-        ("b", 0, 10, 1),
-    ]
+    data: bytes
+    away: bool = False
+    reads: list[tuple[int, int]] = field(default_factory=list)
+
+    async def get(self, bucket: str, key: str, *, part: tuple[int, int]) -> bytes:
+        await asyncio.sleep(0)
+        if self.away:
+            raise StorageUnavailable("away")
+        self.reads.append(part)
+        return self.data[part[0] : sum(part)]
+
+
+async def test_blocks_are_read_once_for_all_who_ask_and_the_oldest_go() -> None:
+    store = Store(bytes(range(95)))
+    blocks = Blocks(store, 30, block_bytes=10)  # type: ignore[arg-type]
+    found = await asyncio.gather(*(blocks.read("studies", "k", 5, 25) for _ in range(3)))
+    assert set(found) == {store.data[5:25]}
+    assert store.reads == [(0, 10), (10, 10), (20, 10)]
+    assert await blocks.read("studies", "k", 90, 95) == store.data[90:]
+    assert await blocks.read("studies", "k", 20, 21) == store.data[20:21]
+    assert await blocks.read("studies", "k", 0, 1) == store.data[:1]
+    assert store.reads[3:] == [(90, 10), (0, 10)]
+    with pytest.raises(ServiceUnavailable):
+        await blocks.read("studies", "k", 90, 96)
+
+
+async def test_a_block_that_failed_is_tried_anew_and_who_leaves_takes_it_from_nobody() -> None:
+    store = Store(b"abc", away=True)
+    blocks = Blocks(store, 1)  # type: ignore[arg-type]
+    with pytest.raises(ServiceUnavailable):
+        await blocks.read("studies", "k", 0, 3)
+    store.away = False
+    leaving = asyncio.create_task(blocks.read("studies", "k", 0, 3))
+    staying = asyncio.create_task(blocks.read("studies", "k", 0, 3))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert await staying == b"abc"
+    assert store.reads == [(0, 4 * 2**20)]
 
 
 async def picture(web: Web, path: str, accept: str = "image/png", **query: str) -> np.ndarray:
@@ -334,7 +357,7 @@ async def test_who_goes_in_the_middle_leaves_nothing_running(web: Web, hands: Ha
                 assert answer.status_code == 200
                 await anext(answer.aiter_raw())
     for _ in range(100):
-        left = {task for task in asyncio.all_tasks() - before if "read" in repr(task.get_coro())}
+        left = {task for task in asyncio.all_tasks() - before if "Storage.get" in repr(task.get_coro())}
         if not left:
             break
         await asyncio.sleep(0.05)

@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,13 +17,13 @@ PARALLEL = 4
 BATCH = 10
 
 
-def stow_instances_per_s(folder: Path) -> float | None:
-    """Instances a second that a fresh Orthanc stores; None when it isn't installed."""
+@contextmanager
+def fresh() -> Iterator[httpx.Client | None]:
+    """A client of a fresh Orthanc; None when it isn't installed."""
     binary, plugin = shutil.which("Orthanc"), Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
     if binary is None or not plugin.exists():
-        return None
-    files = sorted(folder.glob("*.dcm"))
-    bodies = [multipart([path.read_bytes() for path in files[at : at + BATCH]]) for at in range(0, len(files), BATCH)]
+        yield None
+        return
     with tempfile.TemporaryDirectory() as place:
         port = free_block()
         config = Path(place) / "orthanc.json"
@@ -32,22 +34,35 @@ def stow_instances_per_s(folder: Path) -> float | None:
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
                 wait_for(client)
-
-                def store(body: bytes) -> None:
-                    kind = 'multipart/related; type="application/dicom"; boundary=codetect'
-                    headers = {"Content-Type": kind, "Accept": "application/dicom+json"}
-                    client.post("/dicom-web/studies", content=body, headers=headers).raise_for_status()
-
-                began = time.monotonic()
-                with ThreadPoolExecutor(PARALLEL) as pool:
-                    list(pool.map(store, bodies))
-                seconds = time.monotonic() - began
-                stored = client.get("/statistics").json()["CountInstances"]
-            assert stored == len(files), f"Orthanc stored {stored} of {len(files)}"
-            return len(files) / seconds
+                yield client
         finally:
             process.terminate()
             process.wait()
+
+
+def store(client: httpx.Client, folder: Path) -> float:
+    """Store a folder by STOW-RS; the seconds it took."""
+    files = sorted(folder.glob("*.dcm"))
+    bodies = [multipart([path.read_bytes() for path in files[at : at + BATCH]]) for at in range(0, len(files), BATCH)]
+
+    def post(body: bytes) -> None:
+        kind = 'multipart/related; type="application/dicom"; boundary=codetect'
+        headers = {"Content-Type": kind, "Accept": "application/dicom+json"}
+        client.post("/dicom-web/studies", content=body, headers=headers).raise_for_status()
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        list(pool.map(post, bodies))
+    seconds = time.monotonic() - began
+    stored = client.get("/statistics").json()["CountInstances"]
+    assert stored == len(files), f"Orthanc stored {stored} of {len(files)}"
+    return seconds
+
+
+def stow_instances_per_s(folder: Path) -> float | None:
+    """Instances a second that a fresh Orthanc stores; None when it isn't installed."""
+    with fresh() as client:
+        return len(list(folder.glob("*.dcm"))) / store(client, folder) if client else None
 
 
 def wait_for(client: httpx.Client) -> None:

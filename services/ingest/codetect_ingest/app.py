@@ -15,6 +15,7 @@ from codetect_ingest import consumers, delivering, destination_routes, routes
 from codetect_ingest.children import Children
 from codetect_ingest.delivering import Deliverer
 from codetect_ingest.dicomweb import decoding, reading_routes, storing_routes
+from codetect_ingest.dicomweb.blocks import Blocks
 from codetect_ingest.erasing import finish
 from codetect_ingest.export_routes import exports
 from codetect_ingest.facility_routes import facility
@@ -55,7 +56,8 @@ def api(settings: Settings) -> FastAPI:
         viewers = Children(settings.children, answer=decoding.answer)
         decoding.be_silent()
         await asyncio.to_thread(forget_scratch)
-        app.state.ingest = Ingest(settings, db, storage, children, viewers)
+        blocks = Blocks(storage, settings.image_cache_bytes)
+        app.state.ingest = Ingest(settings, db, storage, children, viewers, blocks)
         readiness(app, {"database": db.ping, "storage": storage.ping})
         yield [
             Relay(settings.database_system_url, settings.rabbitmq_url, "ingest").run,

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import objects, problems
 from codetect_ingest.children import Children
+from codetect_ingest.dicomweb.blocks import Blocks
 from codetect_ingest.identities import settings_of
 from codetect_ingest.keys import facility_key
 from codetect_ingest.models import UPLOADS, Series, State, Study, Upload, UploadFile, now
@@ -47,6 +48,7 @@ class Ingest:
     storage: Storage
     children: Children
     viewers: Children
+    blocks: Blocks
 
 
 async def open_upload(

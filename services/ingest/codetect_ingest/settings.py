@@ -32,3 +32,4 @@ class Settings(ServiceSettings):
     storage_vacuum_url: str = Field(
         "", description="Asked (GET) after erasures, so that the object store frees what was deleted; empty: no need."
     )
+    image_cache_bytes: int = Field(128 * MIB, description="Memory for the images that DICOMweb clients read last.")

@@ -20,32 +20,25 @@ NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV
 WRITINGS = ("Alphabetic", "Ideographic", "Phonetic")
 MEDIA_STORAGE_SOP_INSTANCE_UID, SOP_INSTANCE_UID = 0x00020003, 0x00080018
 UNDEFINED = 0xFFFFFFFF
+SHORT_HEADER = struct.Struct("<HH2sH")
 
 
-class Element:
-    """An element inside a buffer: where it begins, its value, where it ends."""
-
-    __slots__ = ("begin", "end", "tag", "value", "vr")
-
-    def __init__(self, tag: int, vr: bytes, begin: int, value: int, end: int) -> None:
-        self.tag, self.vr, self.begin, self.value, self.end = tag, vr, begin, value, end
+Bytes = bytes | memoryview
+Element = tuple[int, bytes, int, int, int]  # tag, VR, and where it begins, its value begins, it ends
 
 
 def elements(data: bytes, begin: int, end: int) -> Iterator[Element]:
     """Yield the elements of a data set. Raises ValueError for what our own files don't have."""
     at = begin
     while at < end:
-        group, number = struct.unpack_from("<HH", data, at)
-        vr = data[at + 4 : at + 6]
+        group, number, vr, length = SHORT_HEADER.unpack_from(data, at)
+        value = at + 8
         if vr in LONG_HEADER:
-            (length,) = struct.unpack_from("<I", data, at + 8)
+            length = int.from_bytes(data[at + 8 : at + 12], "little")
             value = at + 12
-        else:
-            (length,) = struct.unpack_from("<H", data, at + 6)
-            value = at + 8
         if length == UNDEFINED or value + length > end:
             raise ValueError("not a data set of ours")
-        yield Element(group << 16 | number, vr, at, value, value + length)
+        yield group << 16 | number, vr, at, value, value + length
         at = value + length
 
 
@@ -78,46 +71,76 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def splice(file: bytes, header_length: int, put: Mapping[int, bytes], drop: frozenset[int]) -> bytes:
-    """Return the file with these elements in place of its own, others gone, its image untouched."""
+def splice(file: bytes, header_length: int, put: Mapping[int, bytes], drop: frozenset[int]) -> list[Bytes]:
+    """Return, in pieces, the file with these elements in place of its own, others gone, its image untouched."""
     start = header_start(file)
     end = start + header_length
-    merged = {one.tag: file[one.begin : one.end] for one in elements(file, start, end) if one.tag not in drop}
-    merged |= put
-    meta = {one.tag: file[one.begin : one.end] for one in elements(file, META, start)}
-    if SOP_INSTANCE_UID in put:
-        meta[MEDIA_STORAGE_SOP_INSTANCE_UID] = b"\x02\0\x03\0" + put[SOP_INSTANCE_UID][4:]
-    head = b"".join(meta[tag] for tag in sorted(meta))
+    head = b"".join(_merged(file, META, start, _meta(put), frozenset()))
     group_length = file[PREAMBLE + PREFIX : META - 4] + len(head).to_bytes(4, "little")
-    body = (merged[tag] for tag in sorted(merged))
-    return b"".join((file[: PREAMBLE + PREFIX], group_length, head, *body, memoryview(file)[end:]))
+    body = _merged(file, start, end, put, drop)
+    return [file[: PREAMBLE + PREFIX], group_length, head, *body, memoryview(file)[end:]]
 
 
-def to_json(data: bytes, begin: int = 0, end: int | None = None) -> Attributes:
-    """Return a data set as DICOM JSON (PS3.18 F.2). Raises ValueError for what our own files don't have."""
+def _meta(put: Mapping[int, bytes]) -> dict[int, bytes]:
+    """Return what follows for the file meta information: it names the instance, too."""
+    if SOP_INSTANCE_UID not in put:
+        return {}
+    return {MEDIA_STORAGE_SOP_INSTANCE_UID: b"\x02\0\x03\0" + put[SOP_INSTANCE_UID][4:]}
+
+
+def _merged(file: bytes, begin: int, end: int, put: Mapping[int, bytes], drop: frozenset[int]) -> Iterator[bytes]:
+    """Yield a data set anew, in order of tags; what stays beside each other comes in one piece."""
+    coming = sorted(put.items())
+    number, copied = 0, begin
+    for tag, _, at, _, after in elements(file, begin, end):
+        while number < len(coming) and coming[number][0] <= tag:
+            yield file[copied:at]
+            yield coming[number][1]
+            copied = after if coming[number][0] == tag else at
+            number += 1
+        if tag in drop:
+            yield file[copied:at]
+            copied = after
+    yield file[copied:end]
+    yield from (element for _, element in coming[number:])
+
+
+Seen = dict[bytes, tuple[str, dict[str, Any]]]
+
+
+def to_json(data: bytes, begin: int = 0, end: int | None = None, *, seen: Seen | None = None) -> Attributes:
+    """Return a data set as DICOM JSON (PS3.18 F.2). Raises ValueError for what our own files don't have.
+
+    `seen` keeps elements by their bytes: slices of a series share most of them, so nobody may change what is returned.
+    """
     found: Attributes = {}
-    for one in elements(data, begin, len(data) if end is None else end):
-        vr = one.vr.decode()
-        attribute: dict[str, Any] = {"vr": vr}
-        if vr == "SQ":
-            attribute["Value"] = [to_json(data, item.value, item.end) for item in _items(data, one)]
-        elif one.end > one.value:
-            name, value = _value(vr, data[one.value : one.end])
-            if value not in ([], [None]):
-                attribute[name] = value
-        if attribute.get("Value") == []:
-            del attribute["Value"]
-        found[f"{one.tag:08X}"] = attribute
+    seen = {} if seen is None else seen
+    for tag, vr, at, value, after in elements(data, begin, len(data) if end is None else end):
+        whole = data[at:after]
+        if whole not in seen:
+            seen[whole] = f"{tag:08X}", _attribute(vr.decode(), data, value, after)
+        name, attribute = seen[whole]
+        found[name] = attribute
     return found
 
 
-def _items(data: bytes, sequence: Element) -> Iterator[Element]:
-    at = sequence.value
-    while at < sequence.end:
+def _attribute(vr: str, data: bytes, at: int, end: int) -> dict[str, Any]:
+    if vr == "SQ":
+        items = [to_json(data, *item) for item in _items(data, at, end)]
+        return {"vr": vr, "Value": items} if items else {"vr": vr}
+    if at == end:
+        return {"vr": vr}
+    name, value = _value(vr, data[at:end])
+    return {"vr": vr} if value in ([], [None]) else {"vr": vr, name: value}
+
+
+def _items(data: bytes, at: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield where the items of a sequence begin and end."""
+    while at < end:
         tag, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
-        if tag != b"\xfe\xff\x00\xe0" or length == UNDEFINED or at + 8 + length > sequence.end:
+        if tag != b"\xfe\xff\x00\xe0" or length == UNDEFINED or at + 8 + length > end:
             raise ValueError("not a sequence of ours")
-        yield Element(0xFFFEE000, b"", at, at + 8, at + 8 + length)
+        yield at + 8, at + 8 + length
         at += 8 + length
 
 

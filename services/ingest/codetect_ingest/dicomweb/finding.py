@@ -25,30 +25,28 @@ STUDY: Bundle[Any] = Bundle(
     Study.instances,
     Study.sealed_identity,
 )
-SERIES: Bundle[Any] = Bundle(
-    "series",
-    Series.id,
-    Series.study_id,
-    Series.series_instance_uid,
-    Series.kind,
-    Series.modality,
-    Series.attributes,
-    Series.sealed_identity,
-)
-INSTANCE: Bundle[Any] = Bundle(
-    "instance",
+FILED = Series.id, Series.study_id, Series.series_instance_uid, Series.kind, Series.modality, Series.sealed_identity
+PLACED = (
     InstanceRow.series_id,
     InstanceRow.sop_instance_uid,
-    InstanceRow.sop_class_uid,
     InstanceRow.transfer_syntax_uid,
-    InstanceRow.instance_number,
-    InstanceRow.index,
     InstanceRow.bucket,
     InstanceRow.key,
     InstanceRow.offset,
     InstanceRow.length,
     InstanceRow.header_offset,
     InstanceRow.header_length,
+    InstanceRow.sealed_identity,
+)
+FILED_SERIES: Bundle[Any] = Bundle("series", *FILED)
+FILE: Bundle[Any] = Bundle("instance", *PLACED)
+SERIES: Bundle[Any] = Bundle("series", *FILED, Series.attributes)
+INSTANCE: Bundle[Any] = Bundle(
+    "instance",
+    InstanceRow.series_id,
+    InstanceRow.sop_instance_uid,
+    InstanceRow.sop_class_uid,
+    InstanceRow.instance_number,
     InstanceRow.facts,
     InstanceRow.sealed_identity,
 )
@@ -100,9 +98,9 @@ class Located:
 
 
 def instances_of(facility_id: UUID, view: View) -> Select[Any]:
-    """Select all that can be seen. The facility is asked for in so many words, whatever row-level security does."""
+    """Select what can be seen. The facility is asked for in so many words, whatever row-level security does."""
     return (
-        select(STUDY, SERIES, INSTANCE)
+        select(STUDY, FILED_SERIES, FILE)
         .select_from(InstanceRow)
         .join(Series, Series.id == InstanceRow.series_id)
         .join(Study, Study.id == Series.study_id)

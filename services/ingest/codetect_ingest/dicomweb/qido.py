@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest.dicom.identity import INSTANCE_LEVEL, SERIES_LEVEL, STUDY_LEVEL, Attributes
 from codetect_ingest.dicom.instance import SERIES_ATTRIBUTES
-from codetect_ingest.dicomweb.finding import INSTANCE, SERIES, STUDY, Address
+from codetect_ingest.dicomweb.finding import INSTANCE, SERIES, STUDY
 from codetect_ingest.dicomweb.narrowing import Level, Narrowed, Narrowing
 from codetect_ingest.dicomweb.problems import SearchTooBroad
-from codetect_ingest.dicomweb.queries import Query
+from codetect_ingest.dicomweb.queries import Matching, Query
 from codetect_ingest.dicomweb.views import CHARACTER_SET, View, view_of
 from codetect_ingest.models import InstanceRow, Kind, Series, Study
 from codetect_ingest.service import Ingest
@@ -49,16 +50,18 @@ KNOWN: dict[Level, tuple[str, ...]] = {
     ),
 }
 MOST = {Level.STUDY: 1000, Level.SERIES: 5000, Level.INSTANCE: 10_000}
-SCANNED, BATCH = 50_000, 500
+SCANNED, BATCH, AT_ONCE, GENEROUS = 50_000, 500, 10_000, 8
 MORE = "There are additional results that can be requested"
 NOT_FUZZY = "The fuzzymatching parameter is not supported. Only literal matching has been performed."
 IGNORED = "These attributes are not matched on here and were ignored:"
 
 
+@cache
 def _tag(keyword: str) -> str:
     return f"{tag_for_keyword(keyword):08X}"
 
 
+@cache
 def _vr(keyword: str) -> str:
     return dictionary_VR(keyword)
 
@@ -156,7 +159,7 @@ async def search(
     """Search, and write down that identities were searched where they were. Raises SearchTooBroad, QueryInvalid."""
     view = await view_of(session, ingest, who)
     asked = Search(who.facility_id, view, level, query, base, *address)
-    unsealed = view.original and await _any_unsealed(session, who.facility_id)
+    unsealed = view.original and bool(query.matching) and await _any_unsealed(session, who.facility_id)
     narrowing = Narrowing(who.facility_id, view, level, LEVELS.get, unsealed, query.fuzzy)
     narrowed = narrowing.narrow(query.matching)
     most = min(query.limit if query.limit is not None else MOST[level], MOST[level])
@@ -183,15 +186,23 @@ async def _rows(session: AsyncSession, asked: Search, narrowed: Narrowed, wanted
     offset = asked.query.offset
     if not narrowed.left:
         return list(await session.execute(statement.offset(offset).limit(wanted)))
-    found: list[Any] = []
-    scanned = 0
+
+    def fitting(rows: Iterable[Any]) -> list[Any]:
+        return [row for row in rows if _fits(asked.attributes(row), narrowed.left, fuzzy=asked.query.fuzzy)]
+
+    if narrowed.conditions:  # then mostly many of them fit, and who asks for few gets few quickly
+        for candidates in (offset + wanted, GENEROUS * (offset + wanted)):
+            if candidates > AT_ONCE:
+                break
+            rows = list(await session.execute(statement.limit(candidates)))
+            found = fitting(rows)
+            if len(found) >= offset + wanted or len(rows) < candidates:
+                return found[offset : offset + wanted]
+    found, scanned = [], 0
     stream = await session.stream(statement.execution_options(yield_per=BATCH))
     try:
         async for rows in stream.partitions(BATCH):
-            for row in rows:
-                known = asked.attributes(row)
-                if all(one.fits(known.get(one.tag, {}), fuzzy=asked.query.fuzzy) for one in narrowed.left):
-                    found.append(row)
+            found += fitting(rows)
             if len(found) >= offset + wanted:
                 break
             scanned += len(rows)
@@ -200,6 +211,10 @@ async def _rows(session: AsyncSession, asked: Search, narrowed: Narrowed, wanted
     finally:
         await stream.close()
     return found[offset : offset + wanted]
+
+
+def _fits(known: Attributes, matching: Iterable[Matching], *, fuzzy: bool) -> bool:
+    return all(one.fits(known.get(one.tag, {}), fuzzy=fuzzy) for one in matching)
 
 
 async def _any_unsealed(session: AsyncSession, facility_id: UUID) -> bool:
@@ -290,6 +305,3 @@ def _one(keyword: str, value: Any) -> Attributes:
 
 def _many(keyword: str, values: Sequence[Any]) -> Attributes:
     return {_tag(keyword): {"vr": _vr(keyword)} | ({"Value": list(values)} if values else {})}
-
-
-__all__ = ["Address", "Level", "Results", "search"]

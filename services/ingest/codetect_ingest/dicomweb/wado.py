@@ -11,10 +11,11 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from starlette.responses import Response, StreamingResponse
 
-from codetect_ingest.dicom.identity import Attributes, restore
+from codetect_ingest.dicom.identity import Attributes, map_uids, restore
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.dicomweb import decoding, elements
 from codetect_ingest.dicomweb.decoding import BULK, Job, Picture
+from codetect_ingest.dicomweb.elements import Bytes
 from codetect_ingest.dicomweb.finding import Address, Located, find, names_of
 from codetect_ingest.dicomweb.multipart import Multipart
 from codetect_ingest.dicomweb.negotiation import (
@@ -31,7 +32,7 @@ from codetect_ingest.dicomweb.negotiation import (
     choose_rendered,
 )
 from codetect_ingest.dicomweb.problems import ImageUnreadable, NotAcceptable, NothingThere
-from codetect_ingest.dicomweb.reading import Span, read, read_headers, read_spans, spans
+from codetect_ingest.dicomweb.reading import read_file, read_files, read_headers
 from codetect_ingest.dicomweb.rendering import Rendering, render
 from codetect_ingest.dicomweb.views import (
     PSEUDONYMOUS_TAGS,
@@ -56,6 +57,7 @@ class Retrieval:
 
     def __init__(self, ingest: Ingest, view: View, located: list[Located], names: Mapping[str, str]) -> None:
         self._ingest, self.view, self.located, self._names = ingest, view, located, names
+        self._seen: elements.Seen = {}
         self._levels: dict[tuple[object, object], dict[int, bytes]] = {}
 
     @classmethod
@@ -134,50 +136,40 @@ class Retrieval:
         return multipart.head(f"{DICOM}; transfer-syntax={syntaxes[one.instance.transfer_syntax_uid]}")
 
     async def _stream(self, multipart: Multipart, syntaxes: Mapping[str, str]) -> AsyncGenerator[bytes]:
-        async for span, data in read_spans(self._ingest.storage, spans(self.located)):
-            files = await self._given(span, data, syntaxes)
-            heads = [self._head(multipart, one, syntaxes) for one in span.located]
-            yield b"".join(part for head, file in zip(heads, files, strict=True) for part in (head, file, b"\r\n"))
+        async for one, data in read_files(self._ingest.blocks, self.located):
+            file = await self._as_given(one, data, syntaxes)
+            yield b"".join((self._head(multipart, one, syntaxes), *file, b"\r\n"))
         yield multipart.end
 
-    async def _given(self, span: Span, data: bytes, syntaxes: Mapping[str, str]) -> list[bytes | memoryview]:
-        """Return the files of a range as they are given."""
-        plain = not self.view.original and all(syntaxes[s] == s for s in map(_syntax, span.located))
-        whole = memoryview(data)
-        found: list[bytes | memoryview] = []
-        for one in span.located:
-            at = one.instance.offset - span.begin
-            file = whole[at : at + one.instance.length]
-            found.append(file if plain else await self._as_given(one, bytes(file), syntaxes))
-        return found
-
     async def _file(self, one: Located, syntaxes: Mapping[str, str] | None = None) -> bytes:
-        row = one.instance
-        data = await read(self._ingest.storage, row.bucket, row.key, row.offset, row.offset + row.length)
-        return await self._as_given(one, data, syntaxes or {_syntax(one): _syntax(one)})
+        data = await read_file(self._ingest.blocks, one)
+        return b"".join(await self._as_given(one, data, syntaxes or {_syntax(one): _syntax(one)}))
 
-    async def _as_given(self, one: Located, data: bytes, syntaxes: Mapping[str, str]) -> bytes:
-        decode = syntaxes[_syntax(one)] != _syntax(one)
+    async def _as_given(self, one: Located, data: bytes, syntaxes: Mapping[str, str]) -> list[Bytes]:
+        """Return a file, in pieces, as who asks may see it, in the syntax it is given in."""
+        pieces: list[Bytes] = [data]
         if one.series.kind == Kind.SEALED:
-            data = await asyncio.to_thread(self._unsealed, one, data)
+            pieces = [await asyncio.to_thread(self._unsealed, one, data)]
         elif isinstance(self.view, OriginalView):
             whole = one.series.kind == Kind.RESULT or not one.instance.header_length
-            data = await asyncio.to_thread(self._restored_whole, one, data) if whole else self._spliced(one, data)
-        return (await self._ask(data, Job("file")))[0] if decode else data
+            pieces = [await asyncio.to_thread(self._restored_whole, one, data)] if whole else self._spliced(one, data)
+        if syntaxes[_syntax(one)] == _syntax(one):
+            return pieces
+        return list(await self._ask(b"".join(pieces), Job("file")))
 
     def _unsealed(self, one: Located, data: bytes) -> bytes:
         assert isinstance(self.view, OriginalView)
         owner = instance_owner(one.instance.series_id, one.instance.sop_instance_uid)
         return self.view.key.unseal_bytes(data, owner)
 
-    def _spliced(self, one: Located, data: bytes) -> bytes:
+    def _spliced(self, one: Located, data: bytes) -> list[Bytes]:
         """Put the identity back without touching the image; levels that many instances share are encoded once."""
         shared = (one.study.id, one.series.id)
         if shared not in self._levels:
             levels = (self.view.study(one.study), self.view.series(one.series))
             self._levels[shared] = {tag: part for level in levels for tag, part in elements.encode(level).items()}
         put = self._levels[shared] | elements.encode(self.view.instance(one.instance))
-        return elements.splice(data, one.instance.header_length, put | UTF_8, PSEUDONYMOUS_TAGS) if put else data
+        return elements.splice(data, one.instance.header_length, put | UTF_8, PSEUDONYMOUS_TAGS) if put else [data]
 
     def _restored_whole(self, one: Located, data: bytes) -> bytes:
         """Put identities back into a document, whose references have to follow."""
@@ -185,16 +177,8 @@ class Retrieval:
         levels = (self.view.study(one.study), self.view.series(one.series), self.view.instance(one.instance))
         if not any(levels):
             return data
-
-        def rename(_: Dataset, element: pydicom.DataElement) -> None:
-            if element.VR == "UI" and element.value:
-                many = [element.value] if element.VM == 1 else list(element.value)
-                many = [self._names.get(str(uid), str(uid)) for uid in many]
-                element.value = many if len(many) > 1 else many[0]
-
-        ds.walk(rename)
         buffer = BytesIO()
-        pydicom.dcmwrite(buffer, restore(ds, *levels), enforce_file_format=True)
+        pydicom.dcmwrite(buffer, restore(map_uids(ds, self._names), *levels), enforce_file_format=True)
         return buffer.getvalue()
 
     async def _json(self, base: str) -> AsyncGenerator[bytes]:
@@ -211,7 +195,7 @@ class Retrieval:
 
     async def _attributes(self, base: str) -> AsyncIterator[list[Attributes]]:
         ours = [one for one in self.located if one.series.kind != Kind.SEALED and one.instance.header_length]
-        headers = await read_headers(self._ingest.storage, ours)
+        headers = await read_headers(self._ingest.blocks, ours)
         by_owner = {
             (one.series.id, one.instance.sop_instance_uid): header for one, header in zip(ours, headers, strict=True)
         }
@@ -234,7 +218,7 @@ class Retrieval:
                 if attribute.get("BulkDataURI", "").startswith(BULK):
                     found[tag] = {"vr": attribute["vr"]} | ({"BulkDataURI": url} if tag == PIXEL_DATA else {})
             return {tag: a for tag, a in found.items() if not tag.startswith("0002")} | syntax
-        clean = elements.to_json(header)
+        clean = elements.to_json(header, seen=self._seen)
         if self._names:
             clean = with_uids(clean, self._names)
         levels = (self.view.study(one.study), self.view.series(one.series), self.view.instance(one.instance))
@@ -256,11 +240,10 @@ class Retrieval:
 
     async def _image_file(self, one: Located) -> tuple[bytes, bool]:
         """Return a file to take images out of, and whether this process may do that: never with what is compressed."""
-        row = one.instance
-        data = await read(self._ingest.storage, row.bucket, row.key, row.offset, row.offset + row.length)
+        data = await read_file(self._ingest.blocks, one)
         if one.series.kind == Kind.SEALED:
             return await asyncio.to_thread(self._unsealed, one, data), False
-        return data, row.transfer_syntax_uid == ExplicitVRLittleEndian
+        return data, one.instance.transfer_syntax_uid == ExplicitVRLittleEndian
 
     async def _pictures(
         self, multipart: Multipart, how: Rendering, frames: Sequence[int], form: Form
