@@ -6,6 +6,7 @@ This is what a child runs.
 import hashlib
 import math
 
+from numcodecs import blosc  # type: ignore[import-untyped]
 from numcodecs.blosc import Blosc  # type: ignore[import-untyped]
 from pydantic import BaseModel, ConfigDict
 from pydicom.dataset import Dataset
@@ -23,6 +24,7 @@ from codetect_ingest.dicom.writing import Written, write
 Pair = tuple[float, float]
 Vector = tuple[float, float, float]
 Orientation = tuple[float, float, float, float, float, float]
+blosc.use_threads = False  # what several threads make differs from run to run
 SLICE_CODEC = Blosc(cname="zstd", clevel=1, shuffle=Blosc.BITSHUFFLE)
 STRAIGHT = 1e-2
 # fmt: off
