@@ -72,7 +72,6 @@ class Children:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([PRELOADED])
-        _run_forkserver()
         self._timeout_s, self._memory_bytes, self._answer = timeout_s, memory_bytes, answer or _answer
         self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
         self.size = size
@@ -131,6 +130,7 @@ class Children:
     def _start(self, instead_of: Child | None = None) -> Child:
         if instead_of:
             self._end(instead_of)
+        _run_forkserver()
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=_live,
@@ -172,7 +172,7 @@ class Children:
 
 
 def _run_forkserver() -> None:
-    """Start the process that children are forked from, without the secrets that our own environment holds."""
+    """See to it that the process runs which children are forked from, without the secrets of our own environment."""
     with STARTING:
         hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(OURS)}
         try:
