@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
@@ -21,6 +21,15 @@ from codetect_ingest.models import InstanceRow
 from codetect_ingest.packs import Found, Place, write_packs
 
 
+@dataclass(frozen=True)
+class KnownSeries:
+    """A series as it stands in the database: what was told of it, once something was, and its instances."""
+
+    id: UUID
+    facts: SeriesFacts | None
+    rows: list[InstanceRow]
+
+
 @dataclass
 class KnownStudy:
     """A study as it stands in the database, with those of its series that were asked for."""
@@ -30,7 +39,12 @@ class KnownStudy:
     version: int
     updated_at: datetime
     patient_id: str
-    series: dict[str, tuple[SeriesFacts | None, list[InstanceRow]]] = field(default_factory=dict)
+    series: dict[str, KnownSeries] = field(default_factory=dict)
+
+    def series_id(self, uid: str) -> UUID:
+        """Return the id that a series has, or gets."""
+        known = self.series.get(uid)
+        return known.id if known else objects.derived_id(self.id, uid)
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,24 @@ def sort_out(found: Mapping[int, list[Found]]) -> dict[int, Refused]:
     }
 
 
+def strangers(found: Mapping[int, list[Found]], known: Mapping[str, KnownStudy]) -> dict[int, Refused]:
+    """Return which files name another patient than their study, as it is known, does."""
+    firsts = {number: frames[0].instance for number, frames in found.items()}
+    return {
+        number: Refused(Refusal.MIXED_PATIENTS)
+        for number, one in firsts.items()
+        if known[one.study_instance_uid].patient_id != one.patient_id
+    }
+
+
+def by_series(slices: Iterable[Found]) -> list[tuple[tuple[str, str], list[Found]]]:
+    """Return slices by the UIDs of their study and series, in the order of these."""
+    groups: defaultdict[tuple[str, str], list[Found]] = defaultdict(list)
+    for one in slices:
+        groups[one.instance.study_instance_uid, one.instance.series_instance_uid].append(one)
+    return sorted(groups.items())
+
+
 class Assembler:
     """Makes new versions of series; `job_id` and `fence` name the attempt that its objects belong to."""
 
@@ -98,15 +130,9 @@ class Assembler:
     ) -> tuple[list[NewStudy], dict[int, Refused]]:
         """Write the objects of each series that files came for; return the studies, and the files that don't fit."""
         studies: dict[str, NewStudy] = {}
-        refused: dict[int, Refused] = {}
-        groups: defaultdict[tuple[str, str], list[Found]] = defaultdict(list)
-        for number, frames in found.items():
-            for one in frames:
-                if known[one.instance.study_instance_uid].patient_id != one.instance.patient_id:
-                    refused[number] = Refused(Refusal.MIXED_PATIENTS)
-                else:
-                    groups[one.instance.study_instance_uid, one.instance.series_instance_uid].append(one)
-        for (study_uid, series_uid), slices in sorted(groups.items()):
+        refused = strangers(found, known)
+        fitting_patients = [one for number, frames in found.items() if number not in refused for one in frames]
+        for (study_uid, series_uid), slices in by_series(fitting_patients):
             study = known[study_uid]
             series = await self.series(study, series_uid, slices)
             fitting = {s.new.number for s in series.slices if s.new} if series else set()
@@ -119,7 +145,8 @@ class Assembler:
 
     async def series(self, study: KnownStudy, uid: str, found: list[Found]) -> NewSeries | None:
         """Join, order and write one series; a slice sent again replaces the one before. None when nothing new fits."""
-        before, rows = study.series.get(uid, (None, []))
+        known = study.series.get(uid)
+        before, rows = (known.facts, known.rows) if known else (None, [])
         brought = {one.instance.sop_instance_uid for one in found}
         slices = [Slice(one.instance, new=one) for one in found]
         slices += [
@@ -129,12 +156,12 @@ class Assembler:
         ]
         if not slices:
             return None
-        known = {index for index, s in enumerate(slices) if s.in_volume}
-        arrangement = await asyncio.to_thread(arrange, [s.instance for s in slices], known)
+        settled = {index for index, s in enumerate(slices) if s.in_volume}
+        arrangement = await asyncio.to_thread(arrange, [s.instance for s in slices], settled)
         ordered = [slices[index] for index in arrangement.order]
         if all(s.in_volume for s in ordered):
             return None
-        series_id = rows[0].series_id if rows else objects.derived_id(study.id, uid)
+        series_id = study.series_id(uid)
         prefix = objects.attempt_prefix(self._facility_id, study.id, self._job_id, self._fence)
         new = [s.new for s in ordered if s.new]
         paths, written = await asyncio.to_thread(write_packs, self._scratch, new)

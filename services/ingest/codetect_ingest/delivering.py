@@ -2,11 +2,8 @@
 
 import hashlib
 import json
-from io import BytesIO
-from typing import Any
 
 import httpx
-import pydicom
 import structlog
 from codetect_shared.db import Database
 from codetect_shared.storage import ObjectMissing, Storage
@@ -14,7 +11,9 @@ from prometheus_client import Counter
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_ingest.dicom.identity import map_uids, restore
+from codetect_ingest.dicom.identity import Attributes, restored_file
+from codetect_ingest.dicomweb.multipart import Multipart
+from codetect_ingest.dicomweb.negotiation import DICOM, DICOM_JSON
 from codetect_ingest.identities import originals
 from codetect_ingest.keys import FacilityKey, facility_key
 from codetect_ingest.models import (
@@ -32,7 +31,6 @@ from codetect_ingest.models import (
 from codetect_ingest.settings import Settings
 
 log = structlog.get_logger()
-BOUNDARY = "codetect-result"
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 3600.0
 WORTH_TRYING_AGAIN = {401, 403, 404, 408, 425, 429}
 TOLD = Counter("codetect_ingest_deliveries_total", "Attempts to deliver a result, by outcome.", ["outcome"])
@@ -105,23 +103,22 @@ class Deliverer:
                 raise Refused("The result is gone.") from None
             if hashlib.sha256(data).hexdigest() != row.facts["sha256"]:
                 raise NotTaken("The result's object isn't what was written.")
-            bodies.append(restored(data, *back) if back else data)
+            bodies.append(restored_file(data, *back) if back else data)
         if not bodies:
             raise Refused("There is nothing to deliver.")
         return await self._post(destination, key, bodies)
 
     async def _post(self, destination: Destination, key: FacilityKey, bodies: list[bytes]) -> int:
-        headers = {
-            "Content-Type": f'multipart/related; type="application/dicom"; boundary={BOUNDARY}',
-            "Accept": "application/dicom+json",
-        }
+        multipart = Multipart(DICOM)
+        content = b"".join([*(multipart.part(DICOM, body) for body in bodies), multipart.end])
+        headers = {"Content-Type": multipart.content_type, "Accept": DICOM_JSON}
         auth: httpx.Auth | None = None
         if destination.sealed_credentials:
             credentials = json.loads(key.unseal(destination.sealed_credentials, destination.id))
             auth = httpx.BasicAuth(credentials["username"], credentials["password"])
         url = f"{destination.url.rstrip('/')}/studies"
         try:
-            asked = self._client.build_request("POST", url, content=_multipart(bodies), headers=headers)
+            asked = self._client.build_request("POST", url, content=content, headers=headers)
             answer = await self._client.send(asked, auth=auth)
         except httpx.HTTPError as error:
             raise NotTaken(f"It doesn't answer ({type(error).__name__}).") from error
@@ -150,25 +147,11 @@ def give_up_row(row: Delivery, why: str) -> None:
     row.state, row.last_error = DeliveryState.FAILED, why
 
 
-def restored(data: bytes, identity: dict[str, Any], uids: dict[str, str]) -> bytes:
-    """Return a result under the original UIDs, with the patient's own data."""
-    ds = restore(map_uids(pydicom.dcmread(BytesIO(data)), uids), identity)
-    buffer = BytesIO()
-    ds.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
-
-
-async def _way_back(
-    session: AsyncSession, study: Study, key: FacilityKey
-) -> tuple[dict[str, Any], dict[str, str]] | None:
+async def _way_back(session: AsyncSession, study: Study, key: FacilityKey) -> tuple[dict[str, str], Attributes] | None:
+    """Return the original UIDs and attributes of a study; None where they were forgotten."""
     if study.sealed_identity is None:
         return None
-    return key.unseal_identity(study.sealed_identity, study.id), await originals(session, study, key)
-
-
-def _multipart(bodies: list[bytes]) -> bytes:
-    head = f"--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode()
-    return b"".join(head + body + b"\r\n" for body in bodies) + f"--{BOUNDARY}--\r\n".encode()
+    return await originals(session, study, key), key.unseal_identity(study.sealed_identity, study.id)
 
 
 def _reasons(answer: httpx.Response) -> str:

@@ -4,25 +4,22 @@ A deposit is one request's slices. It is an upload, too, already done: so what w
 """
 
 import asyncio
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-from codetect_shared import outbox
 from codetect_shared.db import Database, uuid7
-from codetect_shared.events import UploadImported
 from codetect_shared.storage import Storage
 from codetect_shared.tokens import Principal
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import filing, objects, rows
-from codetect_ingest.assembly import KnownStudy, put_all
-from codetect_ingest.dicom.refusals import Refusal, Refused
+from codetect_ingest.assembly import KnownStudy, by_series, put_all, strangers
+from codetect_ingest.dicom.refusals import Refused
 from codetect_ingest.filing import Outcome, StudyMoved
 from codetect_ingest.identities import Sealer, settings_of
 from codetect_ingest.kept import file_kept, write_kept
@@ -65,12 +62,9 @@ class Deposit:
                 flat = [one for frames in found.values() for one in frames]
                 named: list[rows.Named] = [one.instance for one in flat]
                 named += [one.other for one in kept]
-                known = await filing.reserve_studies(session, self._who.facility_id, named)
-            unfit = {
-                number: Refused(Refusal.MIXED_PATIENTS)
-                for number, frames in found.items()
-                if known[frames[0].instance.study_instance_uid].patient_id != frames[0].instance.patient_id
-            }
+                # Of a series that came in a thousand requests, this one needs to know of its own instances.
+                known = await filing.reserve_studies(session, self._who.facility_id, named, whole=False)
+            unfit = strangers(found, known)
             packed = await self._pack([one for one in flat if one.number not in unfit], known)
             written = await write_kept(self._storage, self._sealer, attempt, kept, known)
             taken = {one.kept.number for one in written}
@@ -86,17 +80,15 @@ class Deposit:
 
     async def _pack(self, slices: Iterable[Found], known: Mapping[str, KnownStudy]) -> list[Packed]:
         """Write the objects of every series, but for slices that are there already just as they are."""
-        groups: defaultdict[tuple[str, str], list[Found]] = defaultdict(list)
-        for one in slices:
-            groups[one.instance.study_instance_uid, one.instance.series_instance_uid].append(one)
         packed = []
-        for (study_uid, uid), group in sorted(groups.items()):
+        for (study_uid, uid), group in by_series(slices):
             study = known[study_uid]
-            _, before = study.series.get(uid, (None, []))
+            known_series = study.series.get(uid)
+            before = known_series.rows if known_series else []
             same = {(row.sop_instance_uid, row.facts["sha256"]) for row in before}
             new = [one for one in group if (one.instance.sop_instance_uid, one.instance.sha256) not in same]
             if new:
-                packed.append(await self._write(study.id, objects.derived_id(study.id, uid), new))
+                packed.append(await self._write(study.id, study.series_id(uid), new))
         return packed
 
     async def _write(self, study_id: UUID, series_id: UUID, new: list[Found]) -> Packed:
@@ -124,11 +116,7 @@ class Deposit:
         """Write all rows of the deposit in one transaction. Raises StudyMoved when a study was erased meanwhile."""
         studies: dict[UUID, Study] = {}
         for study_id in sorted({one.study_id for one in packed}):
-            mine = select(Study).where(Study.id == study_id, Study.facility_id == self._who.facility_id)
-            study = await session.scalar(mine.with_for_update())
-            if study is None:
-                raise StudyMoved
-            studies[study_id] = study
+            studies[study_id] = await filing.lock_study(session, self._who.facility_id, study_id)
         upload = await self._enter(session, sizes, found, refused, studies, kept)
         for one in packed:
             await self._file(session, studies[one.study_id], one)
@@ -139,16 +127,7 @@ class Deposit:
             # The reaper looks when it is due; each deposit puts it off.
             study.available_at = func.clock_timestamp() + timedelta(seconds=quiet_s)
             study.attempts, study.updated_at = 0, now()
-        by_code = dict(Counter(why.code.value for why in refused.values()))
-        event = UploadImported(
-            upload_id=upload.id,
-            files=len(sizes),
-            accepted=len(sizes) - len(refused),
-            refused=by_code,
-            studies=list(studies),
-            import_ms=round((now() - self._started).total_seconds() * 1000),
-        )
-        await outbox.tell(session, upload, event)
+        await filing.tell_imported(session, upload, refused, studies, filing.elapsed_ms(self._started, now()))
 
     async def _enter(
         self,

@@ -4,11 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from io import BytesIO
 from itertools import groupby
 from uuid import UUID
 
-import pydicom
 from codetect_shared import audit
 from codetect_shared.problems import ServiceUnavailable
 from codetect_shared.storage import Bucket, ObjectMissing, Storage, StorageUnavailable
@@ -17,7 +15,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import problems
-from codetect_ingest.dicom.identity import Attributes, map_uids, restore
+from codetect_ingest.dicom.identity import Attributes, restored_file
 from codetect_ingest.identities import instance_owner, originals, settings_of
 from codetect_ingest.keys import FacilityKey, facility_key
 from codetect_ingest.looking import require_identity
@@ -75,10 +73,7 @@ class WayBack:
         levels = [self.study, self.series.get(part.row.series_id, {})]
         if part.row.sealed_identity:
             levels.append(self.key.unseal_identity(part.row.sealed_identity, owner))
-        buffer = BytesIO()
-        ds = restore(map_uids(pydicom.dcmread(BytesIO(data)), self.uids), *levels)
-        ds.save_as(buffer, enforce_file_format=True)
-        return buffer.getvalue()
+        return restored_file(data, self.uids, *levels)
 
 
 async def export(ingest: Ingest, who: Principal, study_id: UUID, view: View) -> AsyncIterator[bytes]:

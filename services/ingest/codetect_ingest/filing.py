@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,12 +10,12 @@ from uuid import UUID
 from codetect_shared import outbox
 from codetect_shared.events import SeriesFacts, StudyReceived, UploadImported, UploadRefused
 from codetect_shared.jobs import URGENT
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import rows
-from codetect_ingest.assembly import KnownStudy, NewStudy
+from codetect_ingest.assembly import KnownSeries, KnownStudy, NewStudy
 from codetect_ingest.dicom.refusals import Refused
 from codetect_ingest.identities import Sealer
 from codetect_ingest.models import (
@@ -54,6 +54,15 @@ class Outcome:
         return cls(FileState.REFUSED, refused.code.value, refused.detail)
 
 
+async def lock_study(session: AsyncSession, facility_id: UUID, study_id: UUID) -> Study:
+    """Return a study, which nobody else writes until the transaction ends. StudyMoved for one that was erased."""
+    mine = select(Study).where(Study.id == study_id, Study.facility_id == facility_id)
+    study = await session.scalar(mine.with_for_update())
+    if study is None:
+        raise StudyMoved
+    return study
+
+
 async def record(session: AsyncSession, upload: Upload, outcomes: Mapping[int, Outcome]) -> None:
     """Write down outcomes of files, one statement for all of the same kind."""
     alike: defaultdict[Outcome, list[int]] = defaultdict(list)
@@ -82,11 +91,12 @@ async def record_progress(session: AsyncSession, upload: Upload, outcomes: Mappi
 
 
 async def reserve_studies(
-    session: AsyncSession, facility_id: UUID, found: Iterable[rows.Named]
+    session: AsyncSession, facility_id: UUID, found: Collection[rows.Named], *, whole: bool
 ) -> dict[str, KnownStudy]:
     """Return the studies of what was found, with those of their series that it belongs to; enter new ones.
 
     A study that is entered has version 0 and no instances: nobody sees it, but whatever comes for it has one id.
+    Series have all of their instances, or, unless `whole`, those alone that were found again.
     """
     firsts: dict[str, rows.Named] = {}
     series_of: defaultdict[str, set[str]] = defaultdict(set)
@@ -98,8 +108,11 @@ async def reserve_studies(
     for uid in sorted(firsts.keys() - known):
         await session.execute(upsert(Study).values(rows.study(facility_id, firsts[uid])).on_conflict_do_nothing())
     studies = await session.scalars(here.execution_options(populate_existing=True))
+    instances = select(InstanceRow)
+    if not whole:
+        instances = instances.where(InstanceRow.sop_instance_uid.in_({one.sop_instance_uid for one in found}))
     return {
-        study.study_instance_uid: await known_study(session, study, series_of[study.study_instance_uid])
+        study.study_instance_uid: await _known(session, study, series_of[study.study_instance_uid], instances)
         for study in studies
     }
 
@@ -108,18 +121,20 @@ async def waiting_study(session: AsyncSession, job: Study) -> KnownStudy:
     """Return a study with those of its series that slices wait for."""
     study = await session.get_one(Study, job.id)
     waiting = select(InstanceRow.series_id).where(InstanceRow.study_id == study.id, InstanceRow.hu_key.is_not(None))
-    uids = await session.scalars(select(Series.series_instance_uid).where(Series.id.in_(waiting)))
-    return await known_study(session, study, list(uids))
+    uids = list(await session.scalars(select(Series.series_instance_uid).where(Series.id.in_(waiting))))
+    return await _known(session, study, uids, select(InstanceRow))
 
 
-async def known_study(session: AsyncSession, study: Study, series_uids: Iterable[str]) -> KnownStudy:
-    """Return a study as it stands, with these of its series."""
+async def _known(
+    session: AsyncSession, study: Study, series_uids: Iterable[str], instances: Select[InstanceRow]
+) -> KnownStudy:
+    """Return a study as it stands, with these of its series, and these of their instances."""
     found = KnownStudy(study.id, study.study_instance_uid, study.version, study.updated_at, study.patient_id)
     named = Series.study_id == study.id, Series.kind == Kind.IMAGE, Series.series_instance_uid.in_(series_uids)
     for series in await session.scalars(select(Series).where(*named)):
-        instances = list(await session.scalars(select(InstanceRow).where(InstanceRow.series_id == series.id)))
+        mine = list(await session.scalars(instances.where(InstanceRow.series_id == series.id)))
         facts = SeriesFacts.model_validate(series.facts) if series.facts else None
-        found.series[series.series_instance_uid] = (facts, instances)
+        found.series[series.series_instance_uid] = KnownSeries(series.id, facts, mine)
     return found
 
 
@@ -139,7 +154,7 @@ async def file_upload(
     upload.finished_at = now()
     upload.files_done = upload.files_total
     assert upload.completed_at is not None
-    import_ms = _ms(upload.completed_at, upload.finished_at)
+    import_ms = elapsed_ms(upload.completed_at, upload.finished_at)
     outcomes = {number: Outcome.of(why) for number, why in refused.items()}
     for new in sorted(studies, key=lambda s: s.known.study_instance_uid):
         study = await file_study(session, new, upload, sealer)
@@ -152,22 +167,32 @@ async def file_upload(
     await record(session, upload, outcomes)
     await _record_reports(session, upload, studies)
     refused = {number: why for number, why in refused.items() if number not in kept}
-    by_code = dict(Counter(why.code.value for why in refused.values()))
     if studies or kept:
         upload.move(State.DONE)
-        event = UploadImported(
-            upload_id=upload.id,
-            files=upload.files_total,
-            accepted=upload.files_total - len(refused),
-            refused=by_code,
-            studies=[new.id for new in studies],
-            import_ms=import_ms,
-        )
-        await outbox.tell(session, upload, event)
+        await tell_imported(session, upload, refused, [new.id for new in studies], import_ms)
     else:
         refuse(upload, *_why_nothing(refused))
-        told = UploadRefused(upload_id=upload.id, code=str(upload.error_code), refused=by_code)
+        told = UploadRefused(upload_id=upload.id, code=str(upload.error_code), refused=_by_code(refused))
         await outbox.tell(session, upload, told)
+
+
+async def tell_imported(
+    session: AsyncSession, upload: Upload, refused: Refusals, studies: Iterable[UUID], import_ms: int
+) -> None:
+    """Tell that every file of an upload has its outcome."""
+    event = UploadImported(
+        upload_id=upload.id,
+        files=upload.files_total,
+        accepted=upload.files_total - len(refused),
+        refused=_by_code(refused),
+        studies=list(studies),
+        import_ms=import_ms,
+    )
+    await outbox.tell(session, upload, event)
+
+
+def _by_code(refused: Refusals) -> dict[str, int]:
+    return dict(Counter(why.code.value for why in refused.values()))
 
 
 def refuse(upload: Upload, code: str, detail: str) -> None:
@@ -206,7 +231,7 @@ async def file_assembly(session: AsyncSession, job: Study, new: NewStudy, sealer
         upload = await session.get_one(Upload, (await session.scalars(latest)).one())
         assert upload.completed_at is not None
         study = await file_study(session, new, upload, sealer)
-        await _receive(session, study, upload, _ms(upload.completed_at, now()))
+        await _receive(session, study, upload, elapsed_ms(upload.completed_at, now()))
     # What still waits is odd: it is kept, but doesn't fit the volume.
     await session.execute(update(InstanceRow).where(*waiting).values(hu_key=None, hu_offset=None, hu_length=None))
 
@@ -224,7 +249,7 @@ async def _receive(session: AsyncSession, study: Study, upload: Upload, import_m
         priority="urgent" if upload.priority == URGENT else "routine",
         models=upload.models,
         series=[SeriesFacts.model_validate(facts) for facts in everything],
-        upload_ms=_ms(upload.created_at, upload.completed_at),
+        upload_ms=elapsed_ms(upload.created_at, upload.completed_at),
         import_ms=import_ms,
         submitted_at=upload.created_at,
     )
@@ -240,5 +265,6 @@ def _why_nothing(refused: Refusals) -> tuple[str, str]:
     return "nothing_accepted", "None of the files is a CT slice that could be taken; each has its reason."
 
 
-def _ms(start: datetime, end: datetime) -> int:
+def elapsed_ms(start: datetime, end: datetime) -> int:
+    """Return the whole milliseconds between two times."""
     return round((end - start).total_seconds() * 1000)

@@ -7,9 +7,10 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_ingest.dicom.identity import Identity
+from codetect_ingest.dicom.deidentify import Pseudonyms
+from codetect_ingest.dicom.identity import Identity, uids_in
 from codetect_ingest.keys import FacilityKey, facility_key
-from codetect_ingest.models import FacilitySettings, InstanceRow, Others, Profile, Series, Study
+from codetect_ingest.models import FacilitySettings, InstanceRow, Others, Profile, Series
 from codetect_ingest.terms import terms_of
 
 DEFAULT_QUIET_S = 30
@@ -66,28 +67,20 @@ async def settings_of(session: AsyncSession, facility_id: UUID) -> FacilitySetti
     )
 
 
-async def originals(session: AsyncSession, study: Study, key: FacilityKey) -> dict[str, str]:
-    """Return the original UID of each pseudonym that this study's instances bear; nothing where it was forgotten."""
+async def originals(session: AsyncSession, study: Any, key: FacilityKey) -> dict[str, str]:
+    """Return the original of every UID of a study by its pseudonyms; nothing where it was forgotten.
+
+    `study` has an `id` and a `sealed_identity`.
+    """
     if study.sealed_identity is None:
         return {}
-    uids = {study.study_instance_uid: _uid(key.unseal_identity(study.sealed_identity, study.id), "0020000D")}
-    for series in await session.scalars(select(Series).where(Series.study_id == study.id)):
-        if series.sealed_identity:
-            identity = key.unseal_identity(series.sealed_identity, series.id)
-            uids[series.series_instance_uid] = _uid(identity, "0020000E")
-    columns = InstanceRow.series_id, InstanceRow.sop_instance_uid, InstanceRow.sealed_identity, InstanceRow.facts
-    for series_id, uid, sealed, facts in await session.execute(
-        select(*columns).where(InstanceRow.study_id == study.id)
-    ):
-        if sealed:
-            identity = key.unseal_identity(sealed, instance_owner(series_id, uid))
-            uids[uid] = _uid(identity, "00080018")
-            pseudonym = facts.get("frame_of_reference_uid")  # a file that is kept unread has none
-            if pseudonym and (frame := identity.get("00200052")):
-                uids[pseudonym] = frame["Value"][0]
-    return {pseudonym: original for pseudonym, original in uids.items() if original}
-
-
-def _uid(identity: dict[str, Any], tag: str) -> str:
-    values: list[str] = identity.get(tag, {}).get("Value", [""])
-    return values[0]
+    found = set(uids_in(key.unseal_identity(study.sealed_identity, study.id)))
+    series = select(Series.id, Series.sealed_identity).where(Series.study_id == study.id)
+    for series_id, sealed in await session.execute(series.where(Series.sealed_identity.is_not(None))):
+        found.update(uids_in(key.unseal_identity(sealed or b"", series_id)))
+    columns = InstanceRow.series_id, InstanceRow.sop_instance_uid, InstanceRow.sealed_identity
+    mine = InstanceRow.study_id == study.id, InstanceRow.sealed_identity.is_not(None)
+    for series_id, uid, sealed in await session.execute(select(*columns).where(*mine)):
+        found.update(uids_in(key.unseal_identity(sealed or b"", instance_owner(series_id, uid))))
+    pseudonyms = Pseudonyms(key.pseudonyms)
+    return {name: original for original in found for name in pseudonyms.uids(original)}

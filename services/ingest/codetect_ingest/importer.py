@@ -18,7 +18,7 @@ from codetect_shared.storage import Bucket, Storage, StorageUnavailable
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_ingest import filing, objects
+from codetect_ingest import filing, objects, rows
 from codetect_ingest.assembly import Assembler, NewStudy, sort_out
 from codetect_ingest.children import Children
 from codetect_ingest.filing import StudyMoved
@@ -86,7 +86,8 @@ class Importer:
         """Join with what is known, write objects, commit; return what was filed, or None when the known moved on."""
         async with self._db.facility(job.facility_id) as session:
             flat = [one.instance for frames in staying.values() for one in frames]
-            known = await filing.reserve_studies(session, job.facility_id, [*flat, *(one.other for one in kept)])
+            named: list[rows.Named] = [*flat, *(one.other for one in kept)]
+            known = await filing.reserve_studies(session, job.facility_id, named, whole=True)
         studies, unfit = await assembler.assemble(staying, known)
         written = await write_kept(self._storage, sealer, (job.facility_id, job.id, job.fence), kept, known)
 
@@ -117,7 +118,7 @@ class Importer:
             async with self._db.system() as session:
                 await ASSEMBLIES.postpone(session, job, quiet_s, spent=False)
             return
-        done = {row.hu_key for _, rows in new.known.series.values() for row in rows if row.hu_key}
+        done = {row.hu_key for series in new.known.series.values() for row in series.rows if row.hu_key}
         await self._remove("studies", done)
 
     async def _tidy(self, job: Upload, posted: list[int], filed: list[NewStudy]) -> None:

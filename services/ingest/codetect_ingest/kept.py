@@ -6,18 +6,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from codetect_shared.storage import Storage
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import objects, rows
 from codetect_ingest.assembly import KnownStudy
-from codetect_ingest.filing import Outcome, StudyMoved, count
+from codetect_ingest.filing import Outcome, count, lock_study
 from codetect_ingest.identities import Sealer, instance_owner
-from codetect_ingest.models import FileState, InstanceRow, Kind, Series, Study
+from codetect_ingest.models import FileState, Kind, Study
 from codetect_ingest.packs import Kept
-
-ENTIRE = 0  # a header's length where the data set lies nowhere but in the file itself
 
 
 @dataclass(frozen=True)
@@ -67,10 +63,7 @@ async def file_kept(
     """Enter kept files; return the outcome of each. Raises StudyMoved when a study was erased meanwhile."""
     outcomes = {}
     for study_id in sorted({one.study_id for one in written}):
-        mine = select(Study).where(Study.id == study_id, Study.facility_id == facility_id)
-        study = await session.scalar(mine.with_for_update())
-        if study is None:
-            raise StudyMoved
+        study = await lock_study(session, facility_id, study_id)
         for one in (one for one in written if one.study_id == study_id):
             await rows.seal_study(session, study, one.kept.other.identity, sealer)
             await _enter(session, study, upload_id, one, sealer)
@@ -85,41 +78,25 @@ async def _enter(session: AsyncSession, study: Study, upload_id: UUID, one: Kept
     other = one.kept.other
     series = {
         "id": one.series_id,
-        "facility_id": study.facility_id,
-        "study_id": study.id,
         "series_instance_uid": other.series_instance_uid,
         "kind": Kind.SEALED,
         "modality": other.modality,
         "attributes": other.attributes,
         "sealed_identity": sealer.series(other.identity, one.series_id),
     }
-    await session.execute(upsert(Series).values(series).on_conflict_do_nothing())
     instance = {
-        "series_id": one.series_id,
         "sop_instance_uid": other.sop_instance_uid,
-        "facility_id": study.facility_id,
-        "study_id": study.id,
         "upload_id": upload_id,
         "sop_class_uid": other.sop_class_uid,
         "transfer_syntax_uid": other.transfer_syntax_uid,
-        "instance_number": None,
         "bucket": "studies",
         "key": one.key,
-        "offset": 0,
         "length": one.length,
-        "header_offset": 0,
-        "header_length": ENTIRE,
         "source": one.kept.number,
         "facts": {},
         "sealed_identity": sealer.instance(other.identity, one.series_id, other.sop_instance_uid),
     }
-    statement = upsert(InstanceRow).values(instance)
-    replaced = {name: statement.excluded[name] for name in ("upload_id", "key", "length", "source", "sealed_identity")}
-    await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[InstanceRow.series_id, InstanceRow.sop_instance_uid], set_=replaced
-        )
-    )
+    await rows.enter_whole(session, study, series, instance, replace=True)
 
 
 def _sealed(sealer: Sealer, one: Kept, series_id: UUID) -> bytes:

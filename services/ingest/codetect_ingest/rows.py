@@ -16,6 +16,7 @@ from codetect_ingest.models import InstanceRow, Kind, Series, Study, StudyTerm, 
 from codetect_ingest.packs import Found, Place
 
 INSTANCE_COLUMNS = [column.key for column in InstanceRow.__table__.columns]
+NOWHERE_ELSE = 0  # a header's length where the data set lies in the file alone
 NOT_WAITING = {"hu_key": None, "hu_offset": None, "hu_length": None}
 
 
@@ -28,6 +29,8 @@ class Named(Protocol):
     def study_instance_uid(self) -> str: ...  # noqa: D102
     @property
     def series_instance_uid(self) -> str: ...  # noqa: D102
+    @property
+    def sop_instance_uid(self) -> str: ...  # noqa: D102
     @property
     def study_date(self) -> str | None: ...  # noqa: D102
 
@@ -73,6 +76,28 @@ async def upsert_series(
         statement = statement.on_conflict_do_nothing()
     else:
         statement = statement.on_conflict_do_update(index_elements=[Series.id], set_={"facts": facts})
+    await session.execute(statement)
+
+
+async def enter_whole(
+    session: AsyncSession, study: Study, series: dict[str, Any], instance: dict[str, Any], *, replace: bool
+) -> None:
+    """Enter an instance that isn't a slice, and its series: it lies alone in its object, its data set nowhere else.
+
+    One that is there already stays; with `replace`, what came last counts.
+    """
+    owners = {"facility_id": study.facility_id, "study_id": study.id}
+    await session.execute(upsert(Series).values(series | owners).on_conflict_do_nothing())
+    alone = {"series_id": series["id"], "offset": 0, "header_offset": 0, "header_length": NOWHERE_ELSE}
+    statement = upsert(InstanceRow).values(instance | owners | alone)
+    if replace:
+        names = ("upload_id", "key", "length", "source", "sealed_identity")
+        statement = statement.on_conflict_do_update(
+            index_elements=[InstanceRow.series_id, InstanceRow.sop_instance_uid],
+            set_={name: statement.excluded[name] for name in names},
+        )
+    else:
+        statement = statement.on_conflict_do_nothing()
     await session.execute(statement)
 
 

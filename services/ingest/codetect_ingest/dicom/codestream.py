@@ -27,7 +27,7 @@ JPEG_2000_KEPT = {b"\xff" + code for code in (b"\x50", b"\x51", b"\x52", b"\x53"
 JPEG_2000_KEPT |= {b"\xff" + code for code in (b"\x5e", b"\x5f", b"\x60", b"\x61")}
 NO_PACKET = re.compile(rb"\xff[\x93-\xff]")  # never in a tile-part's packets, whose own markers are SOP and EPH
 SOT_LENGTH = 12
-TLM_ENTRY, TLM_ENTRIES = 6, 10_000
+TLM_ENTRIES = 10_000
 JP2_SIGNATURE = b"\0\0\0\x0cjP  "
 
 

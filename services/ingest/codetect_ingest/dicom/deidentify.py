@@ -88,6 +88,10 @@ class Pseudonyms:
         """Return the UID of a series' files that are kept unread: they may share a series with slices (PS3.3 C.7.3)."""
         return self.uid(f"kept {original}")
 
+    def uids(self, original: str) -> list[str]:
+        """Return what a UID may be called: a series' slices and its files that were kept unread have one name each."""
+        return [self.uid(original), self.kept_series(original)]
+
     def patient(self, original: str) -> str:
         """Return the patient's pseudonym, 20 hexadecimal digits."""
         return self._digest(b"patient", original)[:10].hex().upper()

@@ -3,9 +3,11 @@
 Levels are those of the DICOM model; values travel as DICOM JSON (PS3.18 F), sealed wherever they rest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from io import BytesIO
 from typing import Any
 
+import pydicom
 from pydantic import BaseModel, ConfigDict
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
@@ -32,6 +34,7 @@ PSEUDONYMOUS = (
 )
 # fmt: on
 LONGEST = 1024
+STUDY_UID, SERIES_UID, SOP_UID = "0020000D", "0020000E", "00080018"  # their tags, as DICOM JSON has them
 
 
 class Identity(BaseModel):
@@ -77,6 +80,22 @@ def restore(clean: Dataset, *levels: Mapping[str, Any]) -> Dataset:
     if hasattr(clean, "file_meta"):
         clean.file_meta.MediaStorageSOPInstanceUID = clean.SOPInstanceUID
     return clean
+
+
+def restored_file(data: bytes, uids: Mapping[str, str], *levels: Mapping[str, Any]) -> bytes:
+    """Return a clean DICOM file under its original UIDs, nested references included, with original attributes."""
+    ds = restore(map_uids(pydicom.dcmread(BytesIO(data)), uids), *levels)
+    buffer = BytesIO()
+    ds.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def uids_in(*levels: Attributes) -> Iterator[str]:
+    """Yield the UIDs that an identity holds."""
+    for level in levels:
+        for attribute in level.values():
+            if attribute["vr"] == "UI":
+                yield from attribute.get("Value", [])
 
 
 def map_uids(ds: Dataset, uids: Mapping[str, str]) -> Dataset:

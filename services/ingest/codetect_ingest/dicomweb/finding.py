@@ -10,8 +10,10 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Bundle
 
+from codetect_ingest.dicom.identity import SERIES_UID, SOP_UID, STUDY_UID
 from codetect_ingest.dicomweb.problems import NothingThere, QueryInvalid
-from codetect_ingest.dicomweb.views import OriginalView, View, original_uids, value
+from codetect_ingest.dicomweb.views import OriginalView, View, value
+from codetect_ingest.identities import originals
 from codetect_ingest.models import InstanceRow, Kind, Series, Study
 
 UID = re.compile(r"[0-9]+(\.[0-9]+)*")
@@ -86,9 +88,9 @@ class Located:
     def uids(self, view: View) -> tuple[str, str, str]:
         """Return what its study, its series and itself are called in this view."""
         return (
-            value(view.study(self.study), "0020000D") or self.study.study_instance_uid,
-            value(view.series(self.series), "0020000E") or self.series.series_instance_uid,
-            value(view.instance(self.instance), "00080018") or self.instance.sop_instance_uid,
+            value(view.study(self.study), STUDY_UID) or self.study.study_instance_uid,
+            value(view.series(self.series), SERIES_UID) or self.series.series_instance_uid,
+            value(view.instance(self.instance), SOP_UID) or self.instance.sop_instance_uid,
         )
 
     def url(self, base: str, view: View) -> str:
@@ -126,19 +128,4 @@ async def names_of(session: AsyncSession, view: View, located: Sequence[Located]
     """Return the originals of every UID that documents of ours among these may refer to, by pseudonym."""
     if not isinstance(view, OriginalView) or all(one.series.kind != Kind.RESULT for one in located):
         return {}
-    study = located[0].study
-    mine = sealed_of(study.id)
-    originals: set[str] = set(original_uids(view.study(study)))
-    for row in await session.execute(mine):
-        originals.update(original_uids(view.series(row.series), view.instance(row.instance)))
-    return {name: original for original in originals for name in view.pseudonyms(original)}
-
-
-def sealed_of(study_id: UUID) -> Select[Any]:
-    """Select what is sealed of a study's series and instances."""
-    series: Bundle[Any] = Bundle("series", Series.id, Series.sealed_identity)
-    instance: Bundle[Any] = Bundle(
-        "instance", InstanceRow.series_id, InstanceRow.sop_instance_uid, InstanceRow.sealed_identity
-    )
-    found = select(series, instance).select_from(InstanceRow).join(Series, Series.id == InstanceRow.series_id)
-    return found.where(Series.study_id == study_id)
+    return await originals(session, located[0].study, view.key)

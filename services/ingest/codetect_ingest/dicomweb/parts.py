@@ -67,7 +67,7 @@ class _Collector:
     """Turns the parser's callbacks into parts."""
 
     def __init__(self, boundary: str, largest: int) -> None:
-        self._largest, self._done = largest, False
+        self._done = False
         self._part, self._ready = Part(), list[Part]()
         self._name, self._value = bytearray(), bytearray()
         self._parser = MultipartParser(

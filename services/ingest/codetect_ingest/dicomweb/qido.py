@@ -11,7 +11,15 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_ingest.dicom.identity import INSTANCE_LEVEL, SERIES_LEVEL, STUDY_LEVEL, Attributes
+from codetect_ingest.dicom.identity import (
+    INSTANCE_LEVEL,
+    SERIES_LEVEL,
+    SERIES_UID,
+    SOP_UID,
+    STUDY_LEVEL,
+    STUDY_UID,
+    Attributes,
+)
 from codetect_ingest.dicom.instance import SERIES_ATTRIBUTES
 from codetect_ingest.dicomweb.finding import INSTANCE, SERIES, STUDY
 from codetect_ingest.dicomweb.narrowing import Level, Narrowed, Narrowing
@@ -142,7 +150,7 @@ class Search:
         return dict(sorted(found.items()))
 
     def _url(self, known: Attributes) -> str:
-        parts = ("studies", "0020000D"), ("series", "0020000E"), ("instances", "00080018")
+        parts = ("studies", STUDY_UID), ("series", SERIES_UID), ("instances", SOP_UID)
         named = (f"/{name}/{known[tag]['Value'][0]}" for name, tag in parts[: self.level + 1])
         return self.base + "".join(named)
 

@@ -1,17 +1,15 @@
 """STOW-RS over HTTP."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from codetect_shared.problems import BadInput, Forbidden, ServiceUnavailable, responses
-from codetect_shared.tokens import Principal, Role, require
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from codetect_ingest.dicomweb import stow
 from codetect_ingest.dicomweb.parts import BodyMalformed, MediaTypeUnsupported
-from codetect_ingest.routes import QUOTA, IngestDep
+from codetect_ingest.routes import QUOTA, IngestDep, Submitter
 
-Submitter = Annotated[Principal, require(Role.ADMIN, Role.MEMBER, Role.API_CLIENT)]
 DICOM_JSON = "application/dicom+json"
 PROBLEMS = responses(
     Forbidden,

@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from codetect_ingest.assembly import sort_out
 from codetect_ingest.depositing import Deposit
-from codetect_ingest.dicom.identity import Identity
+from codetect_ingest.dicom.identity import SERIES_UID, SOP_UID, STUDY_UID, Identity
 from codetect_ingest.dicom.instance import Instance
 from codetect_ingest.dicom.other import Other
 from codetect_ingest.dicom.refusals import Refusal, Refused
@@ -84,12 +84,13 @@ class Stored:
     def answer(self) -> dict[str, Any]:
         """Return the Store Instances Response Module (PS3.18 Annex I) as DICOM JSON."""
         referenced, failed, others = [], [], []
-        for number, (sop, url) in sorted(self._named().items()):
+        named = self._named()
+        for number, (sop, url) in sorted(named.items()):
             if why := self.refused.get(number):
                 failed.append(sop | {"00081197": _us(REASONS.get(why.code, CANNOT_UNDERSTAND))})
             else:
                 referenced.append(sop | {"00081190": _ur(url)})
-        for number in sorted(self.refused.keys() - self._named().keys()):
+        for number in sorted(self.refused.keys() - named.keys()):
             others.append({"00081197": _us(REASONS.get(self.refused[number].code, CANNOT_UNDERSTAND))})
         module: dict[str, Any] = {}
         if referenced:
@@ -129,6 +130,7 @@ async def store(request: Request, ingest: Ingest, who: Principal, study_instance
         await check_quota(session, settings, who.facility_id, _announced(request))
         sealer = await sealer_of(session, who.facility_id, settings.master_key)
     sizes: dict[int, int] = {}
+    total = 0
     with scratch_folder() as scratch:
         reader = Reader(ingest.children, sealer, scratch)
         hands = asyncio.Semaphore(IN_HAND_PER_CHILD * ingest.children.size)
@@ -145,7 +147,8 @@ async def store(request: Request, ingest: Ingest, who: Principal, study_instance
             async for part in parts(request.stream(), content_type, settings.max_file_bytes):
                 number = len(sizes) + 1
                 sizes[number] = len(part.data)
-                if number > settings.max_files or sum(sizes.values()) > settings.max_total_bytes:
+                total += sizes[number]
+                if number > settings.max_files or total > settings.max_total_bytes:
                     raise TooManyInstances(max_files=settings.max_files, max_total_bytes=settings.max_total_bytes)
                 if part.too_large or part.content_type not in ("", DICOM):
                     reader.refuse(number, Refused(Refusal.TOO_LARGE if part.too_large else Refusal.NOT_DICOM))
@@ -187,8 +190,7 @@ def _of_other_studies(found: Mapping[int, list[Found]], study: str | None) -> di
     return {
         number: Refused(Refusal.OTHER_STUDY)
         for number, frames in found.items()
-        if study is not None
-        and study not in (frames[0].identity.study["0020000D"]["Value"][0], frames[0].instance.study_instance_uid)
+        if study is not None and study not in (_original(frames[0].identity)[0], frames[0].instance.study_instance_uid)
     }
 
 
@@ -201,9 +203,9 @@ def _keepable(reader: Reader, study: str | None) -> list[Kept]:
 def _original(identity: Identity) -> tuple[str, str, str]:
     """Return the original UIDs of study, series and instance."""
     return (
-        identity.study["0020000D"]["Value"][0],
-        identity.series["0020000E"]["Value"][0],
-        identity.instance["00080018"]["Value"][0],
+        identity.study[STUDY_UID]["Value"][0],
+        identity.series[SERIES_UID]["Value"][0],
+        identity.instance[SOP_UID]["Value"][0],
     )
 
 

@@ -1,6 +1,6 @@
 """Who sees what: pseudonyms, or, with the right, the original identity put back over them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,6 @@ from codetect_ingest.keys import FacilityKey, facility_key
 from codetect_ingest.models import Kind, Series
 from codetect_ingest.service import Ingest
 
-STUDY_UID, SERIES_UID, SOP_UID, FRAME_OF_REFERENCE = "0020000D", "0020000E", "00080018", "00200052"
 CHARACTER_SET: Attributes = {"00080005": {"vr": "CS", "Value": ["ISO_IR 192"]}}
 PSEUDONYMOUS_TAGS = frozenset(tag for keyword in PSEUDONYMOUS if (tag := tag_for_keyword(keyword)) is not None)
 
@@ -74,8 +73,8 @@ class OriginalView(View):
         return [given, *self.pseudonyms(given)]
 
     def pseudonyms(self, original: str) -> list[str]:
-        """Return the pseudonyms of a UID: a series' slices and its files that were kept unread have one each."""
-        return [self._pseudonyms.uid(original), self._pseudonyms.kept_series(original)]
+        """Return the pseudonyms of a UID."""
+        return self._pseudonyms.uids(original)
 
     def study(self, row: Any) -> Attributes:
         """Unseal what is known of patient and study."""
@@ -134,11 +133,3 @@ def _named(attribute: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any
         return attribute
     deep = attribute["vr"] == "SQ"
     return attribute | {"Value": [with_uids(v, names) if deep else names.get(v, v) for v in values]}
-
-
-def original_uids(*levels: Attributes) -> Iterator[str]:
-    """Yield the UIDs that an identity holds."""
-    for level in levels:
-        for attribute in level.values():
-            if attribute["vr"] == "UI":
-                yield from attribute.get("Value", [])

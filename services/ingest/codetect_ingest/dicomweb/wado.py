@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from starlette.responses import Response, StreamingResponse
 
-from codetect_ingest.dicom.identity import Attributes, map_uids, restore
+from codetect_ingest.dicom.identity import Attributes, restored_file
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.dicomweb import decoding, elements
 from codetect_ingest.dicomweb.decoding import BULK, Job, Picture
@@ -173,13 +173,8 @@ class Retrieval:
 
     def _restored_whole(self, one: Located, data: bytes) -> bytes:
         """Put identities back into a document, whose references have to follow."""
-        ds = pydicom.dcmread(BytesIO(data))
         levels = (self.view.study(one.study), self.view.series(one.series), self.view.instance(one.instance))
-        if not any(levels):
-            return data
-        buffer = BytesIO()
-        pydicom.dcmwrite(buffer, restore(map_uids(ds, self._names), *levels), enforce_file_format=True)
-        return buffer.getvalue()
+        return restored_file(data, self._names, *levels) if any(levels) else data
 
     async def _json(self, base: str) -> AsyncGenerator[bytes]:
         before = b"["
