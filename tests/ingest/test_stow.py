@@ -7,7 +7,12 @@ import httpx
 import numpy as np
 import pydicom
 import pytest
+from codetect_ingest import filing
+from codetect_ingest.assembly import NewStudy
+from codetect_ingest.filing import StudyMoved
+from codetect_ingest.identities import sealer_of
 from codetect_ingest.keys import facility_key
+from codetect_ingest.models import ASSEMBLIES
 from codetect_shared.storage import StorageUnavailable
 from codetect_shared.tokens import Role
 
@@ -87,8 +92,35 @@ async def test_an_upload_takes_along_what_waits(clinic: Clinic, hands: Hands) ->
     (event,) = await received(clinic)
     assert event["series"][0]["slices"] == 4
     ((study_id,),) = await clinic.sql("SELECT id FROM studies WHERE facility_id = :f", f=clinic.facility_id)
+    assert not [key for key in await clinic.keys("studies") if key.endswith(".hu")]
     await hands.assemble(study_id)
     assert len(await received(clinic)) == 1
+
+
+async def test_slices_that_come_while_nothing_fits_are_not_forgotten(clinic: Clinic, hands: Hands) -> None:
+    """An assembly that has found only an odd slice must notice what came since it looked."""
+    series = slices(4)
+    await clinic.submit(bodies(series[:3]))
+    await hands.run()
+    odd = ct(
+        8,
+        StudyInstanceUID=series[0].StudyInstanceUID,
+        SeriesInstanceUID=series[0].SeriesInstanceUID,
+        PatientID=series[0].PatientID,
+    )
+    assert (await store(clinic, multipart([written(odd)]))).status_code == 200
+    await clinic.sql("UPDATE studies SET available_at = now() WHERE facility_id = :f", f=clinic.facility_id)
+    job = await ASSEMBLIES.claim(clinic.ingest.db)
+    assert job is not None
+    async with clinic.ingest.db.facility(clinic.facility_id) as session:
+        looked = NewStudy(await filing.waiting_study(session, job))
+        sealer = await sealer_of(session, clinic.facility_id, clinic.ingest.settings.master_key)
+    assert (await store(clinic, multipart(bodies(series[3:])))).status_code == 200
+    with pytest.raises(StudyMoved):
+        async with clinic.ingest.db.facility(clinic.facility_id) as session:
+            await filing.file_assembly(session, job, looked, sealer)
+    await hands.importer.assemble(job)
+    assert [event["series"][0]["slices"] for event in await received(clinic)] == [3, 4]
 
 
 async def test_sending_again_changes_nothing(clinic: Clinic, hands: Hands) -> None:

@@ -89,6 +89,18 @@ class NewStudy:
         """The study's id."""
         return self.known.id
 
+    @property
+    def still_waiting(self) -> set[str]:
+        """The packs that hold slices which didn't go into this version."""
+        taken = {s.instance.sop_instance_uid for series in self.series for s in series.slices}
+        rows = (row for series in self.known.series.values() for row in series.rows)
+        return {row.hu_key for row in rows if row.hu_key and row.sop_instance_uid not in taken}
+
+
+def waiting_packs(known: KnownStudy) -> set[str]:
+    """Return the packs of HU that slices of these series wait in."""
+    return {row.hu_key for series in known.series.values() for row in series.rows if row.hu_key}
+
 
 def sort_out(found: Mapping[int, list[Found]]) -> dict[int, Refused]:
     """Return which files can't stay beside the others: second copies, and studies of more than one patient."""

@@ -224,7 +224,9 @@ async def count(session: AsyncSession, study_id: UUID) -> None:
 
 async def file_assembly(session: AsyncSession, job: Study, new: NewStudy, sealer: Sealer) -> None:
     """End an assembly: the new version and its event. Raises LeaseLost, StudyMoved when slices came meanwhile."""
-    await ASSEMBLIES.settle(session, job)
+    settled = await ASSEMBLIES.settle(session, job)
+    if settled.updated_at != new.known.updated_at:
+        raise StudyMoved
     waiting = InstanceRow.study_id == job.id, InstanceRow.hu_key.is_not(None)
     if new.series:
         latest = select(InstanceRow.upload_id).where(*waiting).order_by(InstanceRow.upload_id.desc()).limit(1)

@@ -19,7 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import filing, objects, rows
-from codetect_ingest.assembly import Assembler, NewStudy, sort_out
+from codetect_ingest.assembly import Assembler, NewStudy, sort_out, waiting_packs
 from codetect_ingest.children import Children
 from codetect_ingest.filing import StudyMoved
 from codetect_ingest.identities import Sealer, sealer_of, settings_of
@@ -118,14 +118,14 @@ class Importer:
             async with self._db.system() as session:
                 await ASSEMBLIES.postpone(session, job, quiet_s, spent=False)
             return
-        done = {row.hu_key for series in new.known.series.values() for row in series.rows if row.hu_key}
-        await self._remove("studies", done)
+        await self._remove("studies", waiting_packs(new.known))
 
     async def _tidy(self, job: Upload, posted: list[int], filed: list[NewStudy]) -> None:
-        """After the commit: remove the originals, and what earlier attempts wrote. What fails here is the sweep's."""
+        """After the commit: remove the originals, packs that nobody waits in, and what earlier attempts wrote."""
         await self._remove("raw", [objects.raw_key(job.facility_id, job.id, n) for n in posted])
-        if job.fence > 1:
-            for study in filed:
+        for study in filed:
+            await self._remove("studies", waiting_packs(study.known) - study.still_waiting)
+            if job.fence > 1:
                 await self._remove("studies", await self._outdated(job, study.id))
 
     async def _outdated(self, job: Upload, study_id: UUID) -> list[str]:
