@@ -15,6 +15,7 @@ from codetect_ingest.keys import facility_key
 from codetect_ingest.models import ASSEMBLIES
 from codetect_shared.storage import StorageUnavailable
 from codetect_shared.tokens import Role
+from pydicom.uid import EnhancedSRStorage, MRImageStorage
 
 from tests.ingest.conftest import Clinic, Hands, new_uids
 from tests.ingest.samples import SAMPLE, ct, written
@@ -187,6 +188,15 @@ async def test_bodies_that_are_none_are_refused_with_what_to_do(
     answer = await store(clinic, body, headers={"Content-Type": kind})
     assert answer.status_code == status, answer.text
     assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("modality", "kind"), [("MR", MRImageStorage), ("SR", EnhancedSRStorage)])
+async def test_what_is_no_ct_is_told_as_a_class_that_is_not_supported(clinic: Clinic, modality: str, kind: str) -> None:
+    (ds,) = slices(1, Modality=modality, SOPClassUID=kind)
+    ds.file_meta.MediaStorageSOPClassUID = kind
+    answer = await store(clinic, multipart([written(ds)]))
+    (item,) = _items(answer, FAILED)
+    assert (item["00081155"]["Value"], item["00081197"]["Value"]) == ([ds.SOPInstanceUID], [0x0122])
 
 
 async def test_a_single_instance_needs_no_multipart(clinic: Clinic) -> None:
