@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -66,6 +67,8 @@ async def start(place: Path, *arguments: object, **environment: str) -> asyncio.
         stderr=pipe,
         cwd=place,
         env=kept | {"HOME": str(place)} | environment,
+        # As on a terminal: in the background an interrupt is ignored, and what is ignored is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

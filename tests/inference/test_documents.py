@@ -62,7 +62,7 @@ def result(bundle: Bundle, hu: np.ndarray, logits: np.ndarray, maps: Maps, fence
         bundle_sha256="5" * 64,
         explanation=explain(bundle, plan, logits),
         maps=maps,
-        hu=lambda n: hu[n],
+        hu=dict(enumerate(hu)),
     )
 
 
@@ -178,7 +178,7 @@ def test_pictures_show_the_slices_that_argue_most(shipped: Result, made: list[Do
     assert sources == [f"2.25.{n + 100}" for n in shipped.explanation.top_slices[:4]]
     for ds, n in zip(drawn, shipped.explanation.top_slices, strict=False):
         pixels = ds.pixel_array.astype(int)
-        assert pixels.shape == (*shipped.hu(n).shape, 3)
+        assert pixels.shape == (*shipped.hu[n].shape, 3)
         assert ds.BurnedInAnnotation == "NO"
         assert NOTICE in ds.DerivationDescription
         tinted = (pixels.max(2) - pixels.min(2)) > 30

@@ -1,5 +1,6 @@
 """supervisord as our supervisor: its configuration, its start, and the calls to it."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -29,6 +30,7 @@ umask=022
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 """
+RESTARTED_S = 10
 
 
 class Supervisor:
@@ -104,10 +106,19 @@ class Supervisor:
             time.sleep(0.1)
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> int:
-        """Signal a program's whole process group, as the tests of faults do; its process number."""
-        pid = int(self.call("getProcessInfo", name)["pid"])
-        os.killpg(pid, number)
-        return pid
+        """Signal a program's whole process group, as the tests of faults do; its process number.
+
+        One that has just ended is waited for until the supervisor has noticed and started it again.
+        """
+        deadline = time.monotonic() + RESTARTED_S
+        while time.monotonic() < deadline:
+            pid = int(self.call("getProcessInfo", name)["pid"])
+            with contextlib.suppress(ProcessLookupError):
+                if pid:  # 0 would be our own group
+                    os.killpg(pid, number)
+                    return pid
+            time.sleep(0.1)
+        raise Trouble(f"{name} doesn't run.")
 
     def stop(self, last: Collection[str] = ()) -> int:
         """End all of this state folder, the `last` ones after the others; how many had no supervisor."""

@@ -36,7 +36,7 @@ def _draw(result: Result, n: int, row: int) -> NDArray[np.uint8]:
     chances = result.explanation.probabilities[row]
     column = int(chances.argmax())
     label = result.bundle.labels[column]
-    hu = result.hu(n)
+    hu = result.hu[n]
     picture = Image.fromarray(grey(hu, LEVEL_HU, WIDTH_HU)).convert("RGBA")
     heat = overlay(result.maps, row, column, hu.shape, label.temperature)
     picture = Image.alpha_composite(picture, Image.fromarray(heat)).convert("RGB")

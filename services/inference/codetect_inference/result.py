@@ -1,7 +1,7 @@
 """What a result says and of what: all that its DICOM documents are made from."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -16,7 +16,7 @@ UNKNOWN_DATE = "19000101"
 
 @dataclass(frozen=True)
 class Result:
-    """One attempt's result; `hu` reads a slice of the series, below `prefix` lies what the attempt stores."""
+    """One attempt's result; `hu` holds the top slices of the series, below `prefix` lies what the attempt stores."""
 
     analysis_id: UUID
     fence: int
@@ -26,7 +26,7 @@ class Result:
     bundle_sha256: str
     explanation: Explanation
     maps: Maps
-    hu: Callable[[int], HU]
+    hu: Mapping[int, HU]
 
     def uid(self, name: str) -> str:
         """The UID of a part of it: made again it is the same, of another attempt it is another."""

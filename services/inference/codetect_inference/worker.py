@@ -89,6 +89,10 @@ class Analyser:
             await asyncio.gather(work, return_exceptions=True)
 
     async def _analyse(self, job: Analysis, progress: Progress) -> None:
+        result, provider = await self._result(job, progress)  # what of the series isn't in it is free by now
+        await self._commit(job, result, provider, progress)
+
+    async def _result(self, job: Analysis, progress: Progress) -> tuple[Result, str]:
         series = SeriesFacts.model_validate(job.series)
         model = await self._engines.get(job.model_name, job.model_version, str(job.model_sha256))
         volume, manifest = await self._study(series)
@@ -109,9 +113,9 @@ class Analyser:
             bundle_sha256=str(job.model_sha256),
             explanation=explanation,
             maps=maps,
-            hu=volume.slice,
+            hu=await asyncio.to_thread(lambda: {n: volume.slice(n) for n in explanation.top_slices}),
         )
-        await self._commit(job, result, model.engine.provider, progress)
+        return result, model.engine.provider
 
     async def _study(self, series: SeriesFacts) -> tuple[Volume, Manifest]:
         try:
