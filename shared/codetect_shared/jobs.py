@@ -65,7 +65,7 @@ class Jobs(Generic[Job]):
             .where(due)
             .order_by(t.priority, t.available_at)
             .limit(1)
-            .with_for_update(skip_locked=True)
+            .with_for_update(skip_locked=True, key_share=True)
             .cte("pick")
         )
         taken = {"fence": t.fence + 1, "attempts": t.attempts + 1, "lease_until": self._in(self.lease_s)}

@@ -1,16 +1,20 @@
 """What tests of the services share: signed tokens as auth issues them, and an application running in this process."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
 from fastapi import FastAPI
 
-from codetect_shared.db import uuid7
+from codetect_shared.db import Database, uuid7
+from codetect_shared.jobs import JobRow, Jobs
 from codetect_shared.tokens import JwksCache, Principal, Role, SigningKey, issue
+
+Job = TypeVar("Job", bound=JobRow)
 
 
 class Tokens:
@@ -44,3 +48,12 @@ async def running(app: FastAPI, tokens: Tokens) -> AsyncIterator[httpx.AsyncClie
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://demo.localhost") as client:
             yield client
+
+
+async def claimed(jobs: Jobs[Job], db: Database) -> Job:
+    """The job that is due, claimed; also when the reaper, say, holds its row just now. LookupError if none is."""
+    for _ in range(100):
+        if job := await jobs.claim(db):
+            return job
+        await asyncio.sleep(0.05)
+    raise LookupError(f"Nothing is due in {jobs.table.__name__}.")

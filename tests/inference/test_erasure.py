@@ -15,6 +15,7 @@ from codetect_shared.db import uuid7
 from codetect_shared.events import Event, StudyErased
 from codetect_shared.jobs import LeaseLost
 from codetect_shared.storage import Storage, StorageUnavailable
+from codetect_shared.testing import claimed
 from sqlalchemy import func, select, update
 
 from tests.inference.conftest import Facility, House, lung, received, series
@@ -26,7 +27,7 @@ TABLES = ("analyses", "studies", "removals", "erasures", "outbox", "inbox", "mod
 async def read(facility: Facility, house: House, folder: Path) -> Analysis:
     """A study that was read: its analysis."""
     event = await facility.receive(await facility.store(lung(2)))
-    job = await ANALYSES.claim(house.db)
+    job = await claimed(ANALYSES, house.db)
     async with analysing(house, folder) as worker:
         await worker.run(job)
     (analysis,) = await facility.analyses(event.study_id)
@@ -183,7 +184,7 @@ async def test_a_result_that_comes_after_the_erasure_is_refused_whoever_has_it(
     tiny: str, facility: Facility, house: House, tmp_path: Path
 ) -> None:
     event = await facility.receive(await facility.store(lung(2)))
-    first = await ANALYSES.claim(house.db)
+    first = await claimed(ANALYSES, house.db)
     second = await taken_over(house, first.id)
     async with analysing(house, tmp_path, Meddling(house, lambda: facility.erase(event.study_id))) as worker:
         for job in (second, first):

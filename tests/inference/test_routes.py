@@ -19,6 +19,7 @@ from codetect_inference.models import ANALYSES, Model
 from codetect_inference.settings import WorkerSettings
 from codetect_inference.worker import Analyser
 from codetect_shared.db import uuid7
+from codetect_shared.testing import claimed
 from codetect_shared.tokens import Role, Scope
 from sqlalchemy import text, update
 from sqlalchemy.exc import ProgrammingError
@@ -31,7 +32,7 @@ from tests.inference.samples import bundle_files, open_png, sha256, tiny_model
 async def result(tiny: str, facility: Facility, house: House, tmp_path: Path) -> dict[str, Any]:
     """A completed analysis of four slices, as the API shows it."""
     event = await facility.receive(await facility.store(lung(4)))
-    job = await ANALYSES.claim(house.db)
+    job = await claimed(ANALYSES, house.db)
     engines = Engines(house.db, house.storage, WorkerSettings(model_cache=tmp_path, provider="cpu"))
     await Analyser(house.db, house.storage, engines).run(job)
     engines.close()

@@ -11,6 +11,7 @@ from codetect_inference.removals import sweep
 from codetect_shared import bus, topology
 from codetect_shared.db import uuid7
 from codetect_shared.events import StudyErased
+from codetect_shared.testing import claimed
 from sqlalchemy.exc import IntegrityError
 
 from tests.inference.conftest import Facility, House, received, series
@@ -149,10 +150,10 @@ async def test_after_the_last_attempt_an_analysis_fails_and_can_be_run_again(fac
     async with facility.house.db.facility(facility.id) as session:
         again = await service.rerun(session, analysis.id)
         assert (again.status, again.error_code) == ("queued", None)
-    claimed = None
-    while claimed is None or claimed.id != analysis.id:
-        claimed = await ANALYSES.claim(facility.house.db)
-    assert claimed.attempts == 1
+    job = None
+    while job is None or job.id != analysis.id:
+        job = await claimed(ANALYSES, facility.house.db)
+    assert job.attempts == 1
 
 
 def test_states_change_as_the_design_says() -> None:

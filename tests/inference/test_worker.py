@@ -20,6 +20,7 @@ from codetect_inference.settings import WorkerSettings
 from codetect_inference.worker import Analyser, give_up
 from codetect_shared.jobs import LeaseLost, Worker
 from codetect_shared.storage import Storage
+from codetect_shared.testing import claimed
 
 from tests.inference.conftest import SAMPLE, Facility, House, Working, lung
 from tests.inference.samples import bundle_files, sha256, volume_zip
@@ -53,10 +54,9 @@ async def running(facility: Facility, study_id: UUID, slices_done: int = 1) -> A
 async def taken_over(house: House, analysis_id: UUID) -> Analysis:
     """Another worker claims it, since its lease has run out."""
     await house.sql("UPDATE analyses SET lease_until = now() - interval '1 second' WHERE id = $1", analysis_id)
-    claimed = await ANALYSES.claim(house.db)
-    assert claimed is not None
-    assert claimed.id == analysis_id
-    return claimed
+    job = await claimed(ANALYSES, house.db)
+    assert job.id == analysis_id
+    return job
 
 
 def keys(analysis: Analysis) -> set[str]:
@@ -218,7 +218,7 @@ async def test_a_result_that_comes_late_is_refused_and_its_object_goes(
     tiny: str, facility: Facility, house: House, tmp_path: Path
 ) -> None:
     event = await facility.receive(await facility.store(lung(2)))
-    job = await ANALYSES.claim(house.db)
+    job = await claimed(ANALYSES, house.db)
     second: list[Analysis] = []
 
     async def take_over() -> None:
@@ -241,7 +241,7 @@ async def test_what_a_dead_attempt_left_goes_with_the_next_result(
     tiny: str, facility: Facility, house: House, tmp_path: Path
 ) -> None:
     event = await facility.receive(await facility.store(lung(2)))
-    job = await ANALYSES.claim(house.db)
+    job = await claimed(ANALYSES, house.db)
     await house.storage.put("results", f"{job.results_prefix}1/maps.npz", b"left by a killed worker")
     second = await taken_over(house, job.id)
     async with analysing(house, tmp_path) as worker:
@@ -256,7 +256,7 @@ async def test_a_study_erased_before_the_commit_leaves_nothing(
     tiny: str, facility: Facility, house: House, tmp_path: Path
 ) -> None:
     event = await facility.receive(await facility.store(lung(2)))
-    job = await ANALYSES.claim(house.db)
+    job = await claimed(ANALYSES, house.db)
     async with analysing(house, tmp_path, Meddling(house, lambda: facility.erase(event.study_id))) as worker:
         with pytest.raises(LeaseLost):
             await worker.run(job)
@@ -273,7 +273,7 @@ async def test_a_look_that_comes_just_after_the_commit_takes_nothing_for_lost(
     async with analysing(house, tmp_path) as worker:
         for _ in range(8):
             event = await facility.receive(await facility.store(lung(1)))
-            await worker.run(await ANALYSES.claim(house.db))
+            await worker.run(await claimed(ANALYSES, house.db))
             analysed += await facility.analyses(event.study_id)
     assert [one.status for one in analysed] == ["completed"] * 8
     left = {one.key for one in await house.storage.list("results", f"{facility.id}/")}
@@ -284,7 +284,7 @@ async def test_cancelled_while_its_documents_are_written_an_analysis_leaves_none
     tiny: str, facility: Facility, house: House, tmp_path: Path
 ) -> None:
     event = await facility.receive(await facility.store(lung(2)))
-    job = await ANALYSES.claim(house.db)
+    job = await claimed(ANALYSES, house.db)
 
     async def cancel() -> None:
         assert (await facility.ask("POST", f"/analyses/{job.id}/cancel")).status_code == 200
@@ -302,7 +302,7 @@ async def test_cancelling_stops_a_run_and_keeps_it_stopped(
     shipped: str, facility: Facility, house: House, tmp_path: Path
 ) -> None:
     event = await facility.receive(await facility.store(SAMPLE[::-1] * 3))
-    job = await ANALYSES.claim(house.db)
+    job = await claimed(ANALYSES, house.db)
     async with analysing(house, tmp_path) as worker:
         run = asyncio.create_task(worker.run(job))
         await running(facility, event.study_id, 60)

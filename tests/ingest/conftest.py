@@ -15,7 +15,7 @@ from codetect_ingest.models import ASSEMBLIES, UPLOADS, Upload
 from codetect_ingest.service import Ingest
 from codetect_ingest.settings import Settings
 from codetect_shared.db import Database, uuid7
-from codetect_shared.testing import Tokens, running
+from codetect_shared.testing import Tokens, claimed, running
 from pydicom.uid import generate_uid
 from sqlalchemy import text
 
@@ -105,15 +105,12 @@ class Hands:
     clinic: Clinic
 
     async def take(self) -> Upload:
-        job = await UPLOADS.claim(self.db)
-        assert job is not None
-        return job
+        return await claimed(UPLOADS, self.db)
 
     async def assemble(self, study_id: Any) -> None:
         """Assemble a study as if its quiet time were over."""
         await self.clinic.sql("UPDATE studies SET available_at = now() WHERE id = :id", id=study_id)
-        job = await ASSEMBLIES.claim(self.db)
-        assert job is not None
+        job = await claimed(ASSEMBLIES, self.db)
         assert str(job.id) == str(study_id)
         await self.importer.assemble(job)
 

@@ -19,6 +19,7 @@ from codetect_local.ports import free_block
 from codetect_shared.bus import Envelope
 from codetect_shared.db import uuid7
 from codetect_shared.events import AnalysisCompleted, ResultDocument
+from codetect_shared.testing import claimed
 from codetect_shared.tokens import Role
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import EnhancedSRStorage, ExplicitVRLittleEndian
@@ -121,7 +122,7 @@ async def analysed(clinic: Clinic, hands: Hands) -> tuple[list[Dataset], Analysi
     async with clinic.ingest.db.system() as session:
         for _ in range(2):  # told at least once
             told = Envelope(uuid7(), event.type, datetime.now(UTC), clinic.facility_id, "", 1, {})
-            await on_analysis_completed(session, event, told)
+            await on_analysis_completed(session, event, told, clinic.ingest.settings.master_key)
     return series, event
 
 
@@ -132,7 +133,7 @@ def report(study_uid: str, patient: str, slice_uid: str) -> bytes:
     ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = EnhancedSRStorage
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = "2.25.1"
     ds.SeriesInstanceUID, ds.StudyInstanceUID, ds.PatientID, ds.PatientName = "2.25.2", study_uid, patient, ""
-    ds.Modality, ds.PatientIdentityRemoved = "SR", "YES"
+    ds.Modality, ds.PatientIdentityRemoved, ds.ContentDate, ds.ContentTime = "SR", "YES", "19970101", "000000"
     reference = Dataset()
     reference.ReferencedSOPInstanceUID = slice_uid
     item = Dataset()
@@ -145,9 +146,7 @@ def report(study_uid: str, patient: str, slice_uid: str) -> bytes:
 
 async def take(clinic: Clinic) -> Delivery:
     await clinic.sql("UPDATE deliveries SET available_at = now() WHERE available_at IS NOT NULL")
-    job = await DELIVERIES.claim(clinic.ingest.db)
-    assert job is not None
-    return job
+    return await claimed(DELIVERIES, clinic.ingest.db)
 
 
 async def shown(clinic: Clinic) -> list[dict[str, Any]]:
@@ -168,6 +167,7 @@ async def test_a_result_returns_under_the_original_names(
     (reference,) = ds.ContentSequence[0].ReferencedSOPSequence
     assert reference.ReferencedSOPInstanceUID in {one.SOPInstanceUID for one in series}
     assert "PatientIdentityRemoved" not in ds
+    assert ds.ContentDate == datetime.now(UTC).strftime("%Y%m%d"), "the study's own date was moved"
     assert base64.b64decode(archive.authorizations[0].removeprefix("Basic ")) == b"pacs:geheim"
     (delivery,) = await shown(clinic)
     assert (delivery["state"], delivery["last_status"]) == ("delivered", 200)
@@ -183,6 +183,7 @@ async def test_a_pseudonymous_destination_learns_no_names(
     (ds,) = archive.taken
     assert ds.StudyInstanceUID != series[0].StudyInstanceUID
     assert ds.PatientID != series[0].PatientID
+    assert ds.ContentDate == "19970101"
 
 
 async def test_an_archive_that_is_away_gets_it_later(

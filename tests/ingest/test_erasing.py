@@ -7,10 +7,11 @@ from uuid import UUID
 import pytest
 from codetect_ingest import erasing
 from codetect_ingest.erasing import finish
-from codetect_ingest.models import ASSEMBLIES, Study
+from codetect_ingest.models import ASSEMBLIES
 from codetect_ingest.retention import retain
 from codetect_ingest.sweep import sweep
 from codetect_shared.outbox import outbox
+from codetect_shared.testing import claimed
 from codetect_shared.tokens import Role
 from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import DBAPIError
@@ -251,8 +252,7 @@ async def test_a_study_that_waits_to_be_assembled_can_be_erased_under_the_assemb
 ) -> None:
     study_id, _ = await keep_study(clinic, hands)
     await clinic.sql("UPDATE studies SET available_at = now() WHERE id = :s", s=study_id)
-    job: Study | None = await ASSEMBLIES.claim(clinic.ingest.db)
-    assert job is not None
+    job = await claimed(ASSEMBLIES, clinic.ingest.db)
     await clinic.ask("DELETE", f"/studies/{study_id}")
     with pytest.raises(Exception, match="No row"):
         await hands.importer.assemble(job)

@@ -14,6 +14,7 @@ from codetect_ingest.identities import sealer_of
 from codetect_ingest.keys import facility_key
 from codetect_ingest.models import ASSEMBLIES
 from codetect_shared.storage import StorageUnavailable
+from codetect_shared.testing import claimed
 from codetect_shared.tokens import Role
 from pydicom.uid import EnhancedSRStorage, MRImageStorage
 
@@ -111,8 +112,7 @@ async def test_slices_that_come_while_nothing_fits_are_not_forgotten(clinic: Cli
     )
     assert (await store(clinic, multipart([written(odd)]))).status_code == 200
     await clinic.sql("UPDATE studies SET available_at = now() WHERE facility_id = :f", f=clinic.facility_id)
-    job = await ASSEMBLIES.claim(clinic.ingest.db)
-    assert job is not None
+    job = await claimed(ASSEMBLIES, clinic.ingest.db)
     async with clinic.ingest.db.facility(clinic.facility_id) as session:
         looked = NewStudy(await filing.waiting_study(session, job))
         sealer = await sealer_of(session, clinic.facility_id, clinic.ingest.settings.master_key)

@@ -27,7 +27,7 @@ from codetect_ingest.children import Children
 from codetect_ingest.importer import Importer
 from codetect_ingest.models import UPLOADS
 from codetect_ingest.settings import Settings
-from codetect_shared.testing import Tokens, running
+from codetect_shared.testing import Tokens, claimed, running
 
 from tests.infrastructure import infrastructure
 from tests.ingest.conftest import Clinic
@@ -96,8 +96,7 @@ async def bring(web: Web, settings: Settings, files: list[Path]) -> None:
     """Import the series."""
     children = Children(2)
     await web.clinic.submit(path.read_bytes() for path in files)
-    job = await UPLOADS.claim(web.clinic.ingest.db)
-    assert job is not None
+    job = await claimed(UPLOADS, web.clinic.ingest.db)
     await Importer(settings, web.clinic.ingest.db, web.clinic.ingest.storage, children).run(job)
     children.close()
 

@@ -63,7 +63,7 @@ def api(settings: Settings) -> FastAPI:
             Relay(settings.database_system_url, settings.rabbitmq_url, "ingest").run,
             Reaper(settings.database_system_url, UPLOADS, ASSEMBLIES, DELIVERIES).run,
             EventConsumer(settings.rabbitmq_url, topology.FACILITIES, db, consumers.handlers(settings.master_key)).run,
-            EventConsumer(settings.rabbitmq_url, topology.RESULTS, db, consumers.RESULTS).run,
+            EventConsumer(settings.rabbitmq_url, topology.RESULTS, db, consumers.results(settings.master_key)).run,
             every(SWEEP_S, "ingest.sweep", lambda: sweep(app.state.ingest)),
             every(SWEEP_S, "ingest.retention", lambda: retain(app.state.ingest)),
             every(ERASE_S, "ingest.erasures", lambda: finish(app.state.ingest)),

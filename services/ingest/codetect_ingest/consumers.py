@@ -1,5 +1,7 @@
 """Events of other services that ingest reacts to."""
 
+from functools import partial
+
 from codetect_shared.bus import Envelope, Handler
 from codetect_shared.events import AnalysisCompleted, Event, FacilityOpened
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,4 +20,6 @@ def handlers(master_key: bytes) -> dict[type[Event], Handler]:
     return {FacilityOpened: on_facility_opened}
 
 
-RESULTS: dict[type[Event], Handler] = {AnalysisCompleted: on_analysis_completed}
+def results(master_key: bytes) -> dict[type[Event], Handler]:
+    """Return what to do with results."""
+    return {AnalysisCompleted: partial(on_analysis_completed, master_key=master_key)}

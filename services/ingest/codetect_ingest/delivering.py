@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from codetect_ingest.dicom.identity import Attributes, restored_file
 from codetect_ingest.dicomweb.multipart import Multipart
 from codetect_ingest.dicomweb.negotiation import DICOM, DICOM_JSON
-from codetect_ingest.identities import originals
+from codetect_ingest.identities import instance_owner, originals
 from codetect_ingest.keys import FacilityKey, facility_key
 from codetect_ingest.models import (
     DELIVERIES,
@@ -103,7 +103,7 @@ class Deliverer:
                 raise Refused("The result is gone.") from None
             if hashlib.sha256(data).hexdigest() != row.facts["sha256"]:
                 raise NotTaken("The result's object isn't what was written.")
-            bodies.append(restored_file(data, *back) if back else data)
+            bodies.append(restored_file(data, *back, _own(row, key)) if back else data)
         if not bodies:
             raise Refused("There is nothing to deliver.")
         return await self._post(destination, key, bodies)
@@ -152,6 +152,12 @@ async def _way_back(session: AsyncSession, study: Study, key: FacilityKey) -> tu
     if study.sealed_identity is None:
         return None
     return await originals(session, study, key), key.unseal_identity(study.sealed_identity, study.id)
+
+
+def _own(row: InstanceRow, key: FacilityKey) -> Attributes:
+    """Return what is sealed of a document itself."""
+    owner = instance_owner(row.series_id, row.sop_instance_uid)
+    return key.unseal_identity(row.sealed_identity, owner) if row.sealed_identity else {}
 
 
 def _reasons(answer: httpx.Response) -> str:
