@@ -36,7 +36,8 @@ UPLOADS_TO_IMPORT = "ingest.uploads"
 STUDIES_TO_ASSEMBLE = "ingest.studies"
 RESULTS_TO_DELIVER = "ingest.deliveries"
 ANALYSES_TO_RUN = "inference.analyses"
-JOB_QUEUES = (UPLOADS_TO_IMPORT, STUDIES_TO_ASSEMBLE, RESULTS_TO_DELIVER, ANALYSES_TO_RUN)
+MAILS_TO_SEND = "auth.mails"
+JOB_QUEUES = (UPLOADS_TO_IMPORT, STUDIES_TO_ASSEMBLE, RESULTS_TO_DELIVER, ANALYSES_TO_RUN, MAILS_TO_SEND)
 
 
 async def declare(channel: AbstractChannel) -> AbstractExchange:

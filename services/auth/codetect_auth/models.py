@@ -5,8 +5,10 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from codetect_shared import topology
 from codetect_shared.db import TYPES, AggregateRow, FacilityRow
-from sqlalchemy import ForeignKey, func
+from codetect_shared.jobs import JobRow, Jobs
+from sqlalchemy import ForeignKey, UniqueConstraint, func
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -133,6 +135,29 @@ class ApiClient(Base, FacilityRow):
     revoked_at: Mapped[datetime | None]
 
 
+class MailState(StrEnum):
+    """Where a mail stands."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class Mail(Base, JobRow):
+    """A mail of one cause; the letter is sealed, and forgotten once it is sent."""
+
+    __tablename__ = "mails"
+    __table_args__ = (UniqueConstraint("facility_id", "cause"),)
+
+    kind: Mapped[str]
+    cause: Mapped[str]
+    sealed_letter: Mapped[bytes | None]
+    state: Mapped[str] = mapped_column(server_default=MailState.QUEUED)
+    error: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    sent_at: Mapped[datetime | None]
+
+
 class SigningKeyRow(Base):
     """A key that access tokens are signed with, from `signs_from` until a younger one does."""
 
@@ -155,3 +180,6 @@ class Throttle(Base):
     attempts: Mapped[int]
     next_at: Mapped[datetime]
     touched_at: Mapped[datetime]
+
+
+MAILS = Jobs(Mail, topology.MAILS_TO_SEND, lease_s=60, max_attempts=12)
