@@ -14,6 +14,7 @@ import asyncpg
 import httpx
 import pyotp
 import pytest
+from websockets.asyncio.client import connect
 
 from tests.gateway.conftest import Process, free_port, gateway, running
 from tests.infrastructure import Infrastructure
@@ -175,6 +176,16 @@ async def test_another_sites_page_can_do_nothing_with_the_cookie(clinic: Clinic,
         assert answer.json()["type"] == "urn:codetect:problem:cross-site", "nobody is logged in as somebody else"
         if headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
             assert (await browser.get("/api/v1/auth/me", headers=cookie | headers)).status_code == 403
+
+
+async def test_a_page_opens_a_socket(clinic: Clinic) -> None:
+    async with logged_in(clinic) as (browser, cookie):
+        ticket = (await browser.post("/api/v1/live/ticket", headers=cookie)).json()
+        uri = f"ws://{browser.headers['host']}/api/v1/live"
+        async with connect(uri, host="127.0.0.1", origin=f"http://{browser.headers['host']}", proxy=None) as socket:
+            await socket.send(json.dumps({"ticket": ticket["ticket"]}))
+            assert json.loads(await socket.recv())["type"] == "ready"
+        assert (await browser.post("/api/v1/live/ticket")).status_code == 401
 
 
 async def test_an_old_browser_names_its_origin(clinic: Clinic) -> None:
