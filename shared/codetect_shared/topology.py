@@ -10,7 +10,20 @@ from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractExchange
 from pamqp.common import FieldTable
 
-from codetect_shared.events import AnalysisCompleted, Event, FacilityOpened, StudyErased, StudyReceived
+from codetect_shared.events import (
+    AnalysisCancelled,
+    AnalysisCompleted,
+    AnalysisFailed,
+    AnalysisQueued,
+    AnalysisStarted,
+    Event,
+    FacilityOpened,
+    StudyErased,
+    StudyReceived,
+    UploadCompleted,
+    UploadImported,
+    UploadRefused,
+)
 
 EXCHANGE = "codetect.events"
 DEAD_LETTERS = "codetect.dead-letters"
@@ -30,14 +43,38 @@ class EventQueue:
 STUDIES = EventQueue("inference.studies", (StudyReceived, StudyErased), ordered=True)
 FACILITIES = EventQueue("ingest.facilities", (FacilityOpened,))
 RESULTS = EventQueue("ingest.results", (AnalysisCompleted,))
-EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS)
+WEBHOOKS = EventQueue(
+    "auth.webhooks",
+    (
+        UploadCompleted,
+        UploadImported,
+        UploadRefused,
+        StudyReceived,
+        StudyErased,
+        AnalysisQueued,
+        AnalysisStarted,
+        AnalysisCompleted,
+        AnalysisFailed,
+        AnalysisCancelled,
+    ),
+    ordered=True,
+)
+EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS, WEBHOOKS)
 
 UPLOADS_TO_IMPORT = "ingest.uploads"
 STUDIES_TO_ASSEMBLE = "ingest.studies"
 RESULTS_TO_DELIVER = "ingest.deliveries"
 ANALYSES_TO_RUN = "inference.analyses"
 MAILS_TO_SEND = "auth.mails"
-JOB_QUEUES = (UPLOADS_TO_IMPORT, STUDIES_TO_ASSEMBLE, RESULTS_TO_DELIVER, ANALYSES_TO_RUN, MAILS_TO_SEND)
+WEBHOOKS_TO_DELIVER = "auth.deliveries"
+JOB_QUEUES = (
+    UPLOADS_TO_IMPORT,
+    STUDIES_TO_ASSEMBLE,
+    RESULTS_TO_DELIVER,
+    ANALYSES_TO_RUN,
+    MAILS_TO_SEND,
+    WEBHOOKS_TO_DELIVER,
+)
 
 
 async def declare(channel: AbstractChannel) -> AbstractExchange:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 from codetect_shared.app import Background, create_app, every, readiness
+from codetect_shared.jobs import Reaper
 from codetect_shared.outbox import Relay
 from codetect_shared.tokens import JwksCache
 from fastapi import FastAPI
@@ -14,6 +15,9 @@ from codetect_auth.keys import SigningKeys
 from codetect_auth.models import LoginChallenge
 from codetect_auth.passwords import Passwords
 from codetect_auth.settings import Settings
+from codetect_auth.webhooks.models import DELIVERIES
+from codetect_auth.webhooks.routes import router as webhook_routes
+from codetect_auth.webhooks.running import telling
 
 SWEEP_S = 300
 
@@ -28,10 +32,12 @@ def api(settings: Settings) -> FastAPI:
         app.state.jwks = JwksCache(auth.keys.jwks, settings.issuer)
         readiness(app, {"database": db.ping, "signing key": auth.keys.jwks})
         relay = Relay(settings.database_system_url, settings.rabbitmq_url, "auth")
-        yield [relay.run, every(SWEEP_S, "auth.sweep", lambda: sweep(auth))]
+        reaper = Reaper(settings.database_system_url, DELIVERIES)
+        async with telling(settings, db) as told:
+            yield [relay.run, reaper.run, *told, every(SWEEP_S, "auth.sweep", lambda: sweep(auth))]
         passwords.close()
 
-    return create_app(settings, "auth", parts, [routes.router, admin_routes.router])
+    return create_app(settings, "auth", parts, [routes.router, admin_routes.router, webhook_routes])
 
 
 async def sweep(auth: Auth) -> None:
