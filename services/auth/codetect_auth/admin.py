@@ -20,7 +20,7 @@ from codetect_shared.tokens import Right, Role, Scope
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from codetect_auth import clients, people, second_factor, throttle
+from codetect_auth import clients, people, resealing, second_factor, throttle
 from codetect_auth.context import Auth
 from codetect_auth.keys import SigningKeys
 from codetect_auth.models import Facility, Person
@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     client.add_argument("--scope", action="append", type=Scope, choices=list(Scope), help="default: read and write")
     keys = command("rotate-keys", _rotate_keys, "Sign access tokens with a new key, in a minute.")
     keys.add_argument("--revoke", metavar="KID", help="instead: refuse this key's tokens everywhere within a minute")
+    command("reseal", _reseal, "After a change of the master key: seal anew what the one before had sealed.")
     unlock = command("unlock", _unlock, "Let a person try to log in again at once.", facility)
     unlock.add_argument("--email", required=True)
     return parser
@@ -139,6 +140,10 @@ async def _create_api_client(auth: Auth, options: argparse.Namespace) -> dict[st
 
 async def _rotate_keys(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
     return {"kid": await (auth.keys.revoke(options.revoke) if options.revoke else auth.keys.rotate())}
+
+
+async def _reseal(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
+    return await resealing.reseal_all(auth.db, auth.settings.master_key)
 
 
 async def _unlock(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:

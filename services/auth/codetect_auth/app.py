@@ -20,6 +20,7 @@ from codetect_auth.webhooks.routes import router as webhook_routes
 from codetect_auth.webhooks.running import telling
 
 SWEEP_S = 300
+ROTATE_S = 3600
 
 
 def api(settings: Settings) -> FastAPI:
@@ -32,9 +33,10 @@ def api(settings: Settings) -> FastAPI:
         app.state.jwks = JwksCache(auth.keys.jwks, settings.issuer)
         readiness(app, {"database": db.ping, "signing key": auth.keys.jwks})
         relay = Relay(settings.database_system_url, settings.rabbitmq_url, "auth")
+        rotate = every(ROTATE_S, "auth.keys", lambda: auth.keys.rotate_when_due(settings.key_days))
         reaper = Reaper(settings.database_system_url, DELIVERIES)
         async with telling(settings, db) as told:
-            yield [relay.run, reaper.run, *told, every(SWEEP_S, "auth.sweep", lambda: sweep(auth))]
+            yield [relay.run, reaper.run, *told, every(SWEEP_S, "auth.sweep", lambda: sweep(auth)), rotate]
         passwords.close()
 
     return create_app(settings, "auth", parts, [routes.router, admin_routes.router, webhook_routes])

@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 import httpx
 from codetect_shared.db import Database
 from codetect_shared.problems import Forbidden, Problem, Unauthenticated
-from codetect_shared.sealing import seal, unseal
+from codetect_shared.sealing import Sealed, reseal, seal, unseal
 from sqlalchemy import text
 from starlette.requests import HTTPConnection
 
 from codetect_gateway.parts import API, Part, PartUnavailable
+from codetect_gateway.settings import Settings
 
 COOKIE = "__Host-codetect"
 ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Strict"
@@ -31,6 +32,7 @@ FRESH_S = 5
 MARGIN_S = 60
 MAX_KNOWN = 10_000
 TRIES = 5
+SEALED = Sealed("browser_session", "sealed_tokens", "'browser-session/' || encode(hash, 'hex')", id="hash")
 
 INSERT = text("""
     INSERT INTO browser_session (hash, slug, sealed_tokens, token_expires_at)
@@ -220,6 +222,16 @@ class Browsers:
     def _seal(self, hash: bytes, tokens: dict[str, Any]) -> bytes:
         kept = {name: tokens[name] for name in ("access_token", "refresh_token")}
         return seal(self._master_key, json.dumps(kept).encode(), _owner(hash))
+
+
+async def reseal_all(settings: Settings) -> int:
+    """After the master key was changed: how many logins were sealed anew."""
+    db = Database(settings.database_url, settings.database_system_url, pool_size=1)
+    try:
+        async with db.system() as session:
+            return await reseal(session, settings.master_key, SEALED)
+    finally:
+        await db.close()
 
 
 def _hash(cookie: str, slug: str) -> bytes:
