@@ -135,6 +135,35 @@ async def test_sending_again_changes_nothing(clinic: Clinic, hands: Hands) -> No
     assert (again.status_code, len(references(again.json(), STORED))) == (200, 2)
     assert await clinic.keys("studies") == kept
     assert await clinic.sql("SELECT 1 FROM studies WHERE id = :id AND available_at IS NOT NULL", id=study_id) == []
+    uploads = await clinic.sql("SELECT id FROM uploads WHERE facility_id = :f ORDER BY id", f=clinic.facility_id)
+    first, second = [(await clinic.show({"id": upload.id}))["files"] for upload in uploads]
+    assert [(file["state"], file["study_id"]) for file in second] == [("accepted", str(study_id))] * 2
+    assert second == first
+
+
+async def test_what_is_sent_again_while_its_study_is_erased_is_kept_anew(
+    clinic: Clinic, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = slices(2)
+    await store(clinic, multipart(bodies(series)))
+    ((study_id,),) = await clinic.sql("SELECT id FROM studies WHERE facility_id = :f", f=clinic.facility_id)
+    reserve, asked = filing.reserve_studies, 0
+
+    async def slowly(*args: Any, **rest: Any) -> Any:
+        nonlocal asked
+        known = await reserve(*args, **rest)
+        asked += 1
+        if asked == 1:
+            assert (await clinic.ask("DELETE", f"/studies/{study_id}")).status_code == 202
+        return known
+
+    monkeypatch.setattr(filing, "reserve_studies", slowly)
+    again = await store(clinic, multipart(bodies(series)))
+    assert (again.status_code, asked) == (200, 2)
+    ((anew, instances),) = await clinic.sql(
+        "SELECT id, instances FROM studies WHERE facility_id = :f", f=clinic.facility_id
+    )
+    assert (anew != study_id, instances) == (True, 2)
 
 
 async def test_each_part_has_its_outcome(clinic: Clinic) -> None:
