@@ -14,10 +14,12 @@ from codetect_ingest.importer import SCRATCH
 from codetect_ingest.packs import Found
 from pydicom import uid
 from pydicom.encaps import encapsulate
+from pydicom.uid import MRImageStorage
 
 from tests.ingest.conftest import Clinic, Hands, new_uids
 from tests.ingest.samples import ct, enhanced, images, streams, written
 from tests.ingest.test_importer import received, volume
+from tests.ingest.test_kept import wants
 from tests.ingest.test_stow import multipart, store
 
 
@@ -94,3 +96,16 @@ async def test_a_part_that_is_too_large_is_refused_and_takes_no_room(
         "SELECT size FROM upload_files WHERE facility_id = :f ORDER BY number", f=clinic.facility_id
     )
     assert sizes[0][0] == 0
+
+
+@pytest.mark.parametrize(("mib", "state"), [(40, "kept"), (65, "refused")])
+async def test_a_large_file_that_is_not_analysed_is_kept_if_it_can_be_sealed(
+    clinic: Clinic, hands: Hands, mib: int, state: str
+) -> None:
+    await wants(clinic)
+    mr = written(ct(SOPClassUID=MRImageStorage, Modality="MR", PixelData=bytes(mib * 2**20), **new_uids()))
+    upload = await clinic.submit([mr])
+    await hands.run()
+    assert [(file["state"], file["code"]) for file in (await clinic.show(upload))["files"]] == [(state, "not_ct")]
+    lengths = await clinic.sql("SELECT length FROM instances WHERE facility_id = :f", f=clinic.facility_id)
+    assert [row.length > len(mr) for row in lengths] == [True] * (state == "kept")

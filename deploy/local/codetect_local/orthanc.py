@@ -23,7 +23,7 @@ def install() -> None:
 
 
 def server(settings: Settings, secrets: dict[str, str]) -> Program:
-    """Orthanc in the foreground. It answers loopback and modalities, but Debian 12's listens everywhere (docs/pacs.md)."""
+    """Orthanc in the foreground. It answers loopback and modalities; Debian 12's listens everywhere (docs/pacs.md)."""
     home = give(settings.state / "orthanc", settings.run_as)
     config = give_file(home / "orthanc.json", (SHIPPED / "orthanc.json").read_text(), settings.run_as)
     port = settings.port("orthanc")

@@ -228,8 +228,7 @@ def _run_forkserver() -> None:
 
 def _answers(child: Child, source: Source, word: bytes, allowance: Allowance) -> Iterator[list[bytes]]:
     """Exchange one file for its answers, bounded in sum. Raises Refused for one that takes too long, Died."""
-    size = len(source) if isinstance(source, bytes) else source.stat().st_size
-    left = ANSWER_BYTES + ANSWER_RATIO * size
+    left = ANSWER_BYTES + ANSWER_RATIO * size_of(source)
     for number in range(ANSWERS + 1):
         with allowance.limit(child):
             if number == 0:
@@ -242,6 +241,11 @@ def _answers(child: Child, source: Source, word: bytes, allowance: Allowance) ->
         allowance.earn()
         left -= sum(map(len, answer))
         yield answer
+
+
+def size_of(source: Source) -> int:
+    """Return how many bytes a file has."""
+    return len(source) if isinstance(source, bytes) else source.stat().st_size
 
 
 def _show(child: Child, source: Source, word: bytes) -> None:

@@ -12,7 +12,7 @@ from codetect_shared.storage import ObjectMissing, Storage
 from prometheus_client import Counter
 
 from codetect_ingest import filing, objects
-from codetect_ingest.children import Children, Source
+from codetect_ingest.children import Children, Source, size_of
 from codetect_ingest.dicom.instance import PreparedSlice
 from codetect_ingest.dicom.other import Other
 from codetect_ingest.dicom.reading import LARGE
@@ -26,6 +26,7 @@ from codetect_ingest.packs import Found, Kept
 log = structlog.get_logger()
 SHOW_S = 0.5
 IN_HAND_PER_CHILD = 3
+KEPT_BYTES = 64 * 2**20  # of a file that isn't analysed: it is sealed in one piece, in memory
 FILES = Counter("codetect_ingest_files_total", "Files read, by outcome.", ["outcome"])
 
 
@@ -42,7 +43,7 @@ class Reader:
     async def read(self, number: int, source: Source) -> Outcome:
         """Read a file; what it holds costs its own outcome only. Raises OSError of the scratch folder.
 
-        One that lies in the scratch folder is removed; if it isn't analysed it is too large to be kept.
+        One that lies in the scratch folder is removed.
         """
         async with self._turns:
             try:
@@ -50,7 +51,7 @@ class Reader:
                 outcome = Outcome(FileState.ACCEPTED)
             except Refused as refused:
                 outcome = self.refuse(number, refused)
-                if refused.other and self._sealer.keeps_others and isinstance(source, bytes):
+                if refused.other and self._sealer.keeps_others and size_of(source) <= KEPT_BYTES:
                     self.kept[number] = await asyncio.to_thread(self._keep, number, source, refused, refused.other)
             finally:
                 if isinstance(source, Path):
@@ -83,7 +84,8 @@ class Reader:
             raise
         return found
 
-    def _keep(self, number: int, data: bytes, why: Refused, other: Other) -> Kept:
+    def _keep(self, number: int, source: Source, why: Refused, other: Other) -> Kept:
+        data = source if isinstance(source, bytes) else source.read_bytes()
         sealed = self._scratch / f"{number:06}.sealed"
         sealed.write_bytes(self._sealer.key.seal_bytes(data, scratch_owner(number)))
         return Kept(number, why, other, sealed)
@@ -97,6 +99,7 @@ class Intake:
     ) -> None:
         self._db, self._storage, self._reader, self._upload, self._scratch = db, storage, reader, upload, scratch
         self._in_hand = in_hand
+        self._room = asyncio.Lock()  # for large files: one of them lies in the scratch folder at a time
         self._unshown: dict[int, Outcome] = {}
 
     async def read(self, files: list[UploadFile]) -> None:
@@ -111,16 +114,19 @@ class Intake:
 
     async def _read_some(self, waiting: Iterator[UploadFile]) -> None:
         for file in waiting:
-            key = objects.raw_key(self._upload.facility_id, self._upload.id, file.number)
-            try:
-                source = await self._fetch(key, file)
-            except ObjectMissing:
-                self._unshown[file.number] = self._reader.refuse(file.number, Refused(Refusal.GONE))
-                continue
-            self._unshown[file.number] = await self._reader.read(file.number, source)
+            async with self._room if file.size > LARGE else contextlib.nullcontext():
+                self._unshown[file.number] = await self._read(file)
 
-    async def _fetch(self, key: str, file: UploadFile) -> Source:
+    async def _read(self, file: UploadFile) -> Outcome:
+        try:
+            source = await self._fetch(file)
+        except ObjectMissing:
+            return self._reader.refuse(file.number, Refused(Refusal.GONE))
+        return await self._reader.read(file.number, source)
+
+    async def _fetch(self, file: UploadFile) -> Source:
         """Raises ObjectMissing, StorageUnavailable, OSError."""
+        key = objects.raw_key(self._upload.facility_id, self._upload.id, file.number)
         if file.size <= LARGE:
             return await self._storage.get("raw", key, etag=file.etag)
         path = objects.large_path(self._scratch, file.number)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from codetect_shared.problems import BadInput, Problem, ServiceUnavailable
@@ -161,7 +162,10 @@ async def store(request: Request, ingest: Ingest, who: Principal, study_instance
                     reader.refuse(number, Refused(Refusal.TOO_LARGE if part.too_large else Refusal.NOT_DICOM))
                     continue
                 await hands.acquire()
-                reading.append(asyncio.create_task(read(number, part.source)))
+                source = part.source
+                reading.append(asyncio.create_task(read(number, source)))
+                if isinstance(source, Path):
+                    await reading[-1]  # before more is taken: large ones need room on the disk
             await asyncio.gather(*reading)
         finally:
             for task in reading:
