@@ -1,5 +1,7 @@
 """Sound DICOM files that aren't analysed: what is known of them, so that they can be kept beside their study."""
 
+from typing import BinaryIO
+
 from pydantic import BaseModel, ConfigDict
 
 from codetect_ingest.dicom.deidentify import Pseudonyms, patient_of, shifted
@@ -25,9 +27,9 @@ class Other(BaseModel):
 
 
 @tolerant()
-def other_of(data: bytes, pseudonyms: Pseudonyms) -> Other:
+def other_of(source: bytes | BinaryIO, pseudonyms: Pseudonyms) -> Other:
     """Return what a file is that isn't a slice. Raises `Refused` where it doesn't say."""
-    ds = parse(data)
+    ds = parse(source)
     named = identify(ds)
     patient = patient_of(ds)
     attributes: Attributes = {"00080060": {"vr": "CS", "Value": [named.modality]}}

@@ -4,10 +4,10 @@ A child gets a file and a `Job`; native images of ours are read by the same func
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import pydicom
@@ -69,35 +69,35 @@ def be_silent() -> None:
 
 
 @tolerant()
-def answer(data: bytes, message: bytes) -> list[bytes]:
+def answer(file: BinaryIO, message: bytes) -> list[list[bytes]]:
     """Do a job in a child."""
     asked = json.loads(message)
     job = Job(asked["what"], tuple(asked["frames"]), asked["native"])
-    ds = pydicom.dcmread(BytesIO(data), force=True)
+    ds = pydicom.dcmread(file, force=True)
     if job.what == "file":
-        return [ACCEPTED, decoded_file(ds)]
+        return [[ACCEPTED, decoded_file(ds)]]
     if job.what == "frames":
-        return [ACCEPTED, *frames(ds, job.frames, native=job.native)]
+        return [[ACCEPTED, *frames(ds, job.frames, native=job.native)]]
     if job.what == "picture":
         found = asdict(picture(ds, job.frames[0]))
         values = found.pop("values")
-        return [ACCEPTED, json.dumps(found).encode(), values]
-    return [ACCEPTED, json.dumps(attributes(ds)).encode()]
+        return [[ACCEPTED, json.dumps(found).encode(), values]]
+    return [[ACCEPTED, json.dumps(attributes(ds)).encode()]]
 
 
-def understand(parts: list[bytes]) -> list[bytes] | Refused:
-    """Read what a child said."""
-    if parts[0] == REFUSED:
-        return Refused(Refusal(parts[1].decode()))
-    return parts[1:] if parts[0] == ACCEPTED else Refused(Refusal.UNREADABLE)
+def understand(answers: Iterator[list[bytes]]) -> list[bytes]:
+    """Read what a child said. Raises `Refused`."""
+    parts = next(answers, [])
+    if parts[:1] == [REFUSED]:
+        raise Refused(Refusal(parts[1].decode()))
+    if parts[:1] != [ACCEPTED]:
+        raise Refused(Refusal.UNREADABLE)
+    return parts[1:]
 
 
-def understand_picture(parts: list[bytes]) -> Picture | Refused:
-    """Read a picture out of what a child said."""
-    found = understand(parts)
-    if isinstance(found, Refused):
-        return found
-    facts, values = found
+def understand_picture(answers: Iterator[list[bytes]]) -> Picture:
+    """Read a picture out of what a child said. Raises `Refused`."""
+    facts, values = understand(answers)
     told = json.loads(facts)
     return Picture(**(told | {"window": tuple(told["window"]) if told["window"] else None}), values=values)
 

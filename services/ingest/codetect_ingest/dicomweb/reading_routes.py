@@ -16,7 +16,7 @@ from codetect_ingest.dicomweb import negotiation, problems, qido, queries
 from codetect_ingest.dicomweb.finding import Address, checked_uid
 from codetect_ingest.dicomweb.multipart import Multipart
 from codetect_ingest.dicomweb.narrowing import Level
-from codetect_ingest.dicomweb.negotiation import DICOM, DICOM_JSON, DICOM_XML, JPEG, MULTIPART, OCTETS, PNG, Accepted
+from codetect_ingest.dicomweb.negotiation import DICOM, DICOM_JSON, DICOM_XML, JPEG, MULTIPART, OCTETS, PNG, Accepts
 from codetect_ingest.dicomweb.problems import QueryInvalid
 from codetect_ingest.dicomweb.rendering import rendering_of
 from codetect_ingest.dicomweb.stow import base_of
@@ -67,7 +67,6 @@ PIXELS = given(f'{MULTIPART}; type="{OCTETS}"', OCTETS)
 PICTURES = given(JPEG, PNG, f'{MULTIPART}; type="{JPEG}"')
 
 dicomweb = APIRouter(prefix="/dicomweb", tags=["dicomweb"])
-Accepts = Annotated[list[Accepted], Depends(negotiation.accepted)]
 
 
 @dataclass(frozen=True)

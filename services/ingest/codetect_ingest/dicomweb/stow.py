@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from codetect_shared.problems import BadInput, Problem, ServiceUnavailable
@@ -12,6 +13,7 @@ from pydicom.uid import UID
 from starlette.requests import Request
 
 from codetect_ingest.assembly import sort_out
+from codetect_ingest.children import Source
 from codetect_ingest.depositing import Deposit
 from codetect_ingest.dicom.identity import SERIES_UID, SOP_UID, STUDY_UID, Identity
 from codetect_ingest.dicom.instance import Instance
@@ -142,17 +144,17 @@ async def store(request: Request, ingest: Ingest, who: Principal, study_instance
         hands = asyncio.Semaphore(IN_HAND_PER_CHILD * ingest.children.size)
         reading: list[asyncio.Task[None]] = []
 
-        async def read(number: int, data: bytes) -> None:
+        async def read(number: int, source: Source) -> None:
             try:
-                await reader.read(number, data)
+                await reader.read(number, source)
             finally:
                 hands.release()
 
         try:
             content_type = request.headers.get("content-type", "")
-            async for part in parts(request.stream(), content_type, settings.max_file_bytes):
+            async for part in parts(request.stream(), content_type, scratch, settings.max_file_bytes):
                 number = len(sizes) + 1
-                sizes[number] = len(part.data)
+                sizes[number] = part.size
                 total += sizes[number]
                 if number > settings.max_files or total > settings.max_total_bytes:
                     raise TooManyInstances(max_files=settings.max_files, max_total_bytes=settings.max_total_bytes)
@@ -160,7 +162,10 @@ async def store(request: Request, ingest: Ingest, who: Principal, study_instance
                     reader.refuse(number, Refused(Refusal.TOO_LARGE if part.too_large else Refusal.NOT_DICOM))
                     continue
                 await hands.acquire()
-                reading.append(asyncio.create_task(read(number, bytes(part.data))))
+                source = part.source
+                reading.append(asyncio.create_task(read(number, source)))
+                if isinstance(source, Path):
+                    await reading[-1]  # before more is taken: large ones need room on the disk
             await asyncio.gather(*reading)
         finally:
             for task in reading:

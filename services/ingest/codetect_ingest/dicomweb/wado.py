@@ -11,12 +11,13 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from starlette.responses import Response, StreamingResponse
 
-from codetect_ingest.dicom.identity import Attributes, restored_file
+from codetect_ingest.dicom.identity import Attributes
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.dicomweb import decoding, elements
 from codetect_ingest.dicomweb.decoding import BULK, Job, Picture
 from codetect_ingest.dicomweb.elements import Bytes
 from codetect_ingest.dicomweb.finding import Address, Located, find, names_of
+from codetect_ingest.dicomweb.giving import Giving
 from codetect_ingest.dicomweb.multipart import Multipart
 from codetect_ingest.dicomweb.negotiation import (
     DICOM,
@@ -34,22 +35,13 @@ from codetect_ingest.dicomweb.negotiation import (
 from codetect_ingest.dicomweb.problems import ImageUnreadable, NotAcceptable, NothingThere
 from codetect_ingest.dicomweb.reading import read_file, read_files, read_headers
 from codetect_ingest.dicomweb.rendering import Rendering, render
-from codetect_ingest.dicomweb.views import (
-    PSEUDONYMOUS_TAGS,
-    OriginalView,
-    View,
-    restored,
-    view_of,
-    with_uids,
-)
+from codetect_ingest.dicomweb.views import View, restored, view_of, with_uids
 from codetect_ingest.dicomweb.xml import to_xml
-from codetect_ingest.identities import instance_owner
 from codetect_ingest.models import Kind
 from codetect_ingest.service import Ingest
 
 AT_ONCE = 50
 PIXEL_DATA = "7FE00010"
-UTF_8 = elements.encode({"00080005": {"vr": "CS", "Value": ["ISO_IR 192"]}})
 
 
 class Retrieval:
@@ -58,7 +50,7 @@ class Retrieval:
     def __init__(self, ingest: Ingest, view: View, located: list[Located], names: Mapping[str, str]) -> None:
         self._ingest, self.view, self.located, self._names = ingest, view, located, names
         self._seen: elements.Seen = {}
-        self._levels: dict[tuple[object, object], dict[int, bytes]] = {}
+        self._giving = Giving(view, names)
 
     @classmethod
     async def begin(
@@ -147,34 +139,10 @@ class Retrieval:
 
     async def _as_given(self, one: Located, data: bytes, syntaxes: Mapping[str, str]) -> list[Bytes]:
         """Return a file, in pieces, as who asks may see it, in the syntax it is given in."""
-        pieces: list[Bytes] = [data]
-        if one.series.kind == Kind.SEALED:
-            pieces = [await asyncio.to_thread(self._unsealed, one, data)]
-        elif isinstance(self.view, OriginalView):
-            whole = one.series.kind == Kind.RESULT or not one.instance.header_length
-            pieces = [await asyncio.to_thread(self._restored_whole, one, data)] if whole else self._spliced(one, data)
+        pieces = await self._giving.given(one, data)
         if syntaxes[_syntax(one)] == _syntax(one):
             return pieces
         return list(await self._ask(b"".join(pieces), Job("file")))
-
-    def _unsealed(self, one: Located, data: bytes) -> bytes:
-        assert isinstance(self.view, OriginalView)
-        owner = instance_owner(one.instance.series_id, one.instance.sop_instance_uid)
-        return self.view.key.unseal_bytes(data, owner)
-
-    def _spliced(self, one: Located, data: bytes) -> list[Bytes]:
-        """Put the identity back without touching the image; levels that many instances share are encoded once."""
-        shared = (one.study.id, one.series.id)
-        if shared not in self._levels:
-            levels = (self.view.study(one.study), self.view.series(one.series))
-            self._levels[shared] = {tag: part for level in levels for tag, part in elements.encode(level).items()}
-        put = self._levels[shared] | elements.encode(self.view.instance(one.instance))
-        return elements.splice(data, one.instance.header_length, put | UTF_8, PSEUDONYMOUS_TAGS) if put else [data]
-
-    def _restored_whole(self, one: Located, data: bytes) -> bytes:
-        """Put identities back into a document, whose references have to follow."""
-        levels = (self.view.study(one.study), self.view.series(one.series), self.view.instance(one.instance))
-        return restored_file(data, self._names, *levels) if any(levels) else data
 
     async def _json(self, base: str) -> AsyncGenerator[bytes]:
         before = b"["
@@ -237,7 +205,7 @@ class Retrieval:
         """Return a file to take images out of, and whether this process may do that: never with what is compressed."""
         data = await read_file(self._ingest.blocks, one)
         if one.series.kind == Kind.SEALED:
-            return await asyncio.to_thread(self._unsealed, one, data), False
+            return await asyncio.to_thread(self._giving.unsealed, one, data), False
         return data, one.instance.transfer_syntax_uid == ExplicitVRLittleEndian
 
     async def _pictures(
