@@ -23,9 +23,11 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from typing import TypeVar
 
+from pydicom.uid import UID
+
 from codetect_ingest.dicom.deidentify import Pseudonyms
 from codetect_ingest.dicom.instance import Prepared, PreparedSlice, prepare
-from codetect_ingest.dicom.other import Other, other_of
+from codetect_ingest.dicom.other import Other, named_by, other_of
 from codetect_ingest.dicom.refusals import Refusal, Refused
 
 FILES_PER_CHILD = 500
@@ -199,6 +201,7 @@ def understand(answer: list[bytes]) -> Prepared | Refused:
         if answer[0] == REFUSED:
             refused = Refused(Refusal(answer[1].decode()), answer[2].decode())
             refused.other = Other.model_validate_json(answer[3]) if answer[3:] and answer[3] else None
+            refused.named = _two_uids(answer[4]) if answer[4:] and answer[4] else None
             return refused
         if len(answer) % 3 != 1:
             return Refused(Refusal.UNREADABLE)
@@ -206,6 +209,13 @@ def understand(answer: list[bytes]) -> Prepared | Refused:
         return Prepared(slices=[_slice(*parts) for parts in told])
     except (ValueError, IndexError):
         return Refused(Refusal.UNREADABLE)
+
+
+def _two_uids(text: bytes) -> tuple[str, str]:
+    kind, instance = text.decode().split()
+    if not (UID(kind).is_valid and UID(instance).is_valid):
+        raise ValueError("a UID that is none")
+    return kind, instance
 
 
 def _slice(facts: bytes, clean: bytes, hu: bytes) -> PreparedSlice:
@@ -233,7 +243,7 @@ def _answer(data: bytes, key: bytes) -> list[bytes]:
     try:
         found = prepare(data, Pseudonyms(key))
     except Refused as refused:
-        return [REFUSED, refused.code.encode(), refused.note.encode(), _other(refused, data, key)]
+        return [REFUSED, refused.code.encode(), refused.note.encode(), _other(refused, data, key), _named(data)]
     answer = [ACCEPTED]
     for one in found.slices:
         answer += one.model_dump_json(exclude={"clean", "hu"}).encode(), one.clean, one.hu
@@ -258,6 +268,14 @@ def _other(refused: Refused, data: bytes, key: bytes) -> bytes:
         return b""
     try:
         return other_of(data, Pseudonyms(key)).model_dump_json().encode()
+    except Exception:
+        return b""
+
+
+def _named(data: bytes) -> bytes:
+    """Say which instance a refused file is; nothing where that can't be told."""
+    try:
+        return " ".join(named_by(data) or ()).encode()
     except Exception:
         return b""
 

@@ -229,9 +229,9 @@ async def retrieve_frames(retrieving: Retrieved, study: str, series: str, instan
     return await found.frames(numbers, retrieving.accepts)
 
 
-@route(f"{INSTANCE}/bulkdata/{{tag}}", PIXELS)
+@route(f"{INSTANCE}/bulkdata/{{tag:path}}", PIXELS)
 async def retrieve_bulkdata(retrieving: Retrieved, study: str, series: str, instance: str, tag: str) -> Response:
-    """The image's data, whose address the metadata gives."""
+    """The image's data, or another large value, by the address that the metadata gives."""
     found = await retrieving.begin("bulkdata", study, series, instance)
     return await found.bulkdata(tag, retrieving.accepts)
 

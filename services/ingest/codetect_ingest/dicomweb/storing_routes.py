@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from codetect_shared.problems import BadInput, Forbidden, ServiceUnavailable, responses
+from codetect_shared.problems import Forbidden, ServiceUnavailable, responses
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from codetect_ingest.dicomweb import stow
 from codetect_ingest.dicomweb.parts import BodyMalformed, MediaTypeUnsupported
+from codetect_ingest.dicomweb.problems import QueryInvalid
 from codetect_ingest.routes import QUOTA, IngestDep, Submitter
 
 DICOM_JSON = "application/dicom+json"
@@ -17,7 +18,7 @@ PROBLEMS = responses(
     BodyMalformed,
     stow.NothingStored,
     stow.TooManyInstances,
-    BadInput,
+    QueryInvalid,
     ServiceUnavailable,
     *QUOTA,
 )
