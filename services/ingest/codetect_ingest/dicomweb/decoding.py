@@ -183,6 +183,7 @@ def _attribute(element: DataElement, path: str) -> dict[str, Any]:
 
 def bulk(ds: Dataset, path: str) -> bytes:
     """Return the bytes of a value by its path, little endian. Raises Refused where there are none."""
+    big_endian = transfer_syntax(ds) == ExplicitVRBigEndian
     *above, tag = path.split("/")
     try:
         for sequence, number in zip(above[::2], above[1::2], strict=True):
@@ -193,8 +194,9 @@ def bulk(ds: Dataset, path: str) -> bytes:
     if element.VR not in BYTES_VR or not element.value:
         raise Refused(Refusal.NO_PIXEL_DATA)
     width = WORDS.get(VR(element.VR), 1)
-    swapped = width > 1 and transfer_syntax(ds) == ExplicitVRBigEndian
-    return np.frombuffer(element.value, f">u{width}").astype(f"<u{width}").tobytes() if swapped else element.value
+    if not big_endian or width == 1:
+        return bytes(element.value)
+    return np.frombuffer(element.value, f">u{width}").astype(f"<u{width}").tobytes()
 
 
 def _frame_bytes(ds: Dataset) -> int:
