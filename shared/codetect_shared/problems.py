@@ -148,6 +148,8 @@ def install_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
+        if isinstance(error.__cause__, UnicodeError):  # FastAPI has a word of its own for JSON that isn't UTF-8
+            return BadInput("body: JSON in UTF-8 is expected.").response()
         body = {"type": "about:blank", "title": error.detail, "status": error.status_code}
         headers = dict(error.headers or {})
         if error.status_code == METHOD_NOT_ALLOWED:
