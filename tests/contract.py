@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 import httpx
+import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -28,6 +29,7 @@ CHECKS = [
     checks.response_headers_conformance,
     checks.response_schema_conformance,
 ]
+SEEDED = pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # Hypothesis seeds it
 POSITIVE, NEGATIVE = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
 STRANGERS: list[dict[str, str]] = [{}, {"Authorization": "Bearer e30.e30." + "A" * 86}]  # nobody, and a forger
 
@@ -120,3 +122,9 @@ def _strategy(operation: APIOperation, mode: GenerationMode, parameters: dict[st
     if mode is NEGATIVE and not (operation.body or operation.query or operation.path_parameters):
         return None
     return operation.as_strategy(generation_mode=mode, path_parameters=parameters)
+
+
+def secured(service: str, name: str) -> bool:
+    """Whether an operation needs a login."""
+    method, _, path = name.partition(" ")
+    return bool(document(service)["paths"][path][method.lower()].get("security"))

@@ -11,7 +11,7 @@ from codetect_shared.testing import Tokens
 from codetect_shared.tokens import Role, Scope
 from hypothesis import strategies as st
 
-from tests.contract import STRANGERS, Contract, operations
+from tests.contract import SEEDED, STRANGERS, Contract, operations
 from tests.ingest.conftest import Clinic
 from tests.ingest.samples import ct, written
 from tests.ingest.test_importer import bodies, slices
@@ -23,8 +23,7 @@ RELATED = 'multipart/related; type="application/dicom"'
 FILES = st.sampled_from([written(ct()), written(ct())[:-100], b"", b"no DICOM"]) | st.binary(max_size=200)
 schemathesis.openapi.media_type("application/dicom", FILES)
 schemathesis.openapi.media_type(RELATED, st.lists(FILES, max_size=3).map(multipart) | st.binary(max_size=200))
-# Hypothesis seeds the module that Schemathesis draws from.
-pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+pytestmark = SEEDED
 
 
 @pytest.fixture(scope="module")
