@@ -125,6 +125,6 @@ def _strategy(operation: APIOperation, mode: GenerationMode, parameters: dict[st
 
 
 def secured(service: str, name: str) -> bool:
-    """Whether an operation needs a login."""
+    """Whether an operation needs an access token."""
     method, _, path = name.partition(" ")
-    return bool(document(service)["paths"][path][method.lower()].get("security"))
+    return any("bearer" in one for one in document(service)["paths"][path][method.lower()].get("security", []))
