@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import os
 import signal
@@ -109,8 +110,8 @@ def test_a_bomb_costs_its_own_outcome_and_nothing_else(children: Children, bomb)
         nonlocal peak
         while not done.wait(0.005):
             for process in living():
-                with_memory = process.memory_info().rss if process.is_running() else 0
-                peak = max(peak, with_memory)
+                with contextlib.suppress(psutil.NoSuchProcess):  # it may end at any moment
+                    peak = max(peak, process.memory_info().rss)
 
     watcher = threading.Thread(target=watch)
     watcher.start()

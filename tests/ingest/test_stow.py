@@ -270,6 +270,25 @@ async def test_what_is_no_ct_is_told_as_a_class_that_is_not_supported(clinic: Cl
     assert (item["00081155"]["Value"], item["00081197"]["Value"]) == ([ds.SOPInstanceUID], [0x0122])
 
 
+async def test_whatever_is_wrong_with_a_file_it_is_named_where_it_says_its_name(clinic: Clinic) -> None:
+    """PS3.18 Table I.1-1: OtherFailuresSequence is for those alone that don't."""
+    flat, cut, lost = slices(3)
+    flat.ImagePositionPatient = None
+    del lost.StudyInstanceUID
+    sent = [written(flat), written(cut)[:-200], written(lost), b"no DICOM"]
+    answer = await store(clinic, multipart(sent))
+    assert answer.status_code == 409
+    assert references(answer.json(), FAILED) == [ds.SOPInstanceUID for ds in (flat, cut, lost)]
+    assert {item["00081150"]["Value"][0] for item in _items(answer, FAILED)} == {flat.SOPClassUID}
+    assert [item["00081197"]["Value"] for item in _items(answer, FAILED)] == [[0xA900], [0xC000], [0xC000]]
+    assert len(_items(answer, OTHERS)) == 1
+
+
+async def test_an_address_that_is_no_uid_is_refused(clinic: Clinic) -> None:
+    answer = await store(clinic, multipart(bodies(slices(1))), study="nope")
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:codetect:problem:query-invalid")
+
+
 async def test_a_single_instance_needs_no_multipart(clinic: Clinic) -> None:
     (ds,) = slices(1)
     answer = await store(clinic, written(ds), headers={"Content-Type": "application/dicom"})

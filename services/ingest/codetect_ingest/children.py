@@ -29,9 +29,11 @@ from multiprocessing.reduction import recv_handle, send_handle
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from pydicom.uid import UID
+
 from codetect_ingest.dicom.deidentify import Pseudonyms
 from codetect_ingest.dicom.instance import PreparedSlice, prepare
-from codetect_ingest.dicom.other import Other, other_of
+from codetect_ingest.dicom.other import Other, named_by, other_of
 from codetect_ingest.dicom.reading import MAX_FRAMES
 from codetect_ingest.dicom.refusals import Refusal, Refused
 
@@ -282,6 +284,7 @@ def slices_of(answers: Iterator[list[bytes]]) -> Iterator[PreparedSlice]:
             if answer[0] == REFUSED:
                 refused = Refused(Refusal(answer[1].decode()), answer[2].decode())
                 refused.other = Other.model_validate_json(answer[3]) if answer[3:] and answer[3] else None
+                refused.named = _two_uids(answer[4]) if answer[4:] and answer[4] else None
                 raise refused
             _, facts, clean, hu = answer
             found = _slice(facts, clean, hu)
@@ -290,6 +293,13 @@ def slices_of(answers: Iterator[list[bytes]]) -> Iterator[PreparedSlice]:
         yield found
     if nothing:
         raise Refused(Refusal.UNREADABLE)
+
+
+def _two_uids(text: bytes) -> tuple[str, str]:
+    kind, instance = text.decode().split()
+    if not (UID(kind).is_valid and UID(instance).is_valid):
+        raise ValueError("a UID that is none")
+    return kind, instance
 
 
 def _slice(facts: bytes, clean: bytes, hu: bytes) -> PreparedSlice:
@@ -324,7 +334,7 @@ def _answer(file: BinaryIO, key: bytes) -> Iterator[list[bytes]]:
         for one in prepare(file, Pseudonyms(key)):
             yield [ACCEPTED, one.model_dump_json(exclude={"clean", "hu"}).encode(), one.clean, one.hu]
     except Refused as refused:
-        yield [REFUSED, refused.code.encode(), refused.note.encode(), _other(refused, file, key)]
+        yield [REFUSED, refused.code.encode(), refused.note.encode(), _other(refused, file, key), _named(file)]
 
 
 def answered(answer: Answer, file: BinaryIO, word: bytes) -> Iterator[list[bytes]]:
@@ -345,6 +355,14 @@ def _other(refused: Refused, file: BinaryIO, key: bytes) -> bytes:
         return b""
     try:
         return other_of(file, Pseudonyms(key)).model_dump_json().encode()
+    except Exception:
+        return b""
+
+
+def _named(file: BinaryIO) -> bytes:
+    """Say which instance a refused file is; nothing where that can't be told."""
+    try:
+        return " ".join(named_by(file) or ()).encode()
     except Exception:
         return b""
 

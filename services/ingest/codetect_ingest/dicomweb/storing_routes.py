@@ -3,14 +3,14 @@
 import json
 from typing import Any
 
-from codetect_shared.problems import BadInput, Forbidden, ServiceUnavailable, responses
+from codetect_shared.problems import Forbidden, ServiceUnavailable, responses
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from codetect_ingest.dicomweb import stow
 from codetect_ingest.dicomweb.negotiation import DICOM_JSON, DICOM_XML, Accepts, Form, choose_outcome
 from codetect_ingest.dicomweb.parts import BodyMalformed, MediaTypeUnsupported
-from codetect_ingest.dicomweb.problems import NotAcceptable
+from codetect_ingest.dicomweb.problems import NotAcceptable, QueryInvalid
 from codetect_ingest.dicomweb.xml import to_xml
 from codetect_ingest.routes import QUOTA, IngestDep, Submitter
 
@@ -20,7 +20,7 @@ PROBLEMS = responses(
     BodyMalformed,
     stow.NothingStored,
     stow.TooManyInstances,
-    BadInput,
+    QueryInvalid,
     NotAcceptable,
     ServiceUnavailable,
     *QUOTA,

@@ -9,7 +9,6 @@ from typing import Any
 from codetect_shared.problems import BadInput, Problem, ServiceUnavailable
 from codetect_shared.storage import StorageUnavailable
 from codetect_shared.tokens import Principal
-from pydicom.uid import UID
 from starlette.requests import Request
 
 from codetect_ingest.assembly import sort_out
@@ -19,6 +18,7 @@ from codetect_ingest.dicom.identity import SERIES_UID, SOP_UID, STUDY_UID, Ident
 from codetect_ingest.dicom.instance import Instance
 from codetect_ingest.dicom.other import Other
 from codetect_ingest.dicom.refusals import Refusal, Refused
+from codetect_ingest.dicomweb.finding import checked_uid
 from codetect_ingest.dicomweb.parts import DICOM, parts
 from codetect_ingest.filing import StudyMoved
 from codetect_ingest.identities import sealer_of
@@ -99,7 +99,12 @@ class Stored:
             else:
                 referenced.append(sop | {"00081190": _ur(url)})
         for number in sorted(self.refused.keys() - named.keys()):
-            others.append({"00081197": _us(REASONS.get(self.refused[number].code, CANNOT_UNDERSTAND))})
+            why = self.refused[number]
+            reason = {"00081197": _us(REASONS.get(why.code, CANNOT_UNDERSTAND))}
+            if why.named:
+                failed.append(_sop(*why.named) | reason)
+            else:
+                others.append(reason)
         module: dict[str, Any] = {}
         if referenced:
             module["00081190"] = _ur(referenced[0]["00081190"]["Value"][0].partition("/series/")[0])
@@ -129,10 +134,11 @@ class Stored:
 async def store(request: Request, ingest: Ingest, who: Principal, study_instance_uid: str | None) -> Stored:
     """Store a request's instances.
 
-    Raises MediaTypeUnsupported, BodyMalformed, NothingStored, ServiceUnavailable, and what `check_quota` does.
+    Raises QueryInvalid, MediaTypeUnsupported, BodyMalformed, NothingStored, ServiceUnavailable, and what `check_quota`
+    does.
     """
-    if study_instance_uid is not None and not UID(study_instance_uid).is_valid:
-        raise BadInput("The study in the address is no valid UID.")
+    if study_instance_uid is not None:
+        checked_uid(study_instance_uid)
     started, settings = now(), ingest.settings
     async with ingest.db.facility(who.facility_id) as session:
         await check_quota(session, settings, who.facility_id, _announced(request))

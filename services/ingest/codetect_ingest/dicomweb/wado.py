@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from io import BytesIO
 
@@ -42,6 +43,7 @@ from codetect_ingest.service import Ingest
 
 AT_ONCE = 50
 PIXEL_DATA = "7FE00010"
+BULK_PATH = re.compile(r"([0-9A-Fa-f]{8}/[1-9][0-9]{0,8}/){0,20}[0-9A-Fa-f]{8}")
 
 
 class Retrieval:
@@ -98,13 +100,24 @@ class Retrieval:
         return self._pixels(form, await self._frames(self.located[0], numbers, native=form.media_type == OCTETS))
 
     async def bulkdata(self, tag: str, accepts: Sequence[Accepted]) -> Response:
-        """Give the image's data, a part a frame where it is compressed. Raises NothingThere for other attributes."""
+        """Give the image's data, a part a frame where it is compressed; or what `metadata` gives an address of.
+
+        Raises NothingThere for other attributes.
+        """
         if tag.upper() != PIXEL_DATA:
-            raise NothingThere
+            return await self._bulk(tag, accepts)
         form = choose_pixels(accepts, _syntax(self.located[0]), 1)
         native = form.media_type == OCTETS
         found = await self._frames(self.located[0], (), native=native)
         return self._pixels(form, [b"".join(found)] if native else found)
+
+    async def _bulk(self, path: str, accepts: Sequence[Accepted]) -> Response:
+        """Only of files that a child described: in others nothing is too long."""
+        one = self.located[0]
+        if one.instance.header_length or not BULK_PATH.fullmatch(path):
+            raise NothingThere
+        form = choose_pixels(accepts, EXPLICIT, 1)
+        return self._pixels(form, await self._ask(await self._file(one), Job("bulk", path=path)))
 
     def _pixels(self, form: Form, found: list[bytes]) -> Response:
         if not form.multipart and len(found) == 1:
@@ -172,14 +185,12 @@ class Retrieval:
 
     async def _described(self, one: Located, header: bytes | None, base: str) -> Attributes:
         """Return an instance's data set in this view, with the address of its image."""
-        url = f"{one.url(base, self.view)}/bulkdata/{PIXEL_DATA}"
+        url = f"{one.url(base, self.view)}/bulkdata"
         syntax = {"00083002": {"vr": "UI", "Value": [_syntax(one)]}}
         if header is None:
             (told,) = await self._ask(await self._file(one), Job("attributes"))
             found: Attributes = json.loads(told)
-            for tag, attribute in found.items():
-                if attribute.get("BulkDataURI", "").startswith(BULK):
-                    found[tag] = {"vr": attribute["vr"]} | ({"BulkDataURI": url} if tag == PIXEL_DATA else {})
+            _place(found, url)
             return {tag: a for tag, a in found.items() if not tag.startswith("0002")} | syntax
         clean = elements.to_json(header, seen=self._seen)
         if self._names:
@@ -188,7 +199,7 @@ class Retrieval:
         found = restored(clean, *levels) | syntax
         if "00280010" in clean:
             vr = "OW" if _syntax(one) == EXPLICIT and (clean["00280100"]["Value"][0] > 8) else "OB"
-            found[PIXEL_DATA] = {"vr": vr, "BulkDataURI": url}
+            found[PIXEL_DATA] = {"vr": vr, "BulkDataURI": f"{url}/{PIXEL_DATA}"}
         return dict(sorted(found.items()))
 
     async def _frames(self, one: Located, numbers: Sequence[int], *, native: bool) -> list[bytes]:
@@ -252,6 +263,16 @@ class Retrieval:
 
 def _rendered(picture: Picture, how: Rendering, media_type: str) -> bytes:
     return render(picture, how, media_type)
+
+
+def _place(attributes: Attributes, url: str) -> None:
+    """Make addresses of paths, however deep they lie."""
+    for attribute in attributes.values():
+        if "BulkDataURI" in attribute:
+            attribute["BulkDataURI"] = f"{url}/{attribute['BulkDataURI'].removeprefix(BULK)}"
+        elif attribute["vr"] == "SQ":
+            for item in attribute.get("Value", []):
+                _place(item, url)
 
 
 def _parsed(data: bytes) -> Dataset:
