@@ -1,20 +1,24 @@
 """What goes over the wire."""
 
 from datetime import datetime
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar, get_args
 from uuid import UUID
 
 from codetect_shared.tokens import LIFETIME_S, Right, Role, Scope
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from codetect_auth.login import Method
+from codetect_auth.factors import Kind
+from codetect_auth.models import Status
 from codetect_auth.passwords import MAX_LENGTH
+from codetect_auth.second_factor import CodeMethod, Method
 
 Item = TypeVar("Item")
+LoginMethod = Literal["password+totp", "password+passkey", "passkey"]
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_LENGTH)]
 Token = Annotated[SecretStr, Field(min_length=1, max_length=200)]
+Base64Url = Annotated[str, Field(max_length=65536, pattern=r"^[A-Za-z0-9_-]+$")]
 Code = Annotated[SecretStr, Field(min_length=1, max_length=40)]
 
 
@@ -36,7 +40,7 @@ class PublicFacility(Out):
 
     slug: str
     name: str
-    login_methods: list[Literal["password+totp"]] = ["password+totp"]
+    login_methods: list[LoginMethod] = list(get_args(LoginMethod))
 
 
 class Login(BaseModel):
@@ -58,8 +62,128 @@ class Mfa(BaseModel):
     """The second step."""
 
     mfa_token: Token
-    method: Method
+    method: CodeMethod
     code: Code
+
+
+class AttestationResponse(BaseModel):
+    """What `navigator.credentials.create()` has made, as WebAuthn's JSON has it."""
+
+    clientDataJSON: Base64Url  # noqa: N815 - their name
+    attestationObject: Base64Url  # noqa: N815
+    transports: Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=20)] = []
+
+
+class AssertionResponse(BaseModel):
+    """What `navigator.credentials.get()` has signed, as WebAuthn's JSON has it."""
+
+    clientDataJSON: Base64Url  # noqa: N815
+    authenticatorData: Base64Url  # noqa: N815
+    signature: Base64Url
+    userHandle: Base64Url | None = None  # noqa: N815
+
+
+class NewCredential(BaseModel):
+    """`RegistrationResponseJSON` (WebAuthn Level 3): `credential.toJSON()`."""
+
+    id: Base64Url
+    rawId: Base64Url  # noqa: N815
+    type: Literal["public-key"]
+    response: AttestationResponse
+
+
+class Credential(BaseModel):
+    """`AuthenticationResponseJSON` (WebAuthn Level 3): `credential.toJSON()`."""
+
+    id: Base64Url
+    rawId: Base64Url  # noqa: N815
+    type: Literal["public-key"]
+    response: AssertionResponse
+
+
+class PasskeyOptions(BaseModel):
+    """What a browser is asked: `PublicKeyCredential.parse...OptionsFromJSON(public_key)`."""
+
+    public_key: dict[str, Any]
+
+
+class PasskeyLoginStart(BaseModel):
+    """Asks to log in with a passkey: as the second step, or, without `mfa_token`, in place of the password too."""
+
+    mfa_token: Token | None = None
+
+
+class PasskeyLogin(PasskeyLoginStart):
+    """The browser's answer."""
+
+    credential: Credential
+
+
+class PasskeyEnrolment(BaseModel):
+    """The first passkey, at the first login."""
+
+    enrolment_token: Token
+    credential: NewCredential
+    name: Text = "Passkey"
+
+
+class NewPasskey(BaseModel):
+    """A further passkey."""
+
+    credential: NewCredential
+    name: Text = "Passkey"
+
+
+class Factor(Out):
+    """A second factor of mine."""
+
+    id: UUID
+    kind: Kind
+    name: str
+    created_at: datetime
+    used_at: datetime | None
+
+
+class Factors(BaseModel):
+    """All my second factors."""
+
+    items: list[Factor]
+    next: None = None
+    recovery_codes_left: int
+
+
+class FactorChange(BaseModel):
+    """Another name for a factor."""
+
+    name: Text
+
+
+class RecoveryCodes(BaseModel):
+    """New ones, shown this once."""
+
+    recovery_codes: list[str]
+
+
+class CodeProof(BaseModel):
+    """That it is me: a code."""
+
+    method: CodeMethod
+    code: Code
+
+
+class PasskeyProof(BaseModel):
+    """That it is me: a passkey."""
+
+    method: Literal["passkey"]
+    credential: Credential
+
+
+class AccessToken(BaseModel):
+    """An access token of the same login; its refresh token stays."""
+
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - its kind
+    expires_in: int = LIFETIME_S
 
 
 class Enrol(BaseModel):
@@ -81,6 +205,20 @@ class Confirm(BaseModel):
 
     enrolment_token: Token
     code: Code
+
+
+class FurtherEnrolment(Enrolment):
+    """A further authenticator to set up."""
+
+    factor_token: str
+
+
+class FurtherConfirm(BaseModel):
+    """A first code of the further authenticator."""
+
+    factor_token: Token
+    code: Code
+    name: Text | None = None
 
 
 class Tokens(Out):
@@ -143,10 +281,23 @@ class Member(Out):
 
 
 class MemberChange(BaseModel):
-    """What a person is to have instead: all rights, not only new ones."""
+    """What a person is to have instead: all rights, not only new ones; whether they may work."""
 
     model_config = ConfigDict(extra="forbid")
-    rights: Annotated[list[Right], Field(max_length=10)]
+    rights: Annotated[list[Right], Field(max_length=10)] = []
+    status: Status = Status.ACTIVE
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("name what is to change")
+        return self
+
+
+class FactorReset(BaseModel):
+    """Why somebody's factors end; operators must say."""
+
+    reason: Text | None = None
 
 
 class Me(BaseModel):
@@ -165,7 +316,7 @@ class SessionOut(Out):
     """A login of mine."""
 
     id: UUID
-    device: str
+    device: str = Field(description="In words, where the browser is known.")
     address: str
     created_at: datetime
     used_at: datetime
