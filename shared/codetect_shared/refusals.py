@@ -33,6 +33,11 @@ class Refusals:
         key = refusal.facility_id, name
         self._since[key] = max(refusal.since, self._since.get(key, 0))
 
+    def update(self, others: "Refusals") -> None:
+        """All of another list's, too."""
+        for key, since in others._since.items():
+            self._since[key] = max(since, self._since.get(key, 0))
+
     def forget(self, until: int) -> None:
         """Forget those that no token can meet any more."""
         self._since = {key: since for key, since in self._since.items() if since > until}
