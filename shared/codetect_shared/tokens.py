@@ -212,7 +212,9 @@ class JwksCache:
         self._lock = asyncio.Lock()
 
     @classmethod
-    def over_http(cls, client: httpx.AsyncClient, auth_url: str, issuer: str) -> "JwksCache":
+    def over_http(
+        cls, client: httpx.AsyncClient, auth_url: str, issuer: str, clock: Callable[[], float] = time.monotonic
+    ) -> "JwksCache":
         """What the auth service tells its neighbours."""
         url = auth_url.rstrip("/") + TRUST_PATH
         known: dict[str, Any] = {"": None}
@@ -227,7 +229,7 @@ class JwksCache:
             known[response.headers.get("etag", "")] = document
             return document
 
-        return cls(fetch, issuer)
+        return cls(fetch, issuer, clock)
 
     async def verify(self, token: str) -> Principal:
         """As `verify`, and refuses whoever was refused since; raises `KeysUnavailable` too."""
