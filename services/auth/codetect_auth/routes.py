@@ -11,7 +11,7 @@ from codetect_shared.tokens import TRUST_PATH, CurrentPrincipal, Principal, Role
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
-from codetect_auth import clients, devices, enrolment, login, people, revocations, schemas, sessions
+from codetect_auth import clients, devices, enrolment, login, people, revocations, schemas, schemas_factors, sessions
 from codetect_auth.context import Auth, AuthDep, CallerDep
 from codetect_auth.passkeys import PasskeyRefused
 from codetect_auth.second_factor import CodeRefused
@@ -97,14 +97,16 @@ async def confirm_totp(auth: AuthDep, caller: CallerDep, body: schemas.Confirm) 
 
 
 @router.post("/api/v1/auth/passkeys/enrol/options", responses=WITH_PASSKEY)
-async def ask_to_enrol_passkey(auth: AuthDep, caller: CallerDep, body: schemas.Enrol) -> schemas.PasskeyOptions:
+async def ask_to_enrol_passkey(auth: AuthDep, caller: CallerDep, body: schemas.Enrol) -> schemas_factors.PasskeyOptions:
     """At the first login, instead of an authenticator app: what to ask the browser for a passkey."""
     options = await enrolment.enrol_passkey(auth, caller, body.enrolment_token.get_secret_value())
-    return schemas.PasskeyOptions(public_key=options)
+    return schemas_factors.PasskeyOptions(public_key=options)
 
 
 @router.post("/api/v1/auth/passkeys/enrol", responses=WITH_PASSKEY)
-async def enrol_passkey(auth: AuthDep, caller: CallerDep, body: schemas.PasskeyEnrolment) -> schemas.EnrolledTokens:
+async def enrol_passkey(
+    auth: AuthDep, caller: CallerDep, body: schemas_factors.PasskeyEnrolment
+) -> schemas.EnrolledTokens:
     """At the first login: the new passkey."""
     token, credential = body.enrolment_token.get_secret_value(), body.credential.model_dump()
     codes, tokens = await enrolment.confirm_passkey(auth, caller, token, credential, body.name)
@@ -112,14 +114,16 @@ async def enrol_passkey(auth: AuthDep, caller: CallerDep, body: schemas.PasskeyE
 
 
 @router.post("/api/v1/auth/passkeys/login/options", responses=responses(StepExpired, BadInput))
-async def ask_for_passkey(auth: AuthDep, caller: CallerDep, body: schemas.PasskeyLoginStart) -> schemas.PasskeyOptions:
+async def ask_for_passkey(
+    auth: AuthDep, caller: CallerDep, body: schemas_factors.PasskeyLoginStart
+) -> schemas_factors.PasskeyOptions:
     """What to ask the browser: as the second step of a login, or, without `mfa_token`, for all of it."""
     token = body.mfa_token.get_secret_value() if body.mfa_token else None
-    return schemas.PasskeyOptions(public_key=await login.ask_for_passkey(auth, caller, token))
+    return schemas_factors.PasskeyOptions(public_key=await login.ask_for_passkey(auth, caller, token))
 
 
 @router.post("/api/v1/auth/passkeys/login", responses=WITH_PASSKEY)
-async def log_in_with_passkey(auth: AuthDep, caller: CallerDep, body: schemas.PasskeyLogin) -> schemas.Tokens:
+async def log_in_with_passkey(auth: AuthDep, caller: CallerDep, body: schemas_factors.PasskeyLogin) -> schemas.Tokens:
     """Log in with a passkey: the second step; or alone, since a device and what unlocks it are two factors."""
     credential = body.credential.model_dump()
     if body.mfa_token:

@@ -1,13 +1,12 @@
 """What goes over the wire."""
 
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar, get_args
+from typing import Annotated, Generic, Literal, Self, TypeVar, get_args
 from uuid import UUID
 
 from codetect_shared.tokens import LIFETIME_S, Right, Role, Scope
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from codetect_auth.factors import Kind
 from codetect_auth.models import Status
 from codetect_auth.passwords import MAX_LENGTH
 from codetect_auth.second_factor import CodeMethod, Method
@@ -18,7 +17,6 @@ Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f
 Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_LENGTH)]
 Token = Annotated[SecretStr, Field(min_length=1, max_length=200)]
-Base64Url = Annotated[str, Field(max_length=65536, pattern=r"^[A-Za-z0-9_-]+$")]
 Code = Annotated[SecretStr, Field(min_length=1, max_length=40)]
 
 
@@ -66,126 +64,6 @@ class Mfa(BaseModel):
     code: Code
 
 
-class AttestationResponse(BaseModel):
-    """What `navigator.credentials.create()` has made, as WebAuthn's JSON has it."""
-
-    clientDataJSON: Base64Url  # noqa: N815 - their name
-    attestationObject: Base64Url  # noqa: N815
-    transports: Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=20)] = []
-
-
-class AssertionResponse(BaseModel):
-    """What `navigator.credentials.get()` has signed, as WebAuthn's JSON has it."""
-
-    clientDataJSON: Base64Url  # noqa: N815
-    authenticatorData: Base64Url  # noqa: N815
-    signature: Base64Url
-    userHandle: Base64Url | None = None  # noqa: N815
-
-
-class NewCredential(BaseModel):
-    """`RegistrationResponseJSON` (WebAuthn Level 3): `credential.toJSON()`."""
-
-    id: Base64Url
-    rawId: Base64Url  # noqa: N815
-    type: Literal["public-key"]
-    response: AttestationResponse
-
-
-class Credential(BaseModel):
-    """`AuthenticationResponseJSON` (WebAuthn Level 3): `credential.toJSON()`."""
-
-    id: Base64Url
-    rawId: Base64Url  # noqa: N815
-    type: Literal["public-key"]
-    response: AssertionResponse
-
-
-class PasskeyOptions(BaseModel):
-    """What a browser is asked: `PublicKeyCredential.parse...OptionsFromJSON(public_key)`."""
-
-    public_key: dict[str, Any]
-
-
-class PasskeyLoginStart(BaseModel):
-    """Asks to log in with a passkey: as the second step, or, without `mfa_token`, in place of the password too."""
-
-    mfa_token: Token | None = None
-
-
-class PasskeyLogin(PasskeyLoginStart):
-    """The browser's answer."""
-
-    credential: Credential
-
-
-class PasskeyEnrolment(BaseModel):
-    """The first passkey, at the first login."""
-
-    enrolment_token: Token
-    credential: NewCredential
-    name: Text = "Passkey"
-
-
-class NewPasskey(BaseModel):
-    """A further passkey."""
-
-    credential: NewCredential
-    name: Text = "Passkey"
-
-
-class Factor(Out):
-    """A second factor of mine."""
-
-    id: UUID
-    kind: Kind
-    name: str
-    created_at: datetime
-    used_at: datetime | None
-
-
-class Factors(BaseModel):
-    """All my second factors."""
-
-    items: list[Factor]
-    next: None = None
-    recovery_codes_left: int
-
-
-class FactorChange(BaseModel):
-    """Another name for a factor."""
-
-    name: Text
-
-
-class RecoveryCodes(BaseModel):
-    """New ones, shown this once."""
-
-    recovery_codes: list[str]
-
-
-class CodeProof(BaseModel):
-    """That it is me: a code."""
-
-    method: CodeMethod
-    code: Code
-
-
-class PasskeyProof(BaseModel):
-    """That it is me: a passkey."""
-
-    method: Literal["passkey"]
-    credential: Credential
-
-
-class AccessToken(BaseModel):
-    """An access token of the same login; its refresh token stays."""
-
-    access_token: str
-    token_type: str = "Bearer"  # noqa: S105 - its kind
-    expires_in: int = LIFETIME_S
-
-
 class Enrol(BaseModel):
     """Asks for a new authenticator's secret."""
 
@@ -205,20 +83,6 @@ class Confirm(BaseModel):
 
     enrolment_token: Token
     code: Code
-
-
-class FurtherEnrolment(Enrolment):
-    """A further authenticator to set up."""
-
-    factor_token: str
-
-
-class FurtherConfirm(BaseModel):
-    """A first code of the further authenticator."""
-
-    factor_token: Token
-    code: Code
-    name: Text | None = None
 
 
 class Tokens(Out):
