@@ -209,6 +209,7 @@ class JwksCache:
         self._keys: Keys = {}
         self.refusals = Refusals()
         self._fetched_at = self._tried_at = float("-inf")
+        self._away = False
         self._lock = asyncio.Lock()
 
     @classmethod
@@ -254,8 +255,9 @@ class JwksCache:
         return kid in self._keys and self._age() < self._fresh_s
 
     async def _refresh(self, kid: str) -> None:
-        """One request asks; those whose key is known need not wait for it, unless what is known is old."""
-        if self._good(kid) or (kid in self._keys and self._lock.locked() and self._age() < WAIT_S):
+        """One request asks; those whose key is known need not wait, unless what is known is old and auth answers."""
+        worth_it = self._age() > WAIT_S and not self._away
+        if self._good(kid) or (kid in self._keys and self._lock.locked() and not worth_it):
             return
         async with self._lock:
             if self._good(kid) or self._clock() - self._tried_at < min(RETRY_S, self._fresh_s):
@@ -264,9 +266,10 @@ class JwksCache:
             try:
                 document = await self._fetch()
                 self._keys, self.refusals = parse_jwks(document), parse_refusals(document)
-                self._fetched_at = self._tried_at
+                self._fetched_at, self._away = self._tried_at, False
             except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
                 log.warning("jwks.unavailable", error=repr(error))
+                self._away = True
                 if self._age() > STALE_S:
                     self._keys = {}
 

@@ -100,6 +100,22 @@ async def test_after_a_quiet_time_nobody_slips_in_while_another_request_asks() -
     assert await asyncio.gather(*(passes(cache, issue()) for _ in range(20))) == [False] * 20
 
 
+async def test_while_auth_hangs_one_request_waits_for_it_and_the_others_go_on() -> None:
+    clock, auth = Clock(), Auth()
+    cache = JwksCache(auth, ISSUER, clock)
+    assert await passes(cache, issue())
+    auth.up = False
+    clock.now += 300
+    assert await passes(cache, issue())
+    auth.up, auth.slow_s = True, 0.3
+    clock.now += 3
+    waiting = asyncio.create_task(passes(cache, issue()))
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(0.1):
+        assert await passes(cache, issue())
+    assert await waiting
+
+
 async def test_the_list_is_asked_for_without_a_request_too() -> None:
     clock, auth = Clock(), Auth()
     cache = JwksCache(auth, ISSUER, clock)

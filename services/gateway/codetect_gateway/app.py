@@ -44,7 +44,6 @@ def api(settings: Settings) -> FastAPI:
             live.forget()
 
         async def end_sockets() -> None:
-            """What the events say at once, should the broker be away."""
             await app.state.jwks.poll()
             live.learn(app.state.jwks.refusals)
 

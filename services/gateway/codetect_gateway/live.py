@@ -133,7 +133,7 @@ class Live:
                 socket.close(BAD_TICKET)
 
         elif refusal := refusal_in(envelope):
-            self.learn(Refusals([refusal]))
+            self._end(Refusals([refusal]), sockets)
 
     def _replaced(self) -> None:
         """What was told between the two streams may be lost: everybody asks the services for the present state."""
@@ -182,9 +182,13 @@ class Live:
         return _hit(self._refused, holder)
 
     def learn(self, refusals: Refusals) -> None:
+        """What auth says of everybody, should the broker be away."""
+        self._end(refusals, (each for sockets in self._sockets.values() for each in sockets))
+
+    def _end(self, refusals: Refusals, sockets: Iterable[Socket]) -> None:
         """Close the sockets of whoever is refused from now on, and remember it for tickets that are still out."""
         self._refused.update(refusals)
-        for socket in [each for sockets in self._sockets.values() for each in sockets]:
+        for socket in sockets:
             if _hit(refusals, socket.holder):
                 socket.close(BAD_TICKET)
 
