@@ -6,17 +6,17 @@ from uuid import UUID
 
 from codetect_shared.db import SessionDep
 from codetect_shared.problems import BadInput, Forbidden, NotFound, Unauthenticated, responses
-from codetect_shared.tokens import Principal, Role, require
+from codetect_shared.tokens import Principal, Role, StepUpRequired, require
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
-from codetect_auth import clients, people, schemas
+from codetect_auth import clients, members, people, schemas
 from codetect_auth.context import AuthDep
-from codetect_auth.models import Person
 
 Operator = Annotated[Principal, require(Role.OPERATOR)]
 Admin = Annotated[Principal, require(Role.ADMIN, Role.OPERATOR)]
-FacilityAdmin = Annotated[Principal, require(Role.ADMIN)]
+FreshAdmin = Annotated[Principal, require(Role.ADMIN, Role.OPERATOR, fresh=True)]
+FreshFacilityAdmin = Annotated[Principal, require(Role.ADMIN, fresh=True)]
 Cursor = Annotated[UUID | None, Query(description="`next` of the part before.")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Item = TypeVar("Item", bound=BaseModel)
@@ -47,14 +47,32 @@ async def list_members(
     return _page(schemas.Member, await people.list_people(session, cursor, limit), limit)
 
 
-@router.patch("/members/{member_id}", responses=responses(*REFUSALS, NotFound))
+@router.patch("/members/{member_id}", responses=responses(*REFUSALS, StepUpRequired, NotFound, members.LastAdmin))
 async def change_member(
-    session: SessionDep, admin: FacilityAdmin, member_id: UUID, body: schemas.MemberChange
+    session: SessionDep, admin: FreshFacilityAdmin, member_id: UUID, body: schemas.MemberChange
 ) -> schemas.Member:
-    """Give one of the facility's people a right or take it; it holds from their next refresh, ten minutes at most."""
-    person = await people.find_person(session, Person.id == member_id)
-    await people.change_rights(session, person, body.rights, UUID(admin.subject))
-    return schemas.Member.model_validate(person)
+    """Change one of the facility's people: rights, suspended or active. It holds everywhere within a minute."""
+    given = {name: getattr(body, name) if name in body.model_fields_set else None for name in ("rights", "status")}
+    return schemas.Member.model_validate(await members.change(session, admin, member_id, **given))
+
+
+@router.delete("/members/{member_id}/sessions", status_code=204, responses=responses(*REFUSALS, NotFound))
+async def end_member_sessions(session: SessionDep, admin: Admin, member_id: UUID) -> None:
+    """End all logins of one of the facility's people; they may log in again."""
+    await members.end_sessions(session, admin, member_id)
+
+
+@router.post(
+    "/members/{member_id}/reset-factors",
+    status_code=204,
+    responses=responses(*REFUSALS, StepUpRequired, NotFound, members.NotYourself, members.NotTheSoleAdmin),
+)
+async def reset_factors(auth: AuthDep, admin: FreshAdmin, member_id: UUID, body: schemas.FactorReset) -> None:
+    """Somebody lost their second factor: all of theirs end, with codes and logins; they set one up at the next login.
+
+    Operators do this for a facility's sole admin, with a reason that the facility's admins can read.
+    """
+    await members.reset_factors(auth, admin, member_id, body.reason)
 
 
 @router.get("/api-clients", responses=responses(*REFUSALS))
@@ -65,9 +83,9 @@ async def list_api_clients(
     return _page(schemas.ApiClient, await clients.list_clients(session, cursor, limit), limit)
 
 
-@router.post("/api-clients", status_code=201, responses=responses(*REFUSALS))
+@router.post("/api-clients", status_code=201, responses=responses(*REFUSALS, StepUpRequired))
 async def create_api_client(
-    session: SessionDep, admin: Admin, body: schemas.NewApiClient, response: Response
+    session: SessionDep, admin: FreshAdmin, body: schemas.NewApiClient, response: Response
 ) -> schemas.ApiClientWithSecret:
     """Make an API client; its secret is in this answer and nowhere else."""
     response.headers["Cache-Control"] = "no-store"
@@ -78,9 +96,9 @@ async def create_api_client(
     return schemas.ApiClientWithSecret.model_validate({**shown, "id": row.id, "client_secret": secret})
 
 
-@router.delete("/api-clients/{client_id}", status_code=204, responses=responses(*REFUSALS, NotFound))
-async def revoke_api_client(session: SessionDep, _: Admin, client_id: UUID) -> None:
-    """Give an API client no more tokens."""
+@router.delete("/api-clients/{client_id}", status_code=204, responses=responses(*REFUSALS, StepUpRequired, NotFound))
+async def revoke_api_client(session: SessionDep, _: FreshAdmin, client_id: UUID) -> None:
+    """Give an API client no more tokens; those it has are refused everywhere within a minute."""
     await clients.revoke_client(session, client_id)
 
 

@@ -9,7 +9,7 @@ from codetect_shared.tokens import JwksCache
 from fastapi import FastAPI
 from sqlalchemy import delete, func
 
-from codetect_auth import admin_routes, routes, sessions, throttle
+from codetect_auth import admin_routes, factor_routes, passkeys, revocations, routes, sessions, throttle
 from codetect_auth.context import Auth
 from codetect_auth.keys import SigningKeys
 from codetect_auth.models import LoginChallenge
@@ -30,7 +30,7 @@ def api(settings: Settings) -> FastAPI:
         db, passwords = app.state.db, Passwords(settings.hash_threads)
         auth = app.state.auth = Auth(settings, db, passwords, SigningKeys(db, settings.master_key))
         await auth.keys.ensure()
-        app.state.jwks = JwksCache(auth.keys.jwks, settings.issuer)
+        app.state.jwks = JwksCache(lambda: routes.trust(auth), settings.issuer, fresh_s=0)  # it is at the source
         readiness(app, {"database": db.ping, "signing key": auth.keys.jwks})
         relay = Relay(settings.database_system_url, settings.rabbitmq_url, "auth")
         rotate = every(ROTATE_S, "auth.keys", lambda: auth.keys.rotate_when_due(settings.key_days))
@@ -39,7 +39,8 @@ def api(settings: Settings) -> FastAPI:
             yield [relay.run, reaper.run, *told, every(SWEEP_S, "auth.sweep", lambda: sweep(auth)), rotate]
         passwords.close()
 
-    return create_app(settings, "auth", parts, [routes.router, admin_routes.router, webhook_routes])
+    routers = [routes.router, factor_routes.router, admin_routes.router, webhook_routes]
+    return create_app(settings, "auth", parts, routers)
 
 
 async def sweep(auth: Auth) -> None:
@@ -47,4 +48,6 @@ async def sweep(auth: Auth) -> None:
     async with auth.db.system() as session:
         await throttle.sweep(session)
         await sessions.sweep(session)
+        await passkeys.sweep(session)
+        await revocations.sweep(session)
         await session.execute(delete(LoginChallenge).where(LoginChallenge.expires_at < func.clock_timestamp()))

@@ -12,8 +12,9 @@ from codetect_shared.tokens import Principal, Role, Scope, issue
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from codetect_auth import revocations
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
-from codetect_auth.models import ApiClient
+from codetect_auth.models import ApiClient, Person, Status
 
 LONGEST_LIFE = timedelta(days=5 * 366)
 
@@ -82,11 +83,20 @@ async def list_clients(session: AsyncSession, after: UUID | None, limit: int) ->
 
 
 async def revoke_client(session: AsyncSession, client_id: UUID) -> None:
-    """No more tokens for this API client; those it has last their ten minutes."""
+    """No more tokens for this API client; those it has are refused within a minute."""
     mine = ApiClient.id == client_id, ApiClient.revoked_at.is_(None)
-    revoke = update(ApiClient).where(*mine).values(revoked_at=func.clock_timestamp()).returning(ApiClient.id)
-    if (await session.execute(revoke)).first() is None:
+    revoke = update(ApiClient).where(*mine).values(revoked_at=func.clock_timestamp()).returning(ApiClient.facility_id)
+    facility_id = (await session.execute(revoke)).scalar_one_or_none()
+    if facility_id is None:
         raise NotFound
+    await revocations.refuse(session, facility_id, client_id)
+
+
+async def refuse_clients_of(session: AsyncSession, person: Person) -> None:
+    """Refuse the tokens of a person's API clients, which get no more while the person is suspended."""
+    theirs = select(ApiClient.id).where(ApiClient.created_by == person.id, ApiClient.revoked_at.is_(None))
+    for client_id in (await session.scalars(theirs.order_by(ApiClient.id))).all():
+        await revocations.refuse(session, person.facility_id, client_id)
 
 
 async def client_token(
@@ -101,14 +111,23 @@ async def client_token(
     async with auth.db.facility(facility.id) as session:
         now = func.clock_timestamp()
         lasts = ApiClient.revoked_at.is_(None), or_(ApiClient.expires_at.is_(None), ApiClient.expires_at > now)
-        client = await session.scalar(select(ApiClient).where(ApiClient.id == _uuid(client_id), *lasts))
+        mine = ApiClient.id == _uuid(client_id), *lasts
+        allowed = await revocations.hold_facility(session, facility.id)
+        owner = select(Person.status).where(Person.id.in_(select(ApiClient.created_by).where(*mine)))
+        suspended = await session.scalar(owner.with_for_update(read=True)) == Status.SUSPENDED
+        client = await session.scalar(select(ApiClient).where(*mine).with_for_update(read=True))
         if not client or not hmac.compare_digest(client.secret_hash, token_hash(secret)):
             raise ClientRefused
+        if suspended or not allowed:
+            raise ClientRefused
+        scopes = scope.split() or client.scopes
+        if not set(scopes) <= set(client.scopes):
+            raise ScopeRefused
+        issued_at = await revocations.moment(session, facility.id, client.id)
         key = await auth.keys.current(session)
-    scopes = scope.split() or client.scopes
-    if not set(scopes) <= set(client.scopes):
-        raise ScopeRefused
-    principal = Principal(str(client.id), facility.id, facility.slug, Role.API_CLIENT, frozenset(scopes))
+    principal = Principal(
+        str(client.id), facility.id, facility.slug, Role.API_CLIENT, frozenset(scopes), issued_at=issued_at
+    )
     return issue(principal, key, issuer=auth.settings.issuer), scopes
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from codetect_auth import revocations
 from codetect_auth.models import ApiClient, Facility, Person
 
 OPERATORS = "admin"
@@ -110,13 +111,14 @@ async def find_person(session: AsyncSession, which: ColumnElement[bool]) -> Pers
 async def change_rights(
     session: AsyncSession, person: Person, rights: Iterable[str], changed_by: UUID | None = None
 ) -> None:
-    """Give a person exactly these rights; they are in the access tokens from the next refresh on."""
+    """Give a person exactly these rights: access tokens with others are refused, the next refresh brings them."""
     changed = sorted(set(rights))
     if person.role == Role.OPERATOR and changed:
         raise BadInput("Operators belong to no hospital: there is nobody whom they could see.")
     if changed != person.rights:
         person.rights = changed
         await tell(session, person, PersonChanged(person_id=person.id, changed_by=changed_by))
+        await revocations.refuse(session, person.facility_id, person.id)
 
 
 async def who_is(session: AsyncSession, principal: Principal) -> tuple[Person | ApiClient, Facility]:
