@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
 from codetect_auth.models import ApiClient
+from codetect_auth.recording import about, command, record
 
 LONGEST_LIFE = timedelta(days=5 * 366)
 
@@ -55,7 +56,7 @@ async def create_client(
     name: str,
     scopes: Sequence[Scope],
     expires_at: datetime | None = None,
-    created_by: UUID | None = None,
+    by: Principal | None = None,
 ) -> tuple[ApiClient, str]:
     """A new API client, and its secret, which is kept nowhere."""
     if expires_at and not datetime.now(UTC) < expires_at < datetime.now(UTC) + LONGEST_LIFE:
@@ -68,10 +69,11 @@ async def create_client(
         secret_hash=token_hash(secret),
         scopes=sorted(set(scopes)),
         expires_at=expires_at,
-        created_by=created_by,
+        created_by=UUID(by.subject) if by else None,
     )
     session.add(client)
     await session.flush()
+    await record(session, by or command(facility_id), "client.create", client, scopes=client.scopes)
     return client, secret
 
 
@@ -81,18 +83,20 @@ async def list_clients(session: AsyncSession, after: UUID | None, limit: int) ->
     return (await session.scalars(statement.where(ApiClient.id > after) if after else statement)).all()
 
 
-async def revoke_client(session: AsyncSession, client_id: UUID) -> None:
+async def revoke_client(session: AsyncSession, by: Principal, client_id: UUID) -> None:
     """No more tokens for this API client; those it has last their ten minutes."""
     mine = ApiClient.id == client_id, ApiClient.revoked_at.is_(None)
     revoke = update(ApiClient).where(*mine).values(revoked_at=func.clock_timestamp()).returning(ApiClient.id)
     if (await session.execute(revoke)).first() is None:
         raise NotFound
+    await record(session, by, "client.revoke", f"client/{client_id}")
 
 
 async def client_token(
     auth: Auth, caller: Caller, grant_type: str, client_id: str, secret: str, scope: str
 ) -> tuple[str, list[str]]:
     """An access token of an API client, and the scopes it has."""
+    about(None)
     if grant_type != "client_credentials":
         raise GrantUnsupported
     facility = caller.active_facility()
@@ -105,6 +109,7 @@ async def client_token(
         if not client or not hmac.compare_digest(client.secret_hash, token_hash(secret)):
             raise ClientRefused
         key = await auth.keys.current(session)
+        await record(session, client, "client.token", client, once=True)
     scopes = scope.split() or client.scopes
     if not set(scopes) <= set(client.scopes):
         raise ScopeRefused

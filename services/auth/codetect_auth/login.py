@@ -21,6 +21,7 @@ from codetect_auth import throttle
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
 from codetect_auth.models import Facility, LoginChallenge, Person, Purpose, Session, Status, TotpFactor
 from codetect_auth.people import email_key
+from codetect_auth.recording import about, record
 from codetect_auth.sessions import Tokens, open_session
 
 Method = Literal["totp", "recovery_code"]
@@ -60,6 +61,7 @@ async def begin(auth: Auth, caller: Caller, email: str, password: str) -> Second
     """Check the password; known and unknown people, of this facility or another, get one answer in the same time."""
     facility, key = caller.active_facility(), email_key(email)
     person, address_known = await _look_up(auth, facility, key, caller.address)
+    about(person)
     account = throttle.account_key(str(facility and facility.id), key, caller.address if address_known else None)
     tries = {account: throttle.ACCOUNT}
     if not address_known:
@@ -128,6 +130,7 @@ async def confirm_totp(auth: Auth, caller: Caller, enrolment_token: str, code: s
             raise StepExpired
         factors.add_totp(session, auth.settings.master_key, person, secret, step)
         factors.add_recovery_codes(session, person, batch)
+        await record(session, person, "factor.add", person, method="totp")
         return batch.codes, await _enter(auth, session, facility, person, caller, "totp")
 
 
@@ -182,6 +185,7 @@ async def _attempt(auth: Auth, caller: Caller, token: str, purpose: Purpose) -> 
         challenge = (await session.scalars(count.returning(LoginChallenge))).one_or_none()
     if challenge is None:
         raise StepExpired
+    about(challenge)
     async with auth.db.system() as session:
         await throttle.take(session, throttle.factor_key(challenge.person_id), throttle.ACCOUNT)
     return facility, challenge
@@ -205,7 +209,7 @@ async def _enter(
     keys = [throttle.account_key(str(facility.id), person.email_key, known) for known in (None, caller.address)]
     await throttle.clear(session, throttle.factor_key(person.id), *keys)
     await tell(session, person, PersonAuthenticated(person_id=person.id, method=method))
-    return await open_session(auth, session, facility, person, caller)
+    return await open_session(auth, session, facility, person, caller, method)
 
 
 def _secret(auth: Auth, challenge: LoginChallenge) -> str:

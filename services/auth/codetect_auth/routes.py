@@ -114,7 +114,7 @@ async def list_sessions(session: SessionDep, principal: Human) -> schemas.Page[s
 @router.delete("/api/v1/auth/sessions", status_code=204, responses=responses(Unauthenticated, Forbidden))
 async def end_sessions(session: SessionDep, principal: Human) -> None:
     """End all my logins, this one too."""
-    await sessions.end_sessions(session, UUID(principal.subject))
+    await sessions.end_sessions(session, principal)
 
 
 @router.delete(
@@ -124,7 +124,7 @@ async def end_sessions(session: SessionDep, principal: Human) -> None:
 )
 async def end_session(session: SessionDep, principal: Human, session_id: UUID) -> None:
     """End one of my logins."""
-    await sessions.end_session(session, UUID(principal.subject), session_id)
+    await sessions.end_session(session, principal, session_id)
 
 
 @router.post(

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
 from codetect_auth.models import Facility, Person, RefreshToken, Session, Status
+from codetect_auth.recording import record, stranger
 
 TOGETHER_S = 1
 GRACE_S = 10
@@ -44,7 +45,9 @@ class Tokens:
     expires_in: int = LIFETIME_S
 
 
-async def open_session(auth: Auth, session: AsyncSession, facility: Facility, person: Person, caller: Caller) -> Tokens:
+async def open_session(
+    auth: Auth, session: AsyncSession, facility: Facility, person: Person, caller: Caller, method: str
+) -> Tokens:
     """A new login of `person`, whose two factors have been checked in this transaction."""
     row = Session(
         id=uuid7(),
@@ -56,6 +59,7 @@ async def open_session(auth: Auth, session: AsyncSession, facility: Facility, pe
     )
     session.add(row)
     await session.flush()
+    await record(session, person, "login", row, session_id=row.id, method=method)
     token = opaque_token()
     _keep(auth, session, row, token, uuid7(), None)
     return await _tokens(auth, session, facility, person, row, token)
@@ -86,6 +90,7 @@ async def refresh(auth: Auth, caller: Caller, token: str) -> Tokens:
         if arrived_after_s < GRACE_S and child.used_at is None:
             return await _tokens(auth, session, facility, person, login, _successor(auth, token, child.id))
         login.ended_at, login.end_reason = now, "a refresh token was used twice"
+        await record(session, stranger(facility), "session.end", login, why=login.end_reason)
     raise RefreshRefused
 
 
@@ -97,6 +102,8 @@ async def log_out(auth: Auth, caller: Caller, token: str) -> None:
         login = (await session.scalars(_family(token).with_for_update())).one_or_none()
         if login and not login.ended_at:
             login.ended_at, login.end_reason = func.clock_timestamp(), "logged out"
+            person = await session.get_one(Person, login.person_id)
+            await record(session, person, "logout", login, session_id=login.id)
 
 
 async def list_sessions(session: AsyncSession, person_id: UUID) -> list[Session]:
@@ -104,15 +111,15 @@ async def list_sessions(session: AsyncSession, person_id: UUID) -> list[Session]
     return list(await session.scalars(select(Session).where(*_open(person_id)).order_by(Session.used_at.desc())))
 
 
-async def end_session(session: AsyncSession, person_id: UUID, session_id: UUID) -> None:
+async def end_session(session: AsyncSession, who: Principal, session_id: UUID) -> None:
     """End one of a person's logins."""
-    if not await _end(session, person_id, Session.id == session_id):
+    if not await _end(session, who, Session.id == session_id):
         raise NotFound
 
 
-async def end_sessions(session: AsyncSession, person_id: UUID) -> None:
+async def end_sessions(session: AsyncSession, who: Principal) -> None:
     """End all of a person's logins."""
-    await _end(session, person_id)
+    await _end(session, who)
 
 
 async def sweep(session: AsyncSession) -> None:
@@ -160,7 +167,10 @@ def _open(person_id: UUID) -> tuple[ColumnElement[bool], ...]:
     return Session.person_id == person_id, Session.ended_at.is_(None), Session.expires_at > func.clock_timestamp()
 
 
-async def _end(session: AsyncSession, person_id: UUID, *which: ColumnElement[bool]) -> bool:
+async def _end(session: AsyncSession, who: Principal, *which: ColumnElement[bool]) -> bool:
     ended = {"ended_at": func.clock_timestamp(), "end_reason": "ended by its owner"}
-    statement = update(Session).where(*_open(person_id), *which).values(ended).returning(Session.id)
-    return (await session.execute(statement)).first() is not None
+    statement = update(Session).where(*_open(UUID(who.subject)), *which).values(ended).returning(Session.id)
+    ids = list(await session.scalars(statement))
+    for session_id in ids:
+        await record(session, who, "session.end", f"session/{session_id}", why=ended["end_reason"])
+    return bool(ids)
