@@ -50,7 +50,7 @@ def api(settings: Settings) -> FastAPI:
                 await stack.enter_async_context(part.transport)
             yield [live.run, every(TELL_S, "gateway.limits", limits.tell), every(SWEEP_S, "gateway.sweep", sweep)]
 
-    app = create_app(settings, "gateway", parts, [sockets.router])
+    app = create_app(settings, "gateway", parts, [sockets.router], audited=False)
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") != app.openapi_url]
     app.router.redirect_slashes = False
     app.router.add_websocket_route("/api/v1/live", sockets.live_socket)
