@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from codetect_shared import bus, openapi, problems, telemetry
+from codetect_shared import audit, bus, openapi, problems, telemetry
 from codetect_shared.db import Database
 from codetect_shared.settings import ServiceSettings
 from codetect_shared.storage import Storage
@@ -31,9 +31,15 @@ Parts = Callable[[FastAPI], "AsyncIterator[Sequence[Background]]"]
 
 
 def create_app(
-    settings: ServiceSettings, process: str, parts: Parts, routers: Sequence[APIRouter] = (), *, docs: bool = False
+    settings: ServiceSettings,
+    process: str,
+    parts: Parts,
+    routers: Sequence[APIRouter] = (),
+    *,
+    docs: bool = False,
+    audited: bool = True,
 ) -> FastAPI:
-    """An application for one process.
+    """An application for one process; `audited`: its database has an audit table, where refusals are written down.
 
     `parts(app)` is an async generator that opens what the process needs beyond database, store and keys (all on
     `app.state`), yields the coroutine functions to run in the background until the end, then closes.
@@ -65,6 +71,8 @@ def create_app(
         responses={"default": {"model": problems.ProblemBody, "description": "A problem (RFC 9457)."}},
     )
     problems.install_handlers(app)
+    if audited:
+        audit.record_refusals(app)
     app.add_middleware(telemetry.RequestTelemetry)
     app.include_router(_health_routes())
     for router in routers:

@@ -180,6 +180,10 @@ class Subscription:
                 raise BrokerLost("subscription ended")
             await message.nack(requeue=True)
 
+    def at_hand(self) -> AbstractIncomingMessage | None:
+        """A message that has been delivered already; None when none has."""
+        return None if self._messages.empty() else self._messages.get_nowait()
+
     async def resume(self) -> None:
         """Start delivery again after `pause`."""
         if self._tag is None:

@@ -298,3 +298,24 @@ class AnalysisCancelled(Event):
     upload_id: UUID
     model: str
     model_version: str
+
+
+class AuditRecorded(Event):
+    """Somebody did something, or looked at something, that is written down; `number` has no gaps within facility and
+    service. It goes to auth alone, which chains it, and not into the stream.
+    """
+
+    facility_id: UUID
+    service: str
+    number: int
+    at: datetime
+    subject: str = Field(description="Id of a person or an API client; else a word for who it was.")
+    role: str
+    session_id: UUID | None = None
+    action: str
+    outcome: Literal["success", "refused", "failure"]
+    target: str | None = Field(None, description="What it was done to, as `analysis/<id>`.")
+    study_id: UUID | None = None
+    address: str | None = Field(None, description="Where the request came from.")
+    request_id: str | None = None
+    detail: dict[str, Any] = Field(default_factory=dict, description="Small facts, no PHI.")

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from pydantic import SecretStr
-from sqlalchemy import SmallInteger, and_, func, or_, select, update
+from sqlalchemy import SmallInteger, and_, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -269,6 +269,12 @@ class Reaper:
                 await asyncio.sleep(1)
         finally:
             db.terminate()
+
+
+async def forget_told(session: AsyncSession) -> None:
+    """Forget what is old in outbox and inbox, where no reaper does."""
+    await session.execute(text(FORGET_SENT))
+    await session.execute(text(FORGET_SEEN))
 
 
 LOOK_AGAIN = """

@@ -21,9 +21,11 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from codetect_shared.events import UploadImported
+from codetect_shared.audit import PAYLOAD, SUBJECT, audit, audit_counters
+from codetect_shared.events import AuditRecorded, UploadImported
 from codetect_shared.inbox import inbox
 from codetect_shared.outbox import CHANNEL, outbox
+from codetect_shared.topology import AUDIT
 
 IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
@@ -116,6 +118,78 @@ def create_messaging() -> None:
     """)
     op.execute("CREATE TRIGGER notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION notify_outbox()")
     fence("outbox")
+
+
+def create_audit(service: str) -> None:
+    """The service's audit table, which only ever grows, and its numbers per facility (docs/audit.md)."""
+    for table in (audit, audit_counters):
+        table.create(op.get_bind())
+    _guard_audit(service)
+
+
+def widen_audit(service: str) -> None:
+    """The same out of an audit table that said less, whose rows nobody was told of: they are told now, in order."""
+    audit_counters.create(op.get_bind())
+    op.add_column("audit", sa.Column("event_id", sa.Uuid, server_default=sa.func.gen_random_uuid(), nullable=False))
+    op.add_column("audit", sa.Column("session_id", sa.Uuid))
+    for name in ("service", "target", "address", "request_id"):
+        op.add_column("audit", sa.Column(name, sa.Text))
+    op.create_unique_constraint("audit_event_id_key", "audit", ["event_id"])
+    # Even the owner sees only one facility's rows below FORCE.
+    for table in ("audit", "outbox"):
+        op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+    op.execute(f"UPDATE audit SET service = '{service}', target = 'study/' || study_id")  # noqa: S608 - a constant
+    op.execute("INSERT INTO audit_counters SELECT facility_id, max(sequence) FROM audit GROUP BY facility_id")
+    op.execute(f"""
+        INSERT INTO outbox (event_id, facility_id, queue, type, subject, sequence, data, time)
+        SELECT event_id, facility_id, '{AUDIT.name}', '{AuditRecorded.type}', {SUBJECT}, sequence, {PAYLOAD}, at
+        FROM audit ORDER BY facility_id, sequence
+    """)  # noqa: S608 - constants
+    for table in ("audit", "outbox"):
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+    op.alter_column("audit", "service", nullable=False)
+    op.execute("DROP POLICY facility ON audit")
+    _guard_audit(service)
+
+
+def _guard_audit(service: str) -> None:
+    op.alter_column("audit", "service", server_default=service)
+    op.create_index("audit_said", "audit", ["facility_id", "subject", "action", "target", "at"])
+    fence("audit", "audit_counters")
+    append_only("audit")
+
+
+def append_only(table: str) -> None:
+    """Rows of this table are neither changed nor removed, by its owner neither.
+
+    But for `<table>_retention`, a setting under which the owner alone may remove rows, for what has been kept long
+    enough; no role that serves requests has the privilege.
+    """
+    op.execute(f"""
+        CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF TG_OP = 'DELETE' AND current_setting('codetect.{table}_retention', true) = 'on' THEN
+                RETURN OLD;
+            END IF;
+            RAISE EXCEPTION 'rows of {table} are neither changed nor removed' USING ERRCODE = 'insufficient_privilege';
+        END $$
+    """)
+    each = f"EXECUTE FUNCTION {table}_append_only()"
+    op.execute(f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW {each}")
+    op.execute(f"CREATE TRIGGER never_emptied BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {each}")
+    op.execute(f"""
+        CREATE POLICY retention ON {table} TO CURRENT_USER
+        USING (current_setting('codetect.{table}_retention', true) = 'on')
+    """)
+    op.execute(f"""
+        DO $$ DECLARE granted record; BEGIN
+            FOR granted IN
+                SELECT DISTINCT grantee::regrole AS role
+                FROM pg_class, aclexplode(relacl) WHERE oid = '{table}'::regclass AND grantee NOT IN (0, relowner)
+            LOOP
+                EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM %s', granted.role);
+            END LOOP;
+        END $$
+    """)  # noqa: S608 - names of our own
 
 
 def index_studies(table: str) -> None:

@@ -1,7 +1,8 @@
 """The outbox: an event is a row written in the transaction of the change; the relay publishes rows in order.
 
 Order holds per aggregate: `tell` locks the aggregate's row by raising its sequence before it inserts the event. A row
-with `queue` is a "look" for a job queue: it goes through the default exchange and never into the stream.
+with `queue` goes to that queue alone, through the default exchange, and never into the stream: a "look" for a job
+queue, or an event that one consumer alone is told.
 """
 
 import asyncio
@@ -38,12 +39,13 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from codetect_shared import bus, forgetting, telemetry, topology
 from codetect_shared.db import AggregateRow, uuid7
-from codetect_shared.events import Event, UploadImported
+from codetect_shared.events import AuditRecorded, Event, UploadImported
 
 log = structlog.get_logger()
 CHANNEL = "codetect_outbox"
 LOCK = 0x0C0DE7EC
 BATCH = 200
+LOOK = "look"
 KEPT_DAYS = topology.LOG_DAYS
 
 outbox = Table(
@@ -94,7 +96,7 @@ async def ask_to_look(session: AsyncSession, queue: str, row: AggregateRow) -> N
             event_id=uuid7(),
             facility_id=row.facility_id,
             queue=queue,
-            type="look",
+            type=LOOK,
             subject=str(row.id),
             sequence=0,
             data={},
@@ -108,7 +110,9 @@ async def forget(session: AsyncSession, study_id: UUID, key: bytes) -> bool:
     c = outbox.c
     of_study = c.data["study_id"].astext == str(study_id)
     of_upload = and_(c.type == UploadImported.type, c.data["studies"].contains([str(study_id)]))
-    mine = select(c.id, c.type, c.subject, c.data, c.sent_at).where(or_(of_study, of_upload)).with_for_update()
+    # What was done to a study stays known: who erased it, too.
+    told = select(c.id, c.type, c.subject, c.data, c.sent_at).where(c.type != AuditRecorded.type)
+    mine = told.where(or_(of_study, of_upload)).with_for_update()
     rows = (await session.execute(mine)).all()
     for row in rows:
         if row.sent_at:
@@ -180,7 +184,7 @@ class Relay:
             db.terminate()
 
     def _message(self, row: Any) -> tuple[str | None, str, Any]:
-        if row["queue"]:
+        if row["type"] == LOOK:
             return row["queue"], row["queue"], bus.look(row["subject"])
         envelope = bus.Envelope(
             row["event_id"],
@@ -192,7 +196,7 @@ class Relay:
             json.loads(row["data"]),
             row["traceparent"],
         )
-        return None, row["type"], bus.encode(envelope, self._service)
+        return row["queue"], row["type"], bus.encode(envelope, self._service)
 
 
 async def connect_directly(url: SecretStr) -> asyncpg.Connection:

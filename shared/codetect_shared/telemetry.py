@@ -18,6 +18,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.tracebacks import ExceptionDictTransformer
 
+from codetect_shared.origin import ORIGIN, Origin
 from codetect_shared.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -129,9 +130,12 @@ class RequestTelemetry:
             ) as span,
         ):
             scope.setdefault("state", {})["request_id"] = request_id
+            peer = scope["client"][0] if scope.get("client") else None
+            origin = ORIGIN.set(Origin.of(headers, peer, request_id))
             try:
                 await self.app(scope, receive, sending)
             finally:
+                ORIGIN.reset(origin)
                 route = getattr(scope.get("route"), "path", "unmatched")
                 seconds = time.perf_counter() - started
                 span.update_name(f"{scope['method']} {route}")

@@ -286,7 +286,8 @@ async def authenticated(
     if credentials is None:
         raise Unauthenticated
     jwks: JwksCache = request.app.state.jwks
-    return await jwks.verify(credentials.credentials)
+    principal = request.state.principal = await jwks.verify(credentials.credentials)
+    return principal
 
 
 async def current_principal(request: Request, principal: Annotated[Principal, Depends(authenticated)]) -> Principal:

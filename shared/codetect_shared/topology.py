@@ -16,6 +16,7 @@ from codetect_shared.events import (
     AnalysisFailed,
     AnalysisQueued,
     AnalysisStarted,
+    AuditRecorded,
     Event,
     FacilityOpened,
     StudyErased,
@@ -33,16 +34,21 @@ LOG_DAYS = 30
 
 @dataclass(frozen=True)
 class EventQueue:
-    """A durable quorum queue of one consuming service and purpose; ordered: one consumer at a time."""
+    """A durable quorum queue of one consuming service and purpose; ordered: one consumer at a time.
+
+    direct: its events are for this consumer alone, so they go neither through the exchange nor into the stream.
+    """
 
     name: str
     types: tuple[type[Event], ...]
     ordered: bool = False
+    direct: bool = False
 
 
 STUDIES = EventQueue("inference.studies", (StudyReceived, StudyErased), ordered=True)
 FACILITIES = EventQueue("ingest.facilities", (FacilityOpened,))
 RESULTS = EventQueue("ingest.results", (AnalysisCompleted,))
+AUDIT = EventQueue("auth.audit", (AuditRecorded,), ordered=True, direct=True)
 WEBHOOKS = EventQueue(
     "auth.webhooks",
     (
@@ -59,7 +65,7 @@ WEBHOOKS = EventQueue(
     ),
     ordered=True,
 )
-EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS, WEBHOOKS)
+EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS, WEBHOOKS, AUDIT)
 
 UPLOADS_TO_IMPORT = "ingest.uploads"
 STUDIES_TO_ASSEMBLE = "ingest.studies"
@@ -93,7 +99,7 @@ async def declare(channel: AbstractChannel) -> AbstractExchange:
             "x-single-active-consumer": queue.ordered,
         }
         declared = await channel.declare_queue(queue.name, durable=True, arguments=arguments)
-        for event in queue.types:
+        for event in () if queue.direct else queue.types:
             await declared.bind(exchange, event.type)
     for name in JOB_QUEUES:
         await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "quorum"})

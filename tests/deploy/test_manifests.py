@@ -185,7 +185,7 @@ def test_pods_reach_what_they_need_and_nothing_else(objects: dict) -> None:
         "importer": everything,
         "inference": everything | {"auth"},
         "worker": everything,
-        "analytics": {"postgres", "auth"},
+        "analytics": {"postgres", "rabbitmq", "auth"},
         "projector": {"postgres", "rabbitmq"},
         "bootstrap": {"postgres"},
         "buckets": {"storage"},

@@ -12,6 +12,7 @@ from codetect_shared import bus, topology
 from codetect_shared.db import uuid7
 from codetect_shared.events import StudyErased
 from codetect_shared.testing import claimed
+from codetect_shared.tokens import Principal, Role
 from sqlalchemy.exc import IntegrityError
 
 from tests.inference.conftest import Facility, House, received, series
@@ -148,7 +149,8 @@ async def test_after_the_last_attempt_an_analysis_fails_and_can_be_run_again(fac
         row = await ANALYSES.settle(session, analysis)
         await service.fail(session, row, "gave_up")
     async with facility.house.db.facility(facility.id) as session:
-        again = await service.rerun(session, analysis.id)
+        who = Principal("somebody", facility.id, "demo", Role.MEMBER)
+        again = await service.rerun(session, who, analysis.id)
         assert (again.status, again.error_code) == ("queued", None)
     job = None
     while job is None or job.id != analysis.id:

@@ -247,7 +247,12 @@ async def test_destinations_are_the_admins_and_their_facilitys(clinic: Clinic, a
     trail = await clinic.sql(
         "SELECT sequence, action FROM audit WHERE facility_id = :f ORDER BY id", f=clinic.facility_id
     )
-    assert trail == [(1, "destination.add"), (2, "destination.switch"), (3, "destination.remove")]
+    assert [row.sequence for row in trail] == list(range(1, len(trail) + 1))
+    assert [row.action for row in trail if row.action != "access.refused"] == [
+        "destination.add",
+        "destination.switch",
+        "destination.remove",
+    ]
 
 
 async def test_the_operator_says_where_results_may_go(

@@ -41,7 +41,8 @@ async def test_members_read_the_settings_and_admins_change_them(clinic: Clinic) 
     assert (await clinic.elsewhere().ask("GET", "/ingest/settings")).json() == DEFAULTS
     assert [action for action, _ in await actions(clinic)] == ["settings.change"] * 2
     details = await clinic.sql(
-        "SELECT detail FROM audit WHERE facility_id = :f ORDER BY sequence", f=clinic.facility_id
+        "SELECT detail FROM audit WHERE facility_id = :f AND action = 'settings.change' ORDER BY sequence",
+        f=clinic.facility_id,
     )
     assert [row.detail for row in details] == [
         {"quiet_s": [30, 5], "retention_days": [None, 90]},

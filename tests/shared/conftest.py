@@ -103,3 +103,4 @@ def create_schema(connection: sa.Connection) -> None:
         op.create_table("task", *migrations.job_columns(), sa.Column("state", sa.Text, nullable=False))
         migrations.job_index("task")
         migrations.fence("task")
+        migrations.create_audit("shop")

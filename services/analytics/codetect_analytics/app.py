@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 
 from codetect_shared.app import Background, create_app, every, readiness
+from codetect_shared.jobs import forget_told
+from codetect_shared.outbox import Relay
 from fastapi import FastAPI
 from sqlalchemy import make_url, text
 
@@ -12,13 +14,15 @@ from codetect_analytics.projector import Projector
 from codetect_analytics.routes import router
 from codetect_analytics.settings import ProjectorSettings, Settings
 
+SWEEP_S = 300
+
 
 class FiguresMissing(Exception):
     """The projector has not made the figures of this version yet."""
 
 
 def api(settings: Settings) -> FastAPI:
-    """The HTTP API."""
+    """The HTTP API, and the relay that tells whom it refused something."""
 
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         async def figures() -> None:
@@ -27,7 +31,13 @@ def api(settings: Settings) -> FastAPI:
                     raise FiguresMissing
 
         readiness(app, {"database": app.state.db.ping, "figures": figures})
-        yield []
+
+        async def sweep() -> None:
+            async with app.state.db.system() as session:
+                await forget_told(session)
+
+        relay = Relay(settings.database_system_url, settings.rabbitmq_url, "analytics")
+        yield [relay.run, every(SWEEP_S, "analytics.sweep", sweep)]
 
     return create_app(settings, "analytics", parts, [router])
 

@@ -20,12 +20,13 @@ from codetect_shared.tokens import Right, Role, Scope
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from codetect_auth import clients, people, resealing, second_factor, throttle
+from codetect_auth import clients, people, recording, resealing, second_factor, throttle
 from codetect_auth.context import Auth
 from codetect_auth.keys import SigningKeys
 from codetect_auth.models import Facility, Person
 from codetect_auth.passwords import MAX_LENGTH, MIN_LENGTH, Passwords
 from codetect_auth.settings import Settings
+from codetect_auth.trail import commands as trail
 
 EXISTS = 3
 RIGHTS: tuple[Right, ...] = get_args(Right)
@@ -47,7 +48,9 @@ def run(arguments: list[str]) -> None:
         print(json.dumps(result))
     else:
         for name, value in result.items():
-            print(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
+            print(f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
+    if result.get("ok") is False:
+        raise SystemExit(1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -90,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     command("reseal", _reseal, "After a change of the master key: seal anew what the one before had sealed.")
     unlock = command("unlock", _unlock, "Let a person try to log in again at once.", facility)
     unlock.add_argument("--email", required=True)
+    trail.add(commands, common)
     return parser
 
 
@@ -119,9 +123,9 @@ async def _create_facility(auth: Auth, options: argparse.Namespace) -> dict[str,
 
 async def _create_operator(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
     try:
-        facility = await people.open_facility(auth.db, people.OPERATORS, "Operators")
+        facility = await people.open_facility(auth.db, recording.OPERATORS, "Operators")
     except people.FacilityExists:
-        facility = await _facility(auth, people.OPERATORS)
+        facility = await _facility(auth, recording.OPERATORS)
     return await _add_person(auth, options, facility, Role.OPERATOR)
 
 
@@ -152,6 +156,7 @@ async def _unlock(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
         person = await people.find_person(session, Person.email_key == key)
         account = throttle.account_key(str(facility.id), key, None)
         await throttle.clear(session, account, throttle.factor_key(person.id))
+        await recording.record(session, recording.command(facility.id), "person.unlock", person)
     return {"id": str(person.id), "email": person.email}
 
 

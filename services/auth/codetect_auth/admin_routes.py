@@ -34,9 +34,9 @@ async def list_facilities(
 
 
 @router.post("/facilities", status_code=201, responses=responses(*REFUSALS, people.FacilityExists))
-async def open_facility(auth: AuthDep, _: Operator, body: schemas.NewFacility) -> schemas.Facility:
+async def open_facility(auth: AuthDep, operator: Operator, body: schemas.NewFacility) -> schemas.Facility:
     """Open a facility; it has its own host name at once."""
-    return schemas.Facility.model_validate(await people.open_facility(auth.db, body.slug, body.name))
+    return schemas.Facility.model_validate(await people.open_facility(auth.db, body.slug, body.name, operator))
 
 
 @router.get("/members", responses=responses(*REFUSALS))
@@ -90,16 +90,16 @@ async def create_api_client(
     """Make an API client; its secret is in this answer and nowhere else."""
     response.headers["Cache-Control"] = "no-store"
     row, secret = await clients.create_client(
-        session, admin.facility_id, body.name, body.scopes, body.expires_at, UUID(admin.subject)
+        session, admin.facility_id, body.name, body.scopes, body.expires_at, admin
     )
     shown: dict[str, Any] = schemas.ApiClient.model_validate(row).model_dump(by_alias=False)
     return schemas.ApiClientWithSecret.model_validate({**shown, "id": row.id, "client_secret": secret})
 
 
 @router.delete("/api-clients/{client_id}", status_code=204, responses=responses(*REFUSALS, StepUpRequired, NotFound))
-async def revoke_api_client(session: SessionDep, _: FreshAdmin, client_id: UUID) -> None:
+async def revoke_api_client(session: SessionDep, admin: FreshAdmin, client_id: UUID) -> None:
     """Give an API client no more tokens; those it has are refused everywhere within a minute."""
-    await clients.revoke_client(session, client_id)
+    await clients.revoke_client(session, admin, client_id)
 
 
 def _page(item: type[Item], rows: Sequence[Any], limit: int) -> schemas.Page[Item]:

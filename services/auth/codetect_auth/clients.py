@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from codetect_auth import revocations
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
 from codetect_auth.models import ApiClient, Person, Status
+from codetect_auth.recording import about, command, record
 
 LONGEST_LIFE = timedelta(days=5 * 366)
 
@@ -56,7 +57,7 @@ async def create_client(
     name: str,
     scopes: Sequence[Scope],
     expires_at: datetime | None = None,
-    created_by: UUID | None = None,
+    by: Principal | None = None,
 ) -> tuple[ApiClient, str]:
     """A new API client, and its secret, which is kept nowhere."""
     if expires_at and not datetime.now(UTC) < expires_at < datetime.now(UTC) + LONGEST_LIFE:
@@ -69,10 +70,11 @@ async def create_client(
         secret_hash=token_hash(secret),
         scopes=sorted(set(scopes)),
         expires_at=expires_at,
-        created_by=created_by,
+        created_by=UUID(by.subject) if by else None,
     )
     session.add(client)
     await session.flush()
+    await record(session, by or command(facility_id), "client.create", client, scopes=client.scopes)
     return client, secret
 
 
@@ -82,7 +84,7 @@ async def list_clients(session: AsyncSession, after: UUID | None, limit: int) ->
     return (await session.scalars(statement.where(ApiClient.id > after) if after else statement)).all()
 
 
-async def revoke_client(session: AsyncSession, client_id: UUID) -> None:
+async def revoke_client(session: AsyncSession, by: Principal, client_id: UUID) -> None:
     """No more tokens for this API client; those it has are refused within a minute."""
     mine = ApiClient.id == client_id, ApiClient.revoked_at.is_(None)
     revoke = update(ApiClient).where(*mine).values(revoked_at=func.clock_timestamp()).returning(ApiClient.facility_id)
@@ -90,6 +92,7 @@ async def revoke_client(session: AsyncSession, client_id: UUID) -> None:
     if facility_id is None:
         raise NotFound
     await revocations.refuse(session, facility_id, client_id)
+    await record(session, by, "client.revoke", f"client/{client_id}")
 
 
 async def refuse_clients_of(session: AsyncSession, person: Person) -> None:
@@ -103,6 +106,7 @@ async def client_token(
     auth: Auth, caller: Caller, grant_type: str, client_id: str, secret: str, scope: str
 ) -> tuple[str, list[str]]:
     """An access token of an API client, and the scopes it has."""
+    about(None)
     if grant_type != "client_credentials":
         raise GrantUnsupported
     facility = caller.active_facility()
@@ -125,6 +129,7 @@ async def client_token(
             raise ScopeRefused
         issued_at = await revocations.moment(session, facility.id, client.id)
         key = await auth.keys.current(session)
+        await record(session, client, "client.token", client, once=True)
     principal = Principal(
         str(client.id), facility.id, facility.slug, Role.API_CLIENT, frozenset(scopes), issued_at=issued_at
     )

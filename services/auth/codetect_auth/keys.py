@@ -19,6 +19,7 @@ from sqlalchemy import Select, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth.models import SigningKeyRow as Row
+from codetect_auth.recording import record_for_platform
 
 log = structlog.get_logger()
 PUBLISHED_AHEAD_S = 2 * FRESH_S
@@ -65,7 +66,9 @@ class SigningKeys:
             now = await _now(session)
             if (await session.scalars(select(Row).where(Row.signs_from > now, Row.revoked_at.is_(None)))).first():
                 raise Conflict("A new key is on its way already; it signs within a minute.")
-            return await self._add(session, now + timedelta(seconds=PUBLISHED_AHEAD_S))
+            kid = await self._add(session, now + timedelta(seconds=PUBLISHED_AHEAD_S))
+            await record_for_platform(session, None, "key.rotate", target=f"key/{kid}")
+            return kid
 
     async def rotate_when_due(self, days: int) -> None:
         """Rotate once the signing key is so old; of several processes at once, one does."""
@@ -75,6 +78,7 @@ class SigningKeys:
             young = Row.signs_from > now - timedelta(days=days), Row.revoked_at.is_(None)
             if await session.scalar(select(Row.kid).where(*young).limit(1)) is None:
                 kid = await self._add(session, now + timedelta(seconds=PUBLISHED_AHEAD_S))
+                await record_for_platform(session, None, "key.rotate", target=f"key/{kid}", why="its time was over")
                 log.info("signing key rotated", kid=kid)
 
     async def revoke(self, kid: str) -> str:
@@ -85,6 +89,7 @@ class SigningKeys:
             statement = update(Row).where(Row.kid == kid, Row.revoked_at.is_(None)).values(revoked_at=now)
             if not (await session.execute(statement.returning(Row.kid))).first():
                 raise NotFound("No such key is in use.")
+            await record_for_platform(session, None, "key.revoke", target=f"key/{kid}")
             youngest = (await session.scalars(_signing())).first()
             return youngest.kid if youngest and not youngest.verifies_until else await self._add(session, now)
 

@@ -16,6 +16,7 @@ from codetect_auth.context import Auth, Caller
 from codetect_auth.models import Facility, Person, Purpose, Session, Status
 from codetect_auth.passkeys import Ceremony, PasskeyRefused
 from codetect_auth.people import email_key
+from codetect_auth.recording import about
 from codetect_auth.second_factor import CodeMethod, Method
 from codetect_auth.sessions import Tokens
 from codetect_auth.steps import StepExpired
@@ -40,6 +41,7 @@ async def begin(auth: Auth, caller: Caller, email: str, password: str) -> Second
     """Check the password; known and unknown people, of this facility or another, get one answer in the same time."""
     facility, key = caller.active_facility(), email_key(email)
     person, address_known = await _look_up(auth, facility, key, caller.address)
+    about(person)
     account = throttle.account_key(str(facility and facility.id), key, caller.address if address_known else None)
     tries = {account: throttle.ACCOUNT}
     if not address_known:

@@ -6,6 +6,7 @@ Whatever a person may do less from now on bites within a minute: access tokens i
 from collections.abc import Iterable
 from uuid import UUID
 
+from codetect_shared.audit import Actor
 from codetect_shared.events import FactorsReset, PersonChanged
 from codetect_shared.problems import BadInput, Conflict, NotFound
 from codetect_shared.tokens import Principal, Role
@@ -56,7 +57,7 @@ async def change(
     await hold_heads(session, who.facility_id)
     person = await people.find_person(session, Person.id == person_id)
     if rights is not None:
-        await people.change_rights(session, person, rights, UUID(who.subject))
+        await people.change_rights(session, person, rights, who)
     if status is not None and status != person.status:
         await (suspend if status is Status.SUSPENDED else reinstate)(session, who, person)
     return person
@@ -66,7 +67,7 @@ async def suspend(session: AsyncSession, who: Principal, person: Person) -> None
     """Let a person in no more: their logins end, and what their API clients may do rests."""
     await keep_an_admin(session, person)
     person.status = Status.SUSPENDED
-    await sessions.end_sessions(session, person.id, "suspended")
+    await sessions.end_sessions(session, person.id, "suspended", who=who)
     await revocations.refuse(session, person.facility_id, person.id)
     await clients.refuse_clients_of(session, person)
     changed = PersonChanged(person_id=person.id, changed_by=UUID(who.subject))
@@ -83,7 +84,7 @@ async def reinstate(session: AsyncSession, who: Principal, person: Person) -> No
 async def end_sessions(session: AsyncSession, who: Principal, person_id: UUID) -> None:
     """End all of a person's logins; they may log in again."""
     person = await people.find_person(session, Person.id == person_id)
-    await sessions.end_sessions(session, person.id, "ended by an admin")
+    await sessions.end_sessions(session, person.id, "ended by an admin", who=who)
     await record(session, who, "person.end-sessions", person)
 
 
@@ -98,6 +99,7 @@ async def reset_factors(auth: Auth, who: Principal, person_id: UUID, reason: str
     facility_id = who.facility_id
     if who.role is Role.OPERATOR:
         facility_id = await _where(auth, person_id)
+    here = Actor(who.subject, facility_id, who.role, who.session_id)
     async with auth.db.facility(facility_id) as session:
         await hold_heads(session, facility_id)
         person = await people.find_person(session, Person.id == person_id)
@@ -108,10 +110,10 @@ async def reset_factors(auth: Auth, who: Principal, person_id: UUID, reason: str
         for table in (TotpFactor, Passkey, RecoveryCode):
             await session.execute(delete(table).where(table.person_id == person.id))
         await steps.end_all(session, person)
-        await sessions.end_sessions(session, person.id, "second factors were reset")
+        await sessions.end_sessions(session, person.id, "second factors were reset", who=here)
         await revocations.refuse(session, facility_id, person.id)
         reset = FactorsReset(person_id=person.id, by=UUID(who.subject))
-        await record(session, who, "factor.reset", person, reset, reason=reason)
+        await record(session, here, "factor.reset", person, reset, reason=reason)
 
 
 async def _where(auth: Auth, person_id: UUID) -> UUID:

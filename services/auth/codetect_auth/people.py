@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 import email_validator
+from codetect_shared.audit import Actor
 from codetect_shared.db import Database, uuid7
 from codetect_shared.events import FacilityOpened, PersonAdded, PersonChanged
 from codetect_shared.outbox import tell
@@ -17,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth import revocations
 from codetect_auth.models import ApiClient, Facility, Person
+from codetect_auth.recording import OPERATORS, command, record, record_for_platform
 
-OPERATORS = "admin"
 RESERVED_SLUGS = {"www", "api", "mail", "auth", "static"}
 SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # Hospitals have mail domains that aren't for the public Internet.
@@ -38,7 +39,7 @@ def email_key(email: str) -> str:
     return unicodedata.normalize("NFKC", email.strip()).casefold()
 
 
-async def open_facility(db: Database, slug: str, name: str) -> Facility:
+async def open_facility(db: Database, slug: str, name: str, by: Principal | None = None) -> Facility:
     """A new facility with the host name `<slug>.<base domain>`."""
     if not SLUG.fullmatch(slug) or slug in RESERVED_SLUGS:
         raise BadInput("A slug has 1 to 63 small letters, digits and inner hyphens, and isn't a reserved name.")
@@ -48,6 +49,10 @@ async def open_facility(db: Database, slug: str, name: str) -> Facility:
         async with db.facility(id) as session:
             session.add(facility)
             await tell(session, facility, FacilityOpened(facility_id=id, slug=slug))
+            if slug != OPERATORS:
+                await record_for_platform(session, by, "facility.open", target=facility)
+            here = Actor(by.subject, id, by.role, by.session_id) if by else command(id)
+            await record(session, here, "facility.open", facility)
     except IntegrityError:
         raise FacilityExists from None
     return facility
@@ -89,6 +94,7 @@ async def add_person(
         async with db.facility(facility.id) as session:
             session.add(person)
             await tell(session, person, PersonAdded(person_id=person.id, role=role))
+            await record(session, command(facility.id), "person.add", person, role=role, rights=person.rights)
     except IntegrityError:
         raise PersonExists from None
     return person
@@ -109,16 +115,19 @@ async def find_person(session: AsyncSession, which: ColumnElement[bool]) -> Pers
 
 
 async def change_rights(
-    session: AsyncSession, person: Person, rights: Iterable[str], changed_by: UUID | None = None
+    session: AsyncSession, person: Person, rights: Iterable[str], by: Principal | None = None
 ) -> None:
     """Give a person exactly these rights: access tokens with others are refused, the next refresh brings them."""
     changed = sorted(set(rights))
     if person.role == Role.OPERATOR and changed:
         raise BadInput("Operators belong to no hospital: there is nobody whom they could see.")
     if changed != person.rights:
-        person.rights = changed
+        before, person.rights = person.rights, changed
+        changed_by = UUID(by.subject) if by else None
         await tell(session, person, PersonChanged(person_id=person.id, changed_by=changed_by))
         await revocations.refuse(session, person.facility_id, person.id)
+        who = by or command(person.facility_id)
+        await record(session, who, "person.rights", person, before=before, after=changed)
 
 
 async def who_is(session: AsyncSession, principal: Principal) -> tuple[Person | ApiClient, Facility]:

@@ -8,6 +8,7 @@ SEALED = (
     Sealed("totp_factors", "sealed_secret", "'totp/' || person_id"),
     Sealed("login_challenges", "sealed_secret", "'totp/' || person_id"),
     Sealed("mails", "sealed_letter", "'mail/' || id"),
+    Sealed("audit_heads", "sealed_key", "'audit-chain/' || facility_id", id="facility_id"),
     Sealed("webhook_endpoints", "sealed_secret", "'webhook/' || id"),
     Sealed("webhook_endpoints", "sealed_old_secret", "'webhook/' || id"),
 )

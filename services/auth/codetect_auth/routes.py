@@ -177,7 +177,8 @@ async def end_sessions(
     others: Annotated[bool, Query(description="Keep the one that asks.")] = False,
 ) -> None:
     """End all my logins, this one too unless only `others` are meant."""
-    await sessions.end_sessions(session, UUID(principal.subject), but=principal.session_id if others else None)
+    but = principal.session_id if others else None
+    await sessions.end_sessions(session, UUID(principal.subject), who=principal, but=but)
 
 
 @router.delete(
@@ -187,7 +188,7 @@ async def end_sessions(
 )
 async def end_session(session: SessionDep, principal: Human, session_id: UUID) -> None:
     """End one of my logins."""
-    await sessions.end_session(session, UUID(principal.subject), session_id)
+    await sessions.end_session(session, principal, session_id)
 
 
 @router.post(

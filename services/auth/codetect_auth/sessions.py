@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from codetect_shared.audit import Actor
 from codetect_shared.db import uuid7
 from codetect_shared.problems import Conflict, NotFound, Unauthenticated
 from codetect_shared.tokens import LIFETIME_S, Principal, Role, issue
@@ -20,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from codetect_auth import revocations
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
 from codetect_auth.models import Facility, Person, RefreshToken, Session, Status
+from codetect_auth.recording import record, stranger
 
 TOGETHER_S = 1
 GRACE_S = 10
@@ -46,7 +48,9 @@ class Tokens:
     expires_in: int = LIFETIME_S
 
 
-async def open_session(auth: Auth, session: AsyncSession, facility: Facility, person: Person, caller: Caller) -> Tokens:
+async def open_session(
+    auth: Auth, session: AsyncSession, facility: Facility, person: Person, caller: Caller, method: str
+) -> Tokens:
     """A new login of `person`, whose two factors have been checked in this transaction."""
     row = Session(
         id=uuid7(),
@@ -59,6 +63,7 @@ async def open_session(auth: Auth, session: AsyncSession, facility: Facility, pe
     )
     session.add(row)
     await session.flush()
+    await record(session, person, "login", row, session_id=row.id, method=method)
     token = opaque_token()
     _keep(auth, session, row, token, uuid7(), None)
     return Tokens(await access_token(auth, session, facility, person, row), token)
@@ -95,7 +100,7 @@ async def refresh(auth: Auth, caller: Caller, token: str) -> Tokens:
         if arrived_after_s < GRACE_S and child.used_at is None:
             successor = _successor(auth, token, child.id)
             return Tokens(await access_token(auth, session, facility, person, login), successor)
-        await _end(session, "a refresh token was used twice", Session.id == login.id)
+        await _end(session, stranger(facility), "a refresh token was used twice", Session.id == login.id)
     raise RefreshRefused
 
 
@@ -119,7 +124,7 @@ async def log_out(auth: Auth, caller: Caller, token: str) -> None:
     if caller.facility is None:
         return
     async with auth.db.facility(caller.facility.id) as session:
-        await _end(session, "logged out", _of(token))
+        await _end(session, None, "logged out", _of(token), action="logout")
 
 
 async def list_sessions(session: AsyncSession, person_id: UUID, idle_hours: int) -> list[Session]:
@@ -129,18 +134,24 @@ async def list_sessions(session: AsyncSession, person_id: UUID, idle_hours: int)
     return list(await session.scalars(mine.order_by(Session.used_at.desc())))
 
 
-async def end_session(session: AsyncSession, person_id: UUID, session_id: UUID) -> None:
+async def end_session(session: AsyncSession, who: Principal, session_id: UUID) -> None:
     """End one of a person's logins."""
-    if not await _end(session, "ended by its owner", Session.person_id == person_id, Session.id == session_id):
+    mine = Session.person_id == UUID(who.subject), Session.id == session_id
+    if not await _end(session, who, "ended by its owner", *mine):
         raise NotFound
 
 
 async def end_sessions(
-    session: AsyncSession, person_id: UUID, reason: str = "ended by its owner", *, but: UUID | None = None
+    session: AsyncSession,
+    person_id: UUID,
+    reason: str = "ended by its owner",
+    *,
+    who: Principal | Actor | None = None,
+    but: UUID | None = None,
 ) -> None:
-    """End all of a person's logins, or all but one."""
+    """End all of a person's logins, or all but one; `who` does it, or the person at the door."""
     others = [Session.id != but] if but else []
-    await _end(session, reason, Session.person_id == person_id, *others)
+    await _end(session, who, reason, Session.person_id == person_id, *others)
 
 
 async def sweep(session: AsyncSession) -> None:
@@ -175,14 +186,26 @@ def _of(token: str) -> ColumnElement[bool]:
     return Session.id.in_(select(RefreshToken.session_id).where(RefreshToken.token_hash == token_hash(token)))
 
 
-async def _end(session: AsyncSession, reason: str, *which: ColumnElement[bool]) -> bool:
+async def _end(
+    session: AsyncSession,
+    who: Principal | Actor | None,
+    reason: str,
+    *which: ColumnElement[bool],
+    action: str = "session.end",
+) -> bool:
     """End open logins; their access tokens are refused and their WebSockets closed."""
     ended = {"ended_at": func.clock_timestamp(), "end_reason": reason}
-    statement = update(Session).where(*OPEN, *which).values(ended).returning(Session.id, Session.facility_id)
-    rows = (await session.execute(statement)).all()
+    columns = Session.id, Session.facility_id, Session.person_id
+    rows = (await session.execute(update(Session).where(*OPEN, *which).values(ended).returning(*columns))).all()
     for row in rows:
         await revocations.refuse(session, row.facility_id, session_id=row.id)
+        doer = who if who is not None else await _person(session, row.person_id)
+        await record(session, doer, action, f"session/{row.id}", session_id=row.id, why=reason)
     return bool(rows)
+
+
+async def _person(session: AsyncSession, person_id: UUID) -> Person:
+    return await session.get_one(Person, person_id)
 
 
 async def _now(session: AsyncSession) -> datetime:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from codetect_auth import revocations, throttle
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
 from codetect_auth.models import Facility, LoginChallenge, Person, Purpose, Status
+from codetect_auth.recording import about
 from codetect_auth.sessions import Tokens, open_session
 
 LIFETIME = {
@@ -62,6 +63,7 @@ async def attempt(auth: Auth, facility: Facility | None, token: str, purpose: Pu
         step = (await session.scalars(count.returning(LoginChallenge))).one_or_none()
     if step is None:
         raise StepExpired
+    about(step)
     async with auth.db.system() as session:
         await throttle.take(session, throttle.factor_key(step.person_id), throttle.ACCOUNT)
     return step
@@ -91,7 +93,7 @@ async def enter(
     keys = [throttle.account_key(str(facility.id), person.email_key, known) for known in (None, caller.address)]
     await throttle.clear(session, throttle.factor_key(person.id), *keys)
     await tell(session, person, PersonAuthenticated(person_id=person.id, method=method))
-    return await open_session(auth, session, facility, person, caller)
+    return await open_session(auth, session, facility, person, caller, method)
 
 
 def _usable(token: str, purpose: Purpose) -> tuple[ColumnElement[bool], ...]:

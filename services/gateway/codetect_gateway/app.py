@@ -61,7 +61,7 @@ def api(settings: Settings) -> FastAPI:
                 every(POLL_S, "gateway.endings", end_sockets),
             ]
 
-    app = create_app(settings, "gateway", parts, [sockets.router])
+    app = create_app(settings, "gateway", parts, [sockets.router], audited=False)
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") != app.openapi_url]
     app.router.redirect_slashes = False
     app.router.add_websocket_route("/api/v1/live", sockets.live_socket)

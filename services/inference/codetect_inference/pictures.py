@@ -4,9 +4,11 @@ import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
+from codetect_shared import audit
 from codetect_shared.db import Database
 from codetect_shared.events import SeriesFacts
 from codetect_shared.storage import ObjectMissing, Storage
+from codetect_shared.tokens import Principal
 from sqlalchemy import select
 
 from codetect_inference import queries
@@ -28,11 +30,12 @@ class Subject:
     bundle: Bundle | None
 
 
-async def subject(db: Database, facility_id: UUID, analysis_id: UUID) -> Subject:
-    """What pictures are drawn of; its transaction ends before any object is read."""
-    async with db.facility(facility_id) as session:
+async def subject(db: Database, who: Principal, analysis_id: UUID, action: str) -> Subject:
+    """What pictures are drawn of; the look is written down, in a transaction that ends before any object is read."""
+    async with db.facility(who.facility_id) as session:
         row = await queries.analysis(session, analysis_id)
         manifest = await session.scalar(select(Model.manifest).where(Model.id == row.model_id))
+        await audit.record_once(session, who, action, study_id=row.study_id, target=f"analysis/{row.id}")
     if row.series is None:
         raise SliceNotFound("No series was chosen, so there are no slices.")
     return Subject(row, SeriesFacts.model_validate(row.series), Bundle.model_validate(manifest) if manifest else None)

@@ -3,12 +3,13 @@
 import asyncio
 import io
 import zipfile
-from uuid import UUID
 
+from codetect_shared import audit
 from codetect_shared.db import Database
 from codetect_shared.events import ModelRegistered
 from codetect_shared.outbox import tell
 from codetect_shared.storage import Storage
+from codetect_shared.tokens import Principal
 from fastapi import Request
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -39,7 +40,7 @@ async def received(request: Request) -> bytes:
 
 
 async def register(
-    db: Database, storage: Storage, facility_id: UUID, archive: bytes, max_bytes: int
+    db: Database, storage: Storage, who: Principal, archive: bytes, max_bytes: int
 ) -> tuple[Model, bool]:
     """Register a zipped bundle; returns it and whether it is new. The same bundle again is no error."""
     files, bundle = await asyncio.to_thread(_check, archive, max_bytes)
@@ -47,13 +48,13 @@ async def register(
     prefix = bundle_prefix(manifest.name, manifest.version, bundle.sha256)
     for name in (MANIFEST, *manifest.files):
         await storage.put("models", prefix + name, files[name])
-    async with db.facility(facility_id) as session:
-        return await _enter(session, facility_id, bundle)
+    async with db.facility(who.facility_id) as session:
+        return await _enter(session, who, bundle)
 
 
-async def _enter(session: AsyncSession, facility_id: UUID, bundle: LoadedBundle) -> tuple[Model, bool]:
+async def _enter(session: AsyncSession, who: Principal, bundle: LoadedBundle) -> tuple[Model, bool]:
     """The row of a bundle whose files are stored. Raises ModelVersionTaken."""
-    manifest = bundle.manifest
+    facility_id, manifest = who.facility_id, bundle.manifest
     facts = {"name": manifest.name, "version": manifest.version, "sha256": bundle.sha256}
     row = Model(facility_id=facility_id, manifest=manifest.model_dump(mode="json"), **facts)
     entering = insert(Model).values(facility_id=facility_id, manifest=row.manifest, **facts)
@@ -63,14 +64,21 @@ async def _enter(session: AsyncSession, facility_id: UUID, bundle: LoadedBundle)
         raise ModelVersionTaken(f"{row.name} {row.version} is registered with SHA-256 {row.sha256}; raise the version.")
     if new_id:
         await tell(session, row, ModelRegistered(model_id=row.id, **facts))
+        await audit.record(session, who, "model.register", target=_target(row), detail={"sha256": row.sha256})
     return row, new_id is not None
 
 
-async def activate(session: AsyncSession, name: str, version: str, active: bool) -> Model:
+async def activate(session: AsyncSession, who: Principal, name: str, version: str, active: bool) -> Model:
     """Take a version into service, or out of it: then the newest one left serves under the name."""
     row = await queries.model(session, name, version)
     row.active = active
+    await session.flush()
+    await audit.record(session, who, "model.switch", target=_target(row), detail={"active": active})
     return row
+
+
+def _target(row: Model) -> str:
+    return f"model/{row.name}/{row.version}"
 
 
 def _check(archive: bytes, max_bytes: int) -> tuple[dict[str, bytes], LoadedBundle]:

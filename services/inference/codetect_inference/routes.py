@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
+from codetect_shared import audit
 from codetect_shared.db import Database, SessionDep
 from codetect_shared.problems import Forbidden, responses
 from codetect_shared.storage import Storage
@@ -53,20 +54,29 @@ def object_store(request: Request) -> Storage:
 StorageDep = Annotated[Storage, Depends(object_store)]
 
 
-async def subject(request: Request, principal: CurrentPrincipal, analysis_id: UUID) -> pictures.Subject:
-    """The analysis that pictures are asked of."""
-    return await pictures.subject(database(request), principal.facility_id, analysis_id)
+async def shown(request: Request, who: CurrentPrincipal, analysis_id: UUID) -> pictures.Subject:
+    """The analysis whose images are asked for."""
+    return await pictures.subject(database(request), who, analysis_id, "image.read")
+
+
+async def explained(request: Request, who: CurrentPrincipal, analysis_id: UUID) -> pictures.Subject:
+    """The analysis whose result is asked for, slice by slice."""
+    return await pictures.subject(database(request), who, analysis_id, "result.read")
 
 
 ModelName = Annotated[str, Path(max_length=63, pattern=PRINTABLE)]
 ModelVersion = Annotated[str, Path(max_length=63, pattern=PRINTABLE)]
-SubjectDep = Annotated[pictures.Subject, Depends(subject)]
+ImagesDep = Annotated[pictures.Subject, Depends(shown)]
+ResultDep = Annotated[pictures.Subject, Depends(explained)]
 
 
 @analyses.get("", summary="List analyses", responses=responses(failures.CursorInvalid))
-async def list_analyses(session: SessionDep, filters: Annotated[Filters, Query()]) -> AnalysisPage:
+async def list_analyses(
+    session: SessionDep, who: CurrentPrincipal, filters: Annotated[Filters, Query()]
+) -> AnalysisPage:
     """The facility's analyses, newest first, page by page; superseded ones are listed and say so."""
     rows, following = await queries.page(session, filters)
+    await audit.record_once(session, who, "analysis.search")
     return AnalysisPage(items=[AnalysisOut.of(row) for row in rows], next=following)
 
 
@@ -81,15 +91,17 @@ async def create_analysis(
     session: SessionDep, principal: CurrentPrincipal, body: AnalysisRequest, response: Response
 ) -> AnalysisOut:
     """One model's reading of a study's newest version; asked for twice, it is the same analysis."""
-    row, is_new = await service.ask(session, principal.facility_id, body.study_id, body.model)
+    row, is_new = await service.ask(session, principal, body.study_id, body.model)
     response.status_code = 201 if is_new else 200
     return AnalysisOut.of(row)
 
 
 @analyses.get("/{analysis_id}", summary="Get an analysis", responses=responses(failures.AnalysisNotFound))
-async def get_analysis(session: SessionDep, analysis_id: UUID) -> AnalysisOut:
+async def get_analysis(session: SessionDep, who: CurrentPrincipal, analysis_id: UUID) -> AnalysisOut:
     """Its state, and its result once there is one."""
-    return AnalysisOut.of(await queries.analysis(session, analysis_id))
+    row = await queries.analysis(session, analysis_id)
+    await audit.record_once(session, who, "analysis.read", study_id=row.study_id, target=f"analysis/{row.id}")
+    return AnalysisOut.of(row)
 
 
 @analyses.patch(
@@ -98,9 +110,11 @@ async def get_analysis(session: SessionDep, analysis_id: UUID) -> AnalysisOut:
     dependencies=[writer],
     responses=responses(Forbidden, failures.AnalysisNotFound),
 )
-async def change_analysis(session: SessionDep, analysis_id: UUID, body: AnalysisChange) -> AnalysisOut:
+async def change_analysis(
+    session: SessionDep, who: CurrentPrincipal, analysis_id: UUID, body: AnalysisChange
+) -> AnalysisOut:
     """Set its tags and its folder."""
-    return AnalysisOut.of(await service.organise(session, analysis_id, body))
+    return AnalysisOut.of(await service.organise(session, who, analysis_id, body))
 
 
 @analyses.delete(
@@ -110,9 +124,9 @@ async def change_analysis(session: SessionDep, analysis_id: UUID, body: Analysis
     dependencies=[writer],
     responses=responses(Forbidden, failures.AnalysisNotFound),
 )
-async def delete_analysis(session: SessionDep, analysis_id: UUID) -> None:
+async def delete_analysis(session: SessionDep, who: CurrentPrincipal, analysis_id: UUID) -> None:
     """It goes with its result; the study stays."""
-    await service.remove(session, analysis_id)
+    await service.remove(session, who, analysis_id)
 
 
 @analyses.post(
@@ -122,9 +136,9 @@ async def delete_analysis(session: SessionDep, analysis_id: UUID) -> None:
     dependencies=[writer],
     responses=responses(Forbidden, failures.AnalysisNotFound, failures.WrongState),
 )
-async def rerun_analysis(session: SessionDep, analysis_id: UUID) -> AnalysisOut:
+async def rerun_analysis(session: SessionDep, who: CurrentPrincipal, analysis_id: UUID) -> AnalysisOut:
     """Queue one that failed or was cancelled."""
-    return AnalysisOut.of(await service.rerun(session, analysis_id))
+    return AnalysisOut.of(await service.rerun(session, who, analysis_id))
 
 
 @analyses.post(
@@ -133,9 +147,9 @@ async def rerun_analysis(session: SessionDep, analysis_id: UUID) -> AnalysisOut:
     dependencies=[writer],
     responses=responses(Forbidden, failures.AnalysisNotFound, failures.WrongState),
 )
-async def cancel_analysis(session: SessionDep, analysis_id: UUID) -> AnalysisOut:
+async def cancel_analysis(session: SessionDep, who: CurrentPrincipal, analysis_id: UUID) -> AnalysisOut:
     """Stop one that waits or runs."""
-    return AnalysisOut.of(await service.cancel(session, analysis_id))
+    return AnalysisOut.of(await service.cancel(session, who, analysis_id))
 
 
 @analyses.get(
@@ -143,7 +157,7 @@ async def cancel_analysis(session: SessionDep, analysis_id: UUID) -> AnalysisOut
     summary="List an analysis's slices",
     responses=responses(failures.AnalysisNotFound, failures.SliceNotFound),
 )
-async def list_slices(of: SubjectDep, storage: StorageDep) -> SliceList:
+async def list_slices(of: ResultDep, storage: StorageDep) -> SliceList:
     """Every slice of the series that was chosen, with the model's probabilities."""
     return SliceList(items=await pictures.slices(storage, of))
 
@@ -155,7 +169,7 @@ async def list_slices(of: SubjectDep, storage: StorageDep) -> SliceList:
     responses=PNG | responses(failures.AnalysisNotFound, failures.SliceNotFound),
 )
 async def draw_image(
-    of: SubjectDep,
+    of: ImagesDep,
     storage: StorageDep,
     n: int,
     level: Annotated[float, Query(ge=-2000, le=4000, description="Window level in HU.")] = -600,
@@ -172,7 +186,7 @@ async def draw_image(
     responses=PNG | responses(failures.AnalysisNotFound, failures.SliceNotFound, failures.HeatmapNotFound),
 )
 async def draw_heatmap(
-    of: SubjectDep,
+    of: ResultDep,
     storage: StorageDep,
     n: int,
     label: Annotated[
@@ -193,6 +207,7 @@ async def get_report(request: Request, principal: CurrentPrincipal, storage: Sto
     """The result as DICOM: a structured report (TID 1500) under the study's pseudonymous UIDs."""
     async with database(request).facility(principal.facility_id) as session:
         row = await queries.analysis(session, analysis_id)
+        await audit.record_once(session, principal, "result.read", study_id=row.study_id, target=f"analysis/{row.id}")
     return Response(await pictures.report(storage, row), media_type="application/dicom")
 
 
@@ -244,7 +259,7 @@ async def register_model(
     row, is_new = await registry.register(
         database(request),
         storage,
-        principal.facility_id,
+        principal,
         await registry.received(request),
         request.app.state.settings.bundle_max_bytes,
     )
@@ -258,6 +273,8 @@ async def register_model(
     dependencies=[operator],
     responses=responses(Forbidden, failures.ModelNotFound),
 )
-async def change_model(session: SessionDep, name: ModelName, version: ModelVersion, body: ModelChange) -> ModelOut:
+async def change_model(
+    session: SessionDep, who: CurrentPrincipal, name: ModelName, version: ModelVersion, body: ModelChange
+) -> ModelOut:
     """An inactive version reads no new studies; its results stay."""
-    return ModelOut.of(await registry.activate(session, name, version, body.active))
+    return ModelOut.of(await registry.activate(session, who, name, version, body.active))

@@ -1,11 +1,13 @@
 """What can be done with analyses: ask for one, run it, settle it, organise it, forget it."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from codetect_shared import events
+from codetect_shared import audit, events
 from codetect_shared.jobs import PRIORITIES, URGENT, LeaseLost
 from codetect_shared.outbox import tell
+from codetect_shared.tokens import Principal
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -52,7 +54,7 @@ async def receive_study(session: AsyncSession, facility_id: UUID, event: events.
         await _add(session, analysis, current.get(name), event.series)
 
 
-async def ask(session: AsyncSession, facility_id: UUID, study_id: UUID, model_name: str) -> tuple[Analysis, bool]:
+async def ask(session: AsyncSession, who: Principal, study_id: UUID, model_name: str) -> tuple[Analysis, bool]:
     """One model's analysis of a study's newest version, and whether it is new."""
     study = await session.scalar(select(Study).where(Study.id == study_id, ~Study.erased).with_for_update())
     if study is None:
@@ -68,7 +70,7 @@ async def ask(session: AsyncSession, facility_id: UUID, study_id: UUID, model_na
     if there:
         return there, False
     analysis = Analysis(
-        facility_id=facility_id,
+        facility_id=who.facility_id,
         study_id=study_id,
         study_version=study.version,
         upload_id=study.upload_id,
@@ -76,7 +78,13 @@ async def ask(session: AsyncSession, facility_id: UUID, study_id: UUID, model_na
         priority=study.priority,
     )
     await _add(session, analysis, model, [events.SeriesFacts.model_validate(one) for one in study.series])
+    await note(session, who, "analysis.ask", analysis, model=model.name, version=model.version)
     return analysis, True
+
+
+async def note(session: AsyncSession, who: Principal, action: str, row: Analysis, **detail: Any) -> None:
+    """Write down what somebody did with an analysis. Raises AuditUnavailable."""
+    await audit.record(session, who, action, study_id=row.study_id, target=f"analysis/{row.id}", detail=detail)
 
 
 async def _add(
@@ -227,7 +235,7 @@ async def fail(session: AsyncSession, row: Analysis, code: str) -> None:
     await tell(session, row, failed)
 
 
-async def rerun(session: AsyncSession, analysis_id: UUID) -> Analysis:
+async def rerun(session: AsyncSession, who: Principal, analysis_id: UUID) -> Analysis:
     """Queue a failed or cancelled analysis again."""
     row = await queries.analysis(session, analysis_id, lock=True)
     if row.model_id is None or row.series is None:
@@ -240,13 +248,15 @@ async def rerun(session: AsyncSession, analysis_id: UUID) -> Analysis:
     row.upload_ms = row.import_ms = row.queued_ms = row.total_ms = None
     row.slices_done = 0
     await _queue(session, row)
+    await note(session, who, "analysis.rerun", row)
     return row
 
 
-async def cancel(session: AsyncSession, analysis_id: UUID) -> Analysis:
+async def cancel(session: AsyncSession, who: Principal, analysis_id: UUID) -> Analysis:
     """Stop a waiting or running analysis; its worker notices within half a second."""
     row = await queries.analysis(session, analysis_id, lock=True)
     await _cancel(session, row)
+    await note(session, who, "analysis.cancel", row)
     return row
 
 
@@ -264,19 +274,24 @@ async def _cancel(session: AsyncSession, row: Analysis) -> None:
     await tell(session, row, cancelled)
 
 
-async def organise(session: AsyncSession, analysis_id: UUID, change: AnalysisChange) -> Analysis:
+async def organise(session: AsyncSession, who: Principal, analysis_id: UUID, change: AnalysisChange) -> Analysis:
     """Set tags and folder."""
     row = await queries.analysis(session, analysis_id)
     if change.tags is not None:
         row.tags = list(dict.fromkeys(change.tags))
     if "folder" in change.model_fields_set:
         row.folder = change.folder
+    await session.flush()
+    await note(session, who, "analysis.organise", row, changed=sorted(change.model_fields_set))
     return row
 
 
-async def remove(session: AsyncSession, analysis_id: UUID) -> None:
+async def remove(session: AsyncSession, who: Principal, analysis_id: UUID) -> None:
     """Delete one analysis with its result objects."""
-    await _remove(session, await queries.analysis(session, analysis_id, lock=True))
+    row = await queries.analysis(session, analysis_id, lock=True)
+    await _remove(session, row)
+    await session.flush()
+    await note(session, who, "analysis.delete", row)
 
 
 async def erase_study(session: AsyncSession, facility_id: UUID, event: events.StudyErased) -> None:

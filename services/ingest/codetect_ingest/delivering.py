@@ -5,6 +5,7 @@ import json
 
 import httpx
 import structlog
+from codetect_shared import audit
 from codetect_shared.db import Database
 from codetect_shared.storage import ObjectMissing, Storage
 from prometheus_client import Counter
@@ -69,6 +70,10 @@ class Deliverer:
                 row = await DELIVERIES.settle(session, job)
                 row.state, row.last_status, row.last_error = DeliveryState.DELIVERED, status, None
                 row.delivered_at = now()
+                await session.flush()
+                platform = audit.Actor("platform", job.facility_id, "platform")
+                to = f"destination/{job.destination_id}"
+                await audit.record(session, platform, "result.deliver", study_id=job.study_id, target=to)
 
     async def _later(self, job: Delivery, error: NotTaken) -> None:
         TOLD.labels("failed").inc()

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+from codetect_shared import audit
 from codetect_shared.db import Database, uuid7
 from codetect_shared.storage import Storage
 from codetect_shared.tokens import Principal
@@ -138,6 +139,9 @@ class Deposit:
             study.available_at = func.clock_timestamp() + timedelta(seconds=quiet_s)
             study.attempts, study.updated_at = 0, now()
         await filing.tell_imported(session, upload, refused, studies, filing.elapsed_ms(self._started, now()))
+        # Some senders store each image by itself: what comes of one study within a minute is one row.
+        for study_id in studies:
+            await audit.record_once(session, self._who, "study.store", study_id=study_id)
 
     async def _enter(
         self,

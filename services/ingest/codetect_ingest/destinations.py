@@ -56,7 +56,7 @@ async def add(session: AsyncSession, ingest: Ingest, who: Principal, wanted: Des
         key = await facility_key(session, who.facility_id, ingest.settings.master_key)
         credentials = {"username": wanted.username, "password": wanted.password.get_secret_value()}
         row.sealed_credentials = key.seal(json.dumps(credentials), row.id)
-    await audit.record(session, who, "destination.add", detail={"destination": str(row.id), "view": row.view})
+    await audit.record(session, who, "destination.add", target=f"destination/{row.id}", detail={"view": row.view})
     return DestinationOut.model_validate(row)
 
 
@@ -70,14 +70,14 @@ async def switch(session: AsyncSession, who: Principal, destination_id: UUID, en
     """Switch a destination on or off. Raises DestinationNotFound."""
     row = await _find(session, who, destination_id)
     row.enabled = enabled
-    await audit.record(session, who, "destination.switch", detail={"destination": str(row.id), "enabled": enabled})
+    await audit.record(session, who, "destination.switch", target=f"destination/{row.id}", detail={"enabled": enabled})
     return DestinationOut.model_validate(row)
 
 
 async def remove(session: AsyncSession, who: Principal, destination_id: UUID) -> None:
     """Forget a destination and what was on its way to it. Raises DestinationNotFound."""
     await session.delete(await _find(session, who, destination_id))
-    await audit.record(session, who, "destination.remove", detail={"destination": str(destination_id)})
+    await audit.record(session, who, "destination.remove", target=f"destination/{destination_id}")
 
 
 async def deliveries(
@@ -108,6 +108,7 @@ async def again(session: AsyncSession, who: Principal, delivery_id: UUID) -> Del
     await DELIVERIES.enqueue(session, row)
     await session.flush()
     await session.refresh(row)
+    await audit.record(session, who, "delivery.retry", study_id=row.study_id, target=f"delivery/{row.id}")
     return DeliveryOut.model_validate(row)
 
 

@@ -41,7 +41,6 @@ async def erase(session: AsyncSession, who: Principal, study_id: UUID, why: str 
         raise problems.StudyNotFound
     if study.legal_hold:
         raise problems.UnderLegalHold("An admin of the facility can lift the hold: DELETE .../legal-hold.")
-    await audit.record(session, who, "study.erase", study_id=study_id, detail={"why": why})
     await outbox.tell(session, study, StudyErased(study_id=study_id))
     await _unlink_uploads(session, study)
     for table in (InstanceRow, Series, StudyTerm, Delivery):
@@ -56,6 +55,7 @@ async def erase(session: AsyncSession, who: Principal, study_id: UUID, why: str 
     await session.flush()
     await session.refresh(erasure)
     await _forget_events(session, erasure)
+    await audit.record(session, who, "study.erase", study_id=study_id, detail={"why": why})
     return erasure
 
 

@@ -43,7 +43,7 @@ async def export_studies(
     if identities:
         looking.require_identity(who)
     query = querying.Query(since, until, patient_id, identities)
-    rows = querying.batches(ingest, who, query)
+    rows = await querying.begin(ingest, who, query)
     if form is Form.CSV:
         return _attachment(tables.csv_of(query.columns, rows), f"{CSV}; charset=utf-8; header=present", "studies.csv")
     return _attachment(tables.parquet_of(query.columns, rows), PARQUET, "studies.parquet")

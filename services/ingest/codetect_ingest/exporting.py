@@ -45,7 +45,7 @@ async def export(ingest: Ingest, who: Principal, study_id: UUID, view: View) -> 
     """
     async with ingest.db.facility(who.facility_id) as session:
         study = await _find(session, who, study_id)
-        seen = await _original(session, ingest, who, study) if view is View.ORIGINAL else views.View()
+        seen = await _original(session, ingest, who, study) if view is View.ORIGINAL else views.View(who)
         query = instances_of(who.facility_id, seen).where(Study.id == study_id).order_by(*IN_ORDER)
         located = [Located(row.study, row.series, row.instance) for row in await session.execute(query)]
         giving = Giving(seen, await names_of(session, seen, located))

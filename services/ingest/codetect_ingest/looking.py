@@ -82,7 +82,7 @@ async def show_reference(session: AsyncSession, ingest: Ingest, who: Principal, 
     upload = await find_upload(session, upload_id)
     if who.subject != upload.created_by:
         require_identity(who)
-        await audit.record(session, who, "reference.read", detail={"upload": str(upload_id)})
+        await audit.record(session, who, "reference.read", target=f"upload/{upload_id}")
     if upload.sealed_reference is None:
         return ReferenceOut(reference=None)
     key = await facility_key(session, who.facility_id, ingest.settings.master_key)

@@ -62,6 +62,22 @@ class Query:
         return OF_STUDY | OF_SERIES | (OF_IDENTITY if self.identities else {})
 
 
+async def begin(ingest: Ingest, who: Principal, query: Query) -> AsyncIterator[list[list[Any]]]:
+    """Write down that somebody takes a table, and return its rows, the first at hand. Raises AuditUnavailable."""
+    async with ingest.db.facility(who.facility_id) as session:
+        await audit.record(session, who, "studies.export", detail={"identities": query.identities})
+    rows = batches(ingest, who, query)
+    first = await anext(rows, None)
+
+    async def chained() -> AsyncIterator[list[list[Any]]]:
+        if first is not None:
+            yield first
+        async for batch in rows:
+            yield batch
+
+    return chained()
+
+
 async def batches(ingest: Ingest, who: Principal, query: Query) -> AsyncIterator[list[list[Any]]]:
     """Yield rows, newest studies first; what identifies is audited, study by study, before it is given away."""
     before: UUID | None = None

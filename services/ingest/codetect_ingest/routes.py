@@ -3,9 +3,10 @@
 from typing import Annotated
 from uuid import UUID
 
+from codetect_shared import audit
 from codetect_shared.db import SessionDep
 from codetect_shared.problems import Forbidden, ServiceUnavailable, responses
-from codetect_shared.tokens import Principal, Role, require
+from codetect_shared.tokens import CurrentPrincipal, Principal, Role, require
 from fastapi import APIRouter, Depends, Header, Query, Request
 
 from codetect_ingest import problems, schemas, service
@@ -77,13 +78,17 @@ async def get_upload(session: SessionDep, upload_id: UUID) -> schemas.UploadOut:
 
 @studies.get("", responses=responses(problems.CursorInvalid))
 async def list_studies(
-    session: SessionDep, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
+    session: SessionDep, who: CurrentPrincipal, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
 ) -> schemas.StudyPage:
     """The facility's studies, newest first."""
-    return await service.list_studies(session, cursor, limit)
+    page = await service.list_studies(session, cursor, limit)
+    await audit.record_once(session, who, "study.search")
+    return page
 
 
 @studies.get("/{study_id}", responses=responses(problems.StudyNotFound))
-async def get_study(session: SessionDep, study_id: UUID) -> schemas.StudyOut:
+async def get_study(session: SessionDep, who: CurrentPrincipal, study_id: UUID) -> schemas.StudyOut:
     """One study with its series."""
-    return await service.show_study(session, study_id)
+    study = await service.show_study(session, study_id)
+    await audit.record_once(session, who, "study.read", study_id=study_id)
+    return study

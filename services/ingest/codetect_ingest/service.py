@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import NoReturn
 from uuid import UUID
 
-from codetect_shared import outbox
+from codetect_shared import audit, outbox
 from codetect_shared.db import Database
 from codetect_shared.events import UploadCompleted, UploadOpened
 from codetect_shared.jobs import PRIORITIES
@@ -77,6 +77,7 @@ async def open_upload(
         key = await facility_key(session, who.facility_id, ingest.settings.master_key)
         upload.sealed_reference = key.seal(request.reference, upload.id)
     await outbox.tell(session, upload, UploadOpened(upload_id=upload.id, priority=request.priority))
+    await audit.record(session, who, "upload.open", target=f"upload/{upload.id}")
     return _opened(ingest, upload)
 
 
@@ -112,6 +113,8 @@ async def complete_upload(ingest: Ingest, who: Principal, upload_id: UUID, claim
         if upload.state == State.OPEN:
             await check_quota(session, ingest.settings, who.facility_id, sum(file.size for file in listed))
             await _freeze(session, ingest.settings, upload, claim, listed)
+            detail = {"files": upload.files_total, "bytes": upload.stored_bytes}
+            await audit.record(session, who, "upload.complete", target=f"upload/{upload_id}", detail=detail)
         return await show_upload(session, upload_id)
 
 

@@ -34,7 +34,7 @@ async def change(session: AsyncSession, who: Principal, patch: SettingsPatch) ->
         settings.forgetting = False
     if changes:
         await session.flush()
-        await audit.record(session, who, "settings.change", detail=changes)
+        await audit.record(session, who, "settings.change", target="settings/ingest", detail=changes)
     return await show(session, who)
 
 
@@ -45,7 +45,7 @@ async def forget(session: AsyncSession, who: Principal) -> SettingsOut:
         raise problems.NotForgetful("Set `profile` to `forget` first; otherwise what comes next would be sealed again.")
     settings.forgetting = True
     await session.flush()
-    await audit.record(session, who, "identities.forget")
+    await audit.record(session, who, "identities.forget", target="settings/ingest")
     return await show(session, who)
 
 

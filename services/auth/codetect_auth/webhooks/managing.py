@@ -12,6 +12,7 @@ from codetect_shared.tokens import Principal
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from codetect_auth.recording import record
 from codetect_auth.webhooks import hearing
 from codetect_auth.webhooks.delivering import sealed_for
 from codetect_auth.webhooks.models import DELIVERIES, Delivery, DeliveryState, Endpoint, Try
@@ -72,7 +73,13 @@ async def add(
     )
     session.add(endpoint)
     await session.flush()
+    await record(session, who, "webhook.add", target(id), types=endpoint.types)
     return endpoint, secret
+
+
+def target(endpoint_id: UUID) -> str:
+    """What the audit trail calls an endpoint: its address can hold a secret."""
+    return f"webhook/{endpoint_id}"
 
 
 async def every(session: AsyncSession, who: Principal) -> Sequence[Endpoint]:
@@ -102,12 +109,15 @@ async def change(
     if changes.get("enabled"):
         endpoint.disabled_reason = endpoint.failing_since = endpoint.paused_until = None
     await session.flush()
+    await record(session, who, "webhook.change", target(endpoint_id), changed=sorted(changes))
     return endpoint
 
 
 async def remove(session: AsyncSession, who: Principal, endpoint_id: UUID) -> None:
     """Forget an endpoint and all its deliveries. Raises EndpointNotFound."""
     await session.delete(await find(session, who, endpoint_id))
+    await session.flush()
+    await record(session, who, "webhook.remove", target(endpoint_id))
 
 
 async def new_secret_of(session: AsyncSession, master_key: bytes, who: Principal, endpoint_id: UUID) -> str:
@@ -115,6 +125,8 @@ async def new_secret_of(session: AsyncSession, master_key: bytes, who: Principal
     endpoint, secret = await find(session, who, endpoint_id), new_secret()
     endpoint.sealed_old_secret, endpoint.old_until = endpoint.sealed_secret, datetime.now(UTC) + OLD_SECRET_GOOD
     endpoint.sealed_secret = seal(master_key, secret.encode(), sealed_for(endpoint.id))
+    await session.flush()
+    await record(session, who, "webhook.secret", target(endpoint_id))
     return secret
 
 
@@ -167,6 +179,7 @@ async def redeliver(session: AsyncSession, who: Principal, endpoint_id: UUID, de
     await DELIVERIES.enqueue(session, row)
     await session.flush()
     await session.refresh(row)
+    await record(session, who, "webhook.redeliver", target(endpoint_id), delivery=str(delivery_id))
     return row
 
 

@@ -164,7 +164,7 @@ async def search(
     base: str,
     address: tuple[str | None, str | None] = (None, None),
 ) -> Results:
-    """Search, and write down that identities were searched where they were. Raises SearchTooBroad, QueryInvalid."""
+    """Search, and write down that somebody did. Raises SearchTooBroad, QueryInvalid."""
     view = await view_of(session, ingest, who)
     asked = Search(who.facility_id, view, level, query, base, *address)
     unsealed = view.original and bool(query.matching) and await _any_unsealed(session, who.facility_id)

@@ -23,9 +23,15 @@ PSEUDONYMOUS_TAGS = frozenset(tag for keyword in PSEUDONYMOUS if (tag := tag_for
 
 
 class View:
-    """Pseudonyms alone: what was sealed stays so, and files that were kept whole aren't there."""
+    """Pseudonyms alone: what was sealed stays so, and files that were kept whole aren't there.
+
+    Looks are written down, those at one study once a minute: a viewer asks for each frame.
+    """
 
     original = False
+
+    def __init__(self, who: Principal) -> None:
+        self._who = who
 
     def visible(self) -> ColumnElement[bool]:
         """Which series there are."""
@@ -48,10 +54,12 @@ class View:
         return {}
 
     async def note_search(self, session: AsyncSession, level: str, found: int) -> None:
-        """Write down that somebody searched, where that shows identities."""
+        """Write down that somebody searched, never for what. Raises AuditUnavailable."""
+        await audit.record_once(session, self._who, "study.search")
 
     async def note_read(self, session: AsyncSession, study_id: UUID, what: str, instances: int) -> None:
-        """Write down that somebody read, where that shows identities."""
+        """Write down that somebody read a study. Raises AuditUnavailable."""
+        await audit.record_once(session, self._who, "image.read", study_id=study_id, detail={"what": what})
 
 
 class OriginalView(View):
@@ -60,7 +68,8 @@ class OriginalView(View):
     original = True
 
     def __init__(self, who: Principal, key: FacilityKey) -> None:
-        self._who, self.key = who, key
+        super().__init__(who)
+        self.key = key
         self._pseudonyms = Pseudonyms(key.pseudonyms)
         self._study, self._series = (lru_cache(maxsize=256)(self._unsealed) for _ in range(2))
 
@@ -89,11 +98,11 @@ class OriginalView(View):
         return self._unsealed(row.sealed_identity, instance_owner(row.series_id, row.sop_instance_uid))
 
     async def note_search(self, session: AsyncSession, level: str, found: int) -> None:
-        """Write down that somebody searched, never for what. Raises when that can't be written."""
+        """Write down each search, never for what. Raises AuditUnavailable."""
         await audit.record(session, self._who, "identity.search", detail={"level": level, "found": found})
 
     async def note_read(self, session: AsyncSession, study_id: UUID, what: str, instances: int) -> None:
-        """Write down that somebody read a study. Raises when that can't be written."""
+        """Write down each look. Raises AuditUnavailable."""
         detail = {"what": what, "instances": instances}
         await audit.record(session, self._who, "identity.read", study_id=study_id, detail=detail)
 
@@ -104,7 +113,7 @@ class OriginalView(View):
 async def view_of(session: AsyncSession, ingest: Ingest, who: Principal) -> View:
     """Return what this principal sees."""
     if not who.sees_identities:
-        return View()
+        return View(who)
     return OriginalView(who, await facility_key(session, who.facility_id, ingest.settings.master_key))
 
 

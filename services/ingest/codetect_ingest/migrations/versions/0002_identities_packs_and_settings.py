@@ -4,7 +4,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from alembic import op
-from codetect_shared.audit import audit
 from codetect_shared.migrations import fence, job_columns, job_index
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -122,7 +121,20 @@ def upgrade() -> None:
         sa.Column("requested_at", TIME, nullable=False),
         sa.Column("done_at", TIME),
     )
-    audit.create(op.get_bind())
+    op.create_table(
+        "audit",
+        sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+        facility(),
+        sa.Column("sequence", sa.Integer, nullable=False),
+        sa.Column("at", TIME, nullable=False, server_default=sa.func.clock_timestamp()),
+        sa.Column("subject", sa.Text, nullable=False),
+        sa.Column("role", sa.Text, nullable=False),
+        sa.Column("action", sa.Text, nullable=False),
+        sa.Column("study_id", sa.Uuid),
+        sa.Column("outcome", sa.Text, nullable=False),
+        sa.Column("detail", JSONB, nullable=False),
+        sa.UniqueConstraint("facility_id", "sequence"),
+    )
     op.execute("""
         UPDATE studies SET (instances, stored_bytes) = (
             SELECT count(*), coalesce(sum(length), 0) FROM instances WHERE instances.study_id = studies.id)
