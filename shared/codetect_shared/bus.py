@@ -130,6 +130,16 @@ def look(job_id: str) -> aio_pika.Message:
     return aio_pika.Message(body, content_type="application/json", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
 
 
+def heed_cancel() -> None:
+    """End here if this task was cancelled and what it waited for kept that to itself.
+
+    Libraries that wait with `asyncio.wait_for` do, up to Python 3.11, when the answer arrives at the same moment.
+    """
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
+
+
 @asynccontextmanager
 async def connect(url: SecretStr, name: str) -> AsyncIterator[AbstractConnection]:
     """A plain connection with a short heartbeat, named in the broker's listing."""
@@ -137,6 +147,7 @@ async def connect(url: SecretStr, name: str) -> AsyncIterator[AbstractConnection
     async with asyncio.timeout(10):
         connection = await aio_pika.connect(target, timeout=5)
     try:
+        heed_cancel()
         yield connection
     finally:
         try:
@@ -209,6 +220,7 @@ async def subscribe(
         await channel.set_qos(prefetch_count=prefetch)
         subscription = Subscription(channel, await channel.get_queue(queue, ensure=False), arguments)
         await subscription.open()
+        heed_cancel()
         yield subscription
 
 
@@ -236,6 +248,7 @@ async def forever(name: str, run: Callable[[], Awaitable[None]], slowest_s: floa
         except asyncio.CancelledError:
             raise
         except Exception as error:
+            heed_cancel()
             known = is_transient(error)
             log.warning("interrupted", part=name, error=repr(error), exc_info=None if known else error)
         if asyncio.get_running_loop().time() - started > 10:

@@ -163,6 +163,7 @@ class Relay:
             async with bus.connect(self._rabbitmq_url, f"{self._service}.relay") as broker:
                 channel = await broker.channel(publisher_confirms=True)
                 exchange = await topology.declare(channel)
+                bus.heed_cancel()
                 while True:
                     wake.clear()
                     rows = await db.fetch(SELECT_UNSENT)
@@ -201,7 +202,7 @@ class Relay:
 
 async def connect_directly(url: SecretStr) -> asyncpg.Connection:
     """A connection whose death is noticed by both ends within seconds."""
-    return await asyncpg.connect(
+    connection = await asyncpg.connect(
         url.get_secret_value(),
         timeout=5,
         command_timeout=5,
@@ -214,3 +215,9 @@ async def connect_directly(url: SecretStr) -> asyncpg.Connection:
             "tcp_keepalives_count": "3",
         },
     )
+    try:
+        bus.heed_cancel()
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise
+    return connection

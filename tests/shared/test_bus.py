@@ -1,6 +1,7 @@
 """An event queue is applied in order and once; poison goes to the dead letters and takes no innocents with it."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -135,3 +136,40 @@ async def test_consuming_goes_on_after_its_queue_was_deleted(shop: Shop) -> None
         await asyncio.sleep(1)
         await publish(shop, bus.encode(opened(shop, "after"), "test"))
         assert await states(shop, 2) == ["before", "after"]
+
+
+async def test_a_part_that_is_to_end_ends_although_a_library_kept_it_to_itself() -> None:
+    """`asyncio.wait_for` loses a cancellation that comes with its answer (Python 3.11): a process would never stop."""
+    rounds = 0
+
+    async def deaf() -> None:
+        nonlocal rounds
+        rounds += 1
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(10)
+        raise ConnectionError("broken, and the cancellation lost")
+
+    task = asyncio.create_task(bus.forever("test", deaf))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert rounds == 1
+
+
+async def test_a_connection_that_came_with_the_end_is_not_begun_with(shop: Shop) -> None:
+    begun = asyncio.Event()
+
+    async def connects() -> None:
+        asyncio.current_task().cancel()  # type: ignore[union-attr]
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        async with bus.connect(shop.rabbitmq, "test"):
+            begun.set()
+            await asyncio.sleep(10)
+
+    async with asyncio.timeout(8):
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(connects())
+    assert not begun.is_set()
