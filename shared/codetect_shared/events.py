@@ -82,12 +82,88 @@ class FacilityOpened(Event):
 
     facility_id: UUID
     slug: str
+    retention_days: int | None = Field(None, description="How long the operator wants studies kept; none: said later.")
+    profile: Literal["seal", "forget"] | None = Field(None, description="What becomes of identities; none: said later.")
+    opened_by: UUID | None = Field(None, description="The operator; none: a command of the machine's owner.")
+
+
+class FacilityChanged(Event):
+    """A facility got another name, or other mail domains."""
+
+    facility_id: UUID
+    changed_by: UUID | None = None
 
 
 class FacilitySuspended(Event):
     """A facility's people can no longer work."""
 
     facility_id: UUID
+
+
+class FacilityReactivated(Event):
+    """The people of a facility that was suspended may work again."""
+
+    facility_id: UUID
+
+
+class FacilityAdministered(Event):
+    """An operator did something in a facility that its admins should know."""
+
+    facility_id: UUID
+    step: str
+    by: UUID | None = Field(None, description="The operator; none: a command of the machine's owner.")
+
+
+class SettingsChanged(Event):
+    """How a facility wants its images treated, as it is now; ingest tells it."""
+
+    facility_id: UUID
+    retention_days: int | None
+    profile: Literal["seal", "forget"]
+
+
+class RequestConfirmed(Event):
+    """Somebody asks to belong to a facility, and the mailbox is theirs."""
+
+    request_id: UUID
+    role: str
+
+
+class RequestApproved(Event):
+    """An admin let somebody in who had asked."""
+
+    request_id: UUID
+    decided_by: UUID | None
+    role: str
+
+
+class RequestRejected(Event):
+    """An admin refused somebody who had asked."""
+
+    request_id: UUID
+    decided_by: UUID | None
+
+
+class InvitationSent(Event):
+    """An invitation was mailed, the first time or again."""
+
+    invitation_id: UUID
+    role: str
+    invited_by: UUID | None
+
+
+class InvitationAccepted(Event):
+    """Somebody came in who was invited."""
+
+    invitation_id: UUID
+    person_id: UUID
+
+
+class InvitationRevoked(Event):
+    """An invitation was taken back."""
+
+    invitation_id: UUID
+    revoked_by: UUID | None
 
 
 class PersonAdded(Event):
@@ -98,10 +174,37 @@ class PersonAdded(Event):
 
 
 class PersonChanged(Event):
-    """A person was given a right or lost one."""
+    """A person was given a right or lost one, or got another role."""
 
     person_id: UUID
     changed_by: UUID | None = Field(None, description="The admin; none: a command of the machine's owner.")
+
+
+class PersonSuspended(Event):
+    """A person may not work for now."""
+
+    person_id: UUID
+    changed_by: UUID | None = None
+
+
+class PersonReactivated(Event):
+    """A person who was suspended may work again."""
+
+    person_id: UUID
+    changed_by: UUID | None = None
+
+
+class PersonSecured(Event):
+    """A person set another password; all their other logins ended."""
+
+    person_id: UUID
+
+
+class PersonRemoved(Event):
+    """A person belongs to the facility no longer; their name and address are forgotten."""
+
+    person_id: UUID
+    removed_by: UUID | None = None
 
 
 class PersonAuthenticated(Event):

@@ -10,7 +10,16 @@ from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractExchange
 from pamqp.common import FieldTable
 
-from codetect_shared.events import AnalysisCompleted, Event, FacilityOpened, StudyErased, StudyReceived
+from codetect_shared.events import (
+    AnalysisCompleted,
+    Event,
+    FacilityOpened,
+    FacilityReactivated,
+    FacilitySuspended,
+    SettingsChanged,
+    StudyErased,
+    StudyReceived,
+)
 
 EXCHANGE = "codetect.events"
 DEAD_LETTERS = "codetect.dead-letters"
@@ -28,9 +37,10 @@ class EventQueue:
 
 
 STUDIES = EventQueue("inference.studies", (StudyReceived, StudyErased), ordered=True)
-FACILITIES = EventQueue("ingest.facilities", (FacilityOpened,))
+FACILITIES = EventQueue("ingest.facilities", (FacilityOpened, FacilitySuspended, FacilityReactivated))
 RESULTS = EventQueue("ingest.results", (AnalysisCompleted,))
-EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS)
+FACTS = EventQueue("auth.facts", (SettingsChanged, AnalysisCompleted))
+EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS, FACTS)
 
 UPLOADS_TO_IMPORT = "ingest.uploads"
 STUDIES_TO_ASSEMBLE = "ingest.studies"

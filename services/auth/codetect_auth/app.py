@@ -1,21 +1,28 @@
 """The process `api` of auth."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 
+from codetect_shared import topology
 from codetect_shared.app import Background, create_app, every, readiness
+from codetect_shared.bus import EventConsumer
 from codetect_shared.outbox import Relay
 from codetect_shared.tokens import JwksCache
 from fastapi import FastAPI
 from sqlalchemy import delete, func
 
-from codetect_auth import admin_routes, routes, sessions, throttle
+from codetect_auth import admin_routes, clients, facilities, facility_routes, routes, sessions, throttle
+from codetect_auth.access import routes as access_routes
+from codetect_auth.access import states
 from codetect_auth.context import Auth
 from codetect_auth.keys import SigningKeys
-from codetect_auth.models import LoginChallenge
+from codetect_auth.models import LoginChallenge, PasswordReset
 from codetect_auth.passwords import Passwords
 from codetect_auth.settings import Settings
 
-SWEEP_S = 300
+SWEEP_S, DAY = 300, timedelta(days=1)
+# In this order: /facility/checklist and /invitations/accept before what could be an id there.
+ROUTERS = [routes.router, access_routes.router, facility_routes.router, admin_routes.router]
 
 
 def api(settings: Settings) -> FastAPI:
@@ -28,15 +35,21 @@ def api(settings: Settings) -> FastAPI:
         app.state.jwks = JwksCache(auth.keys.jwks, settings.issuer)
         readiness(app, {"database": db.ping, "signing key": auth.keys.jwks})
         relay = Relay(settings.database_system_url, settings.rabbitmq_url, "auth")
-        yield [relay.run, every(SWEEP_S, "auth.sweep", lambda: sweep(auth))]
+        facts = EventConsumer(settings.rabbitmq_url, topology.FACTS, db, facilities.handlers())
+        yield [relay.run, facts.run, every(SWEEP_S, "auth.sweep", lambda: sweep(auth))]
         passwords.close()
 
-    return create_app(settings, "auth", parts, [routes.router, admin_routes.router])
+    return create_app(settings, "auth", parts, ROUTERS)
 
 
 async def sweep(auth: Auth) -> None:
-    """Forget steps of logins, refresh tokens and tries that are over."""
+    """Forget steps of logins, refresh tokens and tries that are over; see that what has run out says so."""
     async with auth.db.system() as session:
         await throttle.sweep(session)
         await sessions.sweep(session)
         await session.execute(delete(LoginChallenge).where(LoginChallenge.expires_at < func.clock_timestamp()))
+        await session.execute(delete(PasswordReset).where(PasswordReset.expires_at < func.clock_timestamp() - DAY))
+    async with auth.db.system() as session:
+        await states.expire(session)
+    async with auth.db.system() as session:
+        await clients.warn(auth, session)

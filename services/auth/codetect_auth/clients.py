@@ -9,13 +9,17 @@ from uuid import UUID
 from codetect_shared.db import uuid7
 from codetect_shared.problems import BadInput, NotFound, Problem
 from codetect_shared.tokens import Principal, Role, Scope, issue
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
-from codetect_auth.models import ApiClient
+from codetect_auth.mails.asking import Kind, ask
+from codetect_auth.models import ApiClient, Person, Status
+from codetect_auth.refusing import refuse_access_tokens
 
-LONGEST_LIFE = timedelta(days=5 * 366)
+LONGEST_LIFE, USUAL_LIFE = timedelta(days=5 * 366), timedelta(days=365)
+LONGEST_GRACE_H = 24
+WARN_BEFORE = timedelta(days=14)
 
 
 class TokenRequestRefused(Problem):
@@ -57,9 +61,8 @@ async def create_client(
     expires_at: datetime | None = None,
     created_by: UUID | None = None,
 ) -> tuple[ApiClient, str]:
-    """A new API client, and its secret, which is kept nowhere."""
-    if expires_at and not datetime.now(UTC) < expires_at < datetime.now(UTC) + LONGEST_LIFE:
-        raise BadInput("expires_at lies in the past, or more than five years ahead.")
+    """A new API client, and its secret, which is kept nowhere; `created_by` owns it."""
+    expires_at = _lasting(expires_at)
     secret = opaque_token()
     client = ApiClient(
         id=uuid7(),
@@ -81,12 +84,72 @@ async def list_clients(session: AsyncSession, after: UUID | None, limit: int) ->
     return (await session.scalars(statement.where(ApiClient.id > after) if after else statement)).all()
 
 
-async def revoke_client(session: AsyncSession, client_id: UUID) -> None:
-    """No more tokens for this API client; those it has last their ten minutes."""
-    mine = ApiClient.id == client_id, ApiClient.revoked_at.is_(None)
-    revoke = update(ApiClient).where(*mine).values(revoked_at=func.clock_timestamp()).returning(ApiClient.id)
-    if (await session.execute(revoke)).first() is None:
+async def rotate_client(
+    session: AsyncSession, client_id: UUID, grace_h: int, expires_at: datetime | None = None
+) -> tuple[ApiClient, str]:
+    """Another secret, and a new term; the secret of before lasts `grace_h` hours more. Raises NotFound."""
+    client = (await session.scalars(_usable(client_id).with_for_update())).one_or_none()
+    if client is None:
         raise NotFound
+    secret = opaque_token()
+    client.previous_hash, client.secret_hash = client.secret_hash, token_hash(secret)
+    client.previous_until = func.clock_timestamp() + timedelta(hours=grace_h)
+    client.rotated_at, client.expires_at = func.clock_timestamp(), _lasting(expires_at)
+    await session.flush()
+    await session.refresh(client)
+    return client, secret
+
+
+async def owned_by(session: AsyncSession, client_id: UUID, person_id: UUID) -> ApiClient:
+    """Hand an API client to another of the facility's active people. Raises NotFound, BadInput."""
+    client = (await session.scalars(_usable(client_id).with_for_update())).one_or_none()
+    if client is None:
+        raise NotFound
+    active = Person.id == person_id, Person.status == Status.ACTIVE
+    if await session.scalar(select(Person.id).where(*active)) is None:
+        raise BadInput("An API client is owned by an active person of the facility.")
+    client.created_by = person_id
+    await session.flush()
+    return client
+
+
+async def revoke_client(session: AsyncSession, client_id: UUID) -> ApiClient:
+    """No more tokens for this API client. Raises NotFound."""
+    client = (await session.scalars(_usable(client_id).with_for_update())).one_or_none()
+    if client is None:
+        raise NotFound
+    client.revoked_at = func.clock_timestamp()
+    await refuse_access_tokens(session, client.facility_id, str(client.id))
+    return client
+
+
+async def tell_owner(auth: Auth, session: AsyncSession, client: ApiClient, what: str, cause: str) -> None:
+    """Mail to the person who owns an API client; one that a command made has no owner."""
+    owner = await session.get(Person, client.created_by) if client.created_by else None
+    if owner and owner.status == Status.ACTIVE:
+        key, facts = auth.settings.master_key, {"client": client.name, "what": what}
+        name = f"client/{client.id}/{cause}"
+        await ask(session, key, client.facility_id, Kind.API_CLIENT_CHANGED, owner.email, name, **facts)
+
+
+async def warn(auth: Auth, session: AsyncSession) -> None:
+    """Once for each term, two weeks before an API client's secret ends, mail to its owner."""
+    now = func.clock_timestamp()
+    soon = ApiClient.expires_at > now, ApiClient.expires_at < now + WARN_BEFORE, ApiClient.revoked_at.is_(None)
+    for client in (await session.scalars(select(ApiClient).where(*soon))).all():
+        assert client.expires_at is not None
+        await tell_owner(auth, session, client, "expires soon", f"expires/{client.expires_at:%Y-%m-%dT%H:%M:%S}")
+
+
+def _lasting(expires_at: datetime | None) -> datetime:
+    now = datetime.now(UTC)
+    if expires_at and not now < expires_at < now + LONGEST_LIFE:
+        raise BadInput("expires_at lies in the past, or more than five years ahead.")
+    return expires_at or now + USUAL_LIFE
+
+
+def _usable(client_id: UUID) -> Select[ApiClient]:
+    return select(ApiClient).where(ApiClient.id == client_id, ApiClient.revoked_at.is_(None))
 
 
 async def client_token(
@@ -102,7 +165,10 @@ async def client_token(
         now = func.clock_timestamp()
         lasts = ApiClient.revoked_at.is_(None), or_(ApiClient.expires_at.is_(None), ApiClient.expires_at > now)
         client = await session.scalar(select(ApiClient).where(ApiClient.id == _uuid(client_id), *lasts))
-        if not client or not hmac.compare_digest(client.secret_hash, token_hash(secret)):
+        if not client or not await _is_secret(session, client, token_hash(secret)):
+            raise ClientRefused
+        owner = await session.get(Person, client.created_by) if client.created_by else None
+        if owner and owner.status != Status.ACTIVE:
             raise ClientRefused
         key = await auth.keys.current(session)
     scopes = scope.split() or client.scopes
@@ -110,6 +176,16 @@ async def client_token(
         raise ScopeRefused
     principal = Principal(str(client.id), facility.id, facility.slug, Role.API_CLIENT, frozenset(scopes))
     return issue(principal, key, issuer=auth.settings.issuer), scopes
+
+
+async def _is_secret(session: AsyncSession, client: ApiClient, given: bytes) -> bool:
+    """The secret, or for a while after a rotation the one before."""
+    if hmac.compare_digest(client.secret_hash, given):
+        return True
+    known = client.previous_hash is not None and hmac.compare_digest(client.previous_hash, given)
+    return known and bool(
+        await session.scalar(select(ApiClient.previous_until > func.clock_timestamp()).where(ApiClient.id == client.id))
+    )
 
 
 def _uuid(text: str) -> UUID:

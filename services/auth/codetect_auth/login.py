@@ -131,6 +131,11 @@ async def confirm_totp(auth: Auth, caller: Caller, enrolment_token: str, code: s
         return batch.codes, await _enter(auth, session, facility, person, caller, "totp")
 
 
+def begin_enrolment(session: AsyncSession, person: Person) -> str:
+    """For somebody who has just come in: what a first factor is set up with."""
+    return _challenge(session, person, Purpose.ENROL)
+
+
 async def _look_up(auth: Auth, facility: Facility | None, key: str, address: str) -> tuple[Person | None, bool]:
     """The person, and whether they logged in from this address lately."""
     if facility is None:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import Literal
 from uuid import UUID
 
 import email_validator
@@ -15,7 +16,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_auth.models import ApiClient, Facility, Person
+from codetect_auth.models import ApiClient, Facility, Person, Status
 
 OPERATORS = "admin"
 RESERVED_SLUGS = {"www", "api", "mail", "auth", "static"}
@@ -39,16 +40,38 @@ def email_key(email: str) -> str:
 
 async def open_facility(db: Database, slug: str, name: str) -> Facility:
     """A new facility with the host name `<slug>.<base domain>`."""
-    if not SLUG.fullmatch(slug) or slug in RESERVED_SLUGS:
-        raise BadInput("A slug has 1 to 63 small letters, digits and inner hyphens, and isn't a reserved name.")
+    must_be_slug(slug)
     id = uuid7()
-    facility = Facility(id=id, facility_id=id, slug=slug, name=name)
     try:
         async with db.facility(id) as session:
-            session.add(facility)
-            await tell(session, facility, FacilityOpened(facility_id=id, slug=slug))
+            return await add_facility(session, id, slug, name)
     except IntegrityError:
         raise FacilityExists from None
+
+
+def must_be_slug(slug: str) -> None:
+    """Raises BadInput for what can't be, or may not be, a host name's first part."""
+    if not SLUG.fullmatch(slug) or slug in RESERVED_SLUGS:
+        raise BadInput("A slug has 1 to 63 small letters, digits and inner hyphens, and isn't a reserved name.")
+
+
+async def add_facility(
+    session: AsyncSession,
+    id: UUID,
+    slug: str,
+    name: str,
+    mail_domains: Sequence[str] = (),
+    retention_days: int | None = None,
+    profile: Literal["seal", "forget"] | None = None,
+    opened_by: UUID | None = None,
+) -> Facility:
+    """Enter a facility and tell of it; IntegrityError for a slug that is taken."""
+    facility = Facility(id=id, facility_id=id, slug=slug, name=name, mail_domains=list(mail_domains))
+    session.add(facility)
+    told = FacilityOpened(
+        facility_id=id, slug=slug, retention_days=retention_days, profile=profile, opened_by=opened_by
+    )
+    await tell(session, facility, told)
     return facility
 
 
@@ -95,8 +118,14 @@ async def add_person(
 
 async def list_people(session: AsyncSession, after: UUID | None, limit: int) -> Sequence[Person]:
     """The session's facility's people in order of coming."""
-    statement = select(Person).order_by(Person.id).limit(limit)
+    statement = select(Person).where(Person.status != Status.REMOVED).order_by(Person.id).limit(limit)
     return (await session.scalars(statement.where(Person.id > after) if after else statement)).all()
+
+
+async def active_admins(session: AsyncSession) -> Sequence[Person]:
+    """Who decides in the session's facility."""
+    deciding = Person.role == Role.ADMIN, Person.status == Status.ACTIVE
+    return (await session.scalars(select(Person).where(*deciding).order_by(Person.id))).all()
 
 
 async def find_person(session: AsyncSession, which: ColumnElement[bool]) -> Person:

@@ -1,13 +1,15 @@
 """What goes over the wire."""
 
 from datetime import datetime
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, Self, TypeVar
 from uuid import UUID
 
 from codetect_shared.tokens import LIFETIME_S, Right, Role, Scope
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from codetect_auth.clients import LONGEST_GRACE_H
 from codetect_auth.login import Method
+from codetect_auth.models import Status
 from codetect_auth.passwords import MAX_LENGTH
 
 Item = TypeVar("Item")
@@ -113,23 +115,6 @@ class Refresh(BaseModel):
     refresh_token: Token
 
 
-class Facility(Out):
-    """A facility as the operator sees it."""
-
-    id: UUID
-    slug: str
-    name: str
-    status: str
-    created_at: datetime
-
-
-class NewFacility(BaseModel):
-    """A facility to open."""
-
-    slug: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-    name: Text
-
-
 class Member(Out):
     """A person of the facility."""
 
@@ -143,10 +128,19 @@ class Member(Out):
 
 
 class MemberChange(BaseModel):
-    """What a person is to have instead: all rights, not only new ones."""
+    """What a person is to have instead; what isn't named stays. `rights` are all of them, not only new ones."""
 
-    model_config = ConfigDict(extra="forbid")
-    rights: Annotated[list[Right], Field(max_length=10)]
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
+    role: Literal[Role.ADMIN, Role.MEMBER, Role.VIEWER] | None = None
+    rights: Annotated[list[Right], Field(max_length=10)] | None = None
+    status: Literal[Status.ACTIVE, Status.SUSPENDED] | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        given = self.model_dump(include=self.model_fields_set)
+        if not given or None in given.values():
+            raise ValueError("name at least one of role, rights and status, and give it a value")
+        return self
 
 
 class Me(BaseModel):
@@ -159,6 +153,7 @@ class Me(BaseModel):
     scopes: list[str] = []
     rights: list[Right] = []
     facility: PublicFacility
+    terms_due: int | None = Field(None, description="The version of the terms to agree to; null: agreed.")
 
 
 class SessionOut(Out):
@@ -178,7 +173,7 @@ class NewApiClient(BaseModel):
 
     name: Text
     scopes: Annotated[list[Scope], Field(min_length=1)] = [Scope.READ, Scope.WRITE]
-    expires_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = Field(None, description="In a year if not given.")
 
 
 class ApiClient(Out):
@@ -187,8 +182,23 @@ class ApiClient(Out):
     client_id: Annotated[UUID, Field(validation_alias="id")]
     name: str
     scopes: list[str]
+    owner_id: Annotated[UUID | None, Field(validation_alias="created_by")]
     created_at: datetime
+    rotated_at: datetime | None
     expires_at: datetime | None
+
+
+class ApiClientOwner(BaseModel):
+    """The person who is to own an API client."""
+
+    owner_id: UUID
+
+
+class Rotation(BaseModel):
+    """How an API client's secret is replaced."""
+
+    grace_hours: int = Field(24, ge=0, le=LONGEST_GRACE_H, description="How long the secret of before lasts.")
+    expires_at: AwareDatetime | None = Field(None, description="When the new one ends; in a year if not given.")
 
 
 class ApiClientWithSecret(ApiClient):

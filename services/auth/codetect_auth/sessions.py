@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
 from codetect_auth.models import Facility, Person, RefreshToken, Session, Status
+from codetect_auth.refusing import refuse_access_tokens
 
 TOGETHER_S = 1
 GRACE_S = 10
@@ -113,6 +114,19 @@ async def end_session(session: AsyncSession, person_id: UUID, session_id: UUID) 
 async def end_sessions(session: AsyncSession, person_id: UUID) -> None:
     """End all of a person's logins."""
     await _end(session, person_id)
+
+
+async def end_all(session: AsyncSession, person: Person, why: str, keep: UUID | None = None) -> None:
+    """End somebody's logins for a reason that isn't their wish, but for one to `keep`; their tokens are refused."""
+    ended = {"ended_at": func.clock_timestamp(), "end_reason": why}
+    others = [Session.id != keep] if keep else []
+    statement = update(Session).where(*_open(person.id), *others).values(ended).returning(Session.id)
+    over = (await session.scalars(statement)).all()
+    if keep is None:
+        await refuse_access_tokens(session, person.facility_id, str(person.id))
+    else:
+        for id in over:
+            await refuse_access_tokens(session, person.facility_id, session_id=id)
 
 
 async def sweep(session: AsyncSession) -> None:
