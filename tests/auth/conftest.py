@@ -103,6 +103,10 @@ class House:
         await people.add_person(self.auth.db, facility, email, "Test Person", role, hashed)
         return Account(self.client(f"{facility.slug}.localhost"), email, password)
 
+    def account_at(self, slug: str, email: str) -> Account:
+        """Somebody who isn't there yet."""
+        return Account(self.client(f"{slug}.localhost"), email, "seven quiet herons")
+
     async def sql(self, statement: str, **values: Any) -> list[Any]:
         """Look at, or bend, the database behind the service's back."""
         async with self.auth.db.system() as session:

@@ -97,8 +97,13 @@ async def _invite(
         raise people.PersonExists
     if outcome.outcome == "refused":
         raise BadInput(outcome.detail)
-    await tell(session, facility, FacilityAdministered(facility_id=facility.id, step="admin invited", by=by.id))
+    await tell_admins(session, facility, "admin invited", by)
     return outcome
+
+
+async def tell_admins(session: AsyncSession, facility: Facility, step: str, by: By) -> None:
+    """An event of what an operator did in a facility; the step itself is in the facility's list."""
+    await tell(session, facility, FacilityAdministered(facility_id=facility.id, step=step, by=by.id))
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from codetect_shared.jobs import JobRow, Jobs
 from sqlalchemy import ForeignKey, UniqueConstraint, func
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+
 class Base(DeclarativeBase):
     """The tables of this service."""
 
