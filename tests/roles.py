@@ -20,6 +20,9 @@ FORBIDDEN, LOG_IN = "urn:codetect:problem:forbidden", "urn:codetect:problem:unau
 METHODS = ("get", "put", "post", "delete", "patch")
 VALUES = {"number": "1", "n": "1", "version": "1", "frames": "1", "tag": "00080018"}
 
+# Where the right is looked at after the body.
+BODIES = {"POST /api/v1/studies/identities": {"ids": [str(uuid7())]}}
+
 
 def routes_of(app: FastAPI) -> list[str]:
     """`METHOD /path` of all that the service's document has."""
@@ -46,10 +49,11 @@ async def _compare(client: httpx.AsyncClient, route: str, headers: Mapping[Who, 
     anonymous = await client.request(method, path)
     public = BY_ROUTE[route].who is None
     found = []
+    body = BODIES.get(route)
     if _problem(anonymous) == LOG_IN and public or _problem(anonymous) != LOG_IN and not public:
         found.append(f"{route} answers {anonymous.status_code} without a token: {anonymous.text[:200]}")
     for (role, scopes), theirs in headers.items():
-        answer = await client.request(method, path, headers=theirs)
+        answer = await client.request(method, path, headers=theirs, json=body)
         problem = _problem(answer)
         allowed = may(route, role, scopes)
         if problem == LOG_IN or answer.status_code >= 500 or (problem == FORBIDDEN) == allowed:
