@@ -4,6 +4,13 @@ MAKEFLAGS += --no-print-directory
 ifdef PACS
 export CODETECT_PACS := $(PACS)
 endif
+# `make up HOST=ct.example.org TLS=self` (or `TLS=files`): for other machines too, over TLS (docs/deployment.md).
+ifdef HOST
+export CODETECT_HOST := $(HOST)
+endif
+ifdef TLS
+export CODETECT_TLS := $(TLS)
+endif
 LOCAL := .venv/bin/python -m codetect_local
 
 .DEFAULT_GOAL := help

@@ -255,13 +255,13 @@ class JwksCache:
                     self._keys = {}
 
 
-_bearer = HTTPBearer(
+bearer = HTTPBearer(
     auto_error=False, scheme_name="bearer", bearerFormat="JWT", description="An access token from auth."
 )
 
 
 async def authenticated(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 ) -> Principal:
     """Whoever sends a valid access token, whatever an API client's scopes are."""
     if credentials is None:

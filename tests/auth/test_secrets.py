@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from codetect_auth.passwords import Passwords
-from codetect_auth.sealing import seal, unseal
+from codetect_shared.sealing import seal, unseal
 from cryptography.exceptions import InvalidTag
 
 KEY, OTHER = bytes(32), bytes([1]) * 32

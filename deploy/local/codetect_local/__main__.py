@@ -35,9 +35,11 @@ def main() -> None:
             for program in programs:
                 print(f"  {program.name:12} {program.address:18} {stack.supervisor.log / program.name}.log")
             if not arguments.servers:
-                host = f"{stack.settings.base_domain}:{stack.settings.port('gateway')}"
+                facility, operators = map(stack.settings.address.format, ("<facility>", "admin"))
+                print(f"Each facility has its host name: {facility} (API: /docs), operators {operators}")
+            if stack.settings.tls == "self":
                 print(
-                    f"Each facility has its host name: http://<facility>.{host} (API: /docs), operators http://admin.{host}"
+                    f"Browsers and clients are to trust {stack.settings.state / 'tls' / 'ca.pem'} (docs/deployment.md)."
                 )
             print(f"CoDetect is up after {time.monotonic() - started:.1f} s; state in {stack.settings.state}")
         elif arguments.command == "down":

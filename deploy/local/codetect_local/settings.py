@@ -3,8 +3,9 @@
 import json
 import os
 from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,6 +33,18 @@ class Settings(BaseSettings):
     replicas: int = Field(default=1, ge=1, le=3, description="How many of every service process run")
     run_as: str = Field(default="codetect", description="User of servers and services when root starts the stack")
     base_domain: str = Field(default="localhost", description="Domain below which every facility has its host name")
+
+    host: str | None = Field(
+        default=None, description="Name by which others reach this machine; facilities lie below it"
+    )
+    tls: Literal["self", "files"] | None = Field(
+        default=None, description="Where the certificate for that name is from"
+    )
+    tls_cert: Path | None = Field(default=None, description="TLS=files: the certificate chain, PEM")
+    tls_key: Path | None = Field(default=None, description="TLS=files: its key, PEM")
+    listen: str = Field(default="0.0.0.0", description="Address the public doors listen on when there is a HOST")  # noqa: S104
+    https_port: int = Field(default=8443, description="The public door with TLS, when there is a HOST")
+    s3_https_port: int = Field(default=58443, description="Object store with TLS, for clients, when there is a HOST")
 
     gateway_port: int = Field(default=8080, description="The one public door")
     auth_port: int = Field(default=8101, description="auth API")
@@ -67,6 +80,22 @@ class Settings(BaseSettings):
     storage_access_key: str | None = Field(default=None, description="Access key of your S3 server")
     storage_secret_key: str | None = Field(default=None, description="Secret key of your S3 server")
     storage_bucket_prefix: str = Field(default="codetect-", description="What the names of the four buckets begin with")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _below_the_host(cls, given: Any) -> Any:
+        """Facilities' names lie below the machine's, where it has one."""
+        if isinstance(given, dict) and given.get("host"):
+            given["host"] = given["host"].strip().strip(".").lower()
+            given["base_domain"] = given["host"]
+        return given
+
+    @property
+    def address(self) -> str:
+        """Scheme, base domain and port of the public door."""
+        if self.host:
+            return f"https://{{}}.{self.host}:{self.port('https')}"
+        return f"http://{{}}.{self.base_domain}:{self.port('gateway')}"
 
     @classmethod
     def of(cls, state: Path) -> "Settings":

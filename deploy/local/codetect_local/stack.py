@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from codetect_local import buckets, orthanc, rabbitmq, secrets, servers, services
+from codetect_local import buckets, orthanc, rabbitmq, secrets, servers, services, tls
 from codetect_local.ports import require_free
 from codetect_local.programs import Program
 from codetect_local.settings import Settings, Trouble
@@ -25,6 +25,7 @@ OURS = (
     "rabbitmq",
     "s3",
     "orthanc",
+    "tls",
     "secrets.json",
     "settings.json",
     "demo.json",
@@ -46,7 +47,7 @@ class Stack:
             "CODETECT_POSTGRES_ADMIN_URL": servers.admin_url(settings, known),
             "CODETECT_RABBITMQ_URL": rabbitmq.url(settings, known),
             "CODETECT_STORAGE_URL": storage,
-            "CODETECT_STORAGE_PUBLIC_URL": settings.storage_public_url or storage,
+            "CODETECT_STORAGE_PUBLIC_URL": settings.storage_public_url or self._public_storage() or storage,
             "CODETECT_STORAGE_ACCESS_KEY": settings.storage_access_key or known["storage_access_key"],
             "CODETECT_STORAGE_SECRET_KEY": settings.storage_secret_key or known["storage_secret_key"],
             "CODETECT_STORAGE_BUCKET_PREFIX": settings.storage_bucket_prefix,
@@ -60,6 +61,7 @@ class Stack:
     def programs(self, *, with_services: bool = True) -> list[Program]:
         """What this stack runs; a server that a URL in the environment names is somebody else's."""
         settings, known = self.settings, secrets.load(self.settings.state)
+        cert = tls.certificate(settings)
         found = [servers.mail(settings)]
         if settings.rabbitmq_url is None:
             found += [servers.epmd(settings), servers.broker(settings, known)]
@@ -68,12 +70,22 @@ class Stack:
             found.append(servers.postgres(settings, known))
         if settings.storage_url is None:
             found.append(servers.storage(settings, known))
+            if cert and not settings.storage_public_url:
+                found.append(servers.public_storage(settings, cert))
         if settings.pacs:
             found.append(orthanc.server(settings, known))
         if with_services:
             found += services.programs(settings, self.environment())
+            found += [services.public_gateway(settings, self.environment(), cert)] if cert else []
             found += [orthanc.forwarder(settings, known)] if settings.pacs else []
         return found
+
+    def _public_storage(self) -> str | None:
+        """Where clients reach the object store with TLS."""
+        settings = self.settings
+        if settings.host is None or settings.storage_url is not None:
+            return None
+        return f"https://{settings.host}:{settings.port('s3_https')}"
 
     async def up(self, *, with_services: bool = True) -> list[Program]:
         """Everything that isn't running yet, in order, each waited for."""

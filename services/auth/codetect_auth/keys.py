@@ -5,6 +5,7 @@ from typing import Any
 
 from codetect_shared.db import Database
 from codetect_shared.problems import Conflict, NotFound
+from codetect_shared.sealing import seal, unseal
 from codetect_shared.tokens import FRESH_S, LEEWAY_S, LIFETIME_S, SigningKey
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -17,7 +18,6 @@ from sqlalchemy import Select, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth.models import SigningKeyRow as Row
-from codetect_auth.sealing import seal, unseal
 
 PUBLISHED_AHEAD_S = 2 * FRESH_S
 TOKEN_OVER_S = LIFETIME_S + LEEWAY_S

@@ -12,6 +12,7 @@ import segno
 from codetect_shared.events import PersonAuthenticated
 from codetect_shared.outbox import tell
 from codetect_shared.problems import Unauthenticated
+from codetect_shared.sealing import seal, unseal
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,7 +21,6 @@ from codetect_auth import throttle
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
 from codetect_auth.models import Facility, LoginChallenge, Person, Purpose, Session, Status, TotpFactor
 from codetect_auth.people import email_key
-from codetect_auth.sealing import seal, unseal
 from codetect_auth.sessions import Tokens, open_session
 
 Method = Literal["totp", "recovery_code"]

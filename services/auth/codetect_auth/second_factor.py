@@ -8,13 +8,13 @@ from uuid import UUID
 
 import pyotp
 from codetect_shared.problems import Unauthenticated
+from codetect_shared.sealing import seal, unseal
 from pyotp.exceptions import OTPVerificationError
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth.models import Person, RecoveryCode, TotpFactor
 from codetect_auth.passwords import SALT_BYTES, Passwords
-from codetect_auth.sealing import seal, unseal
 
 STEPS_OFF = 1
 RECOVERY_CODES = 10

@@ -10,9 +10,11 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from codetect_gateway import sockets, tickets
+from codetect_gateway.browsers import Browsers
 from codetect_gateway.context import Gateway
 from codetect_gateway.door import Door, Facilities
 from codetect_gateway.early import Linger
+from codetect_gateway.headers import SecureHeaders
 from codetect_gateway.limits import TELL_S, Limits
 from codetect_gateway.live import Live
 from codetect_gateway.openapi import Documents
@@ -32,14 +34,16 @@ def api(settings: Settings) -> FastAPI:
         db, opened = app.state.db, open_parts(settings)
         facilities, limits = Facilities(opened["auth"], settings), Limits(db)
         programs = Programs(opened["auth"], settings.basic_fresh_s)
-        door = Door(facilities, programs, app.state.jwks, limits, settings)
+        browsers = Browsers(db, opened["auth"], settings.master_key)
+        door = Door(facilities, programs, browsers, app.state.jwks, limits, settings)
         live = Live(settings.rabbitmq_url, settings.ring_events, settings.socket_frames, facilities.forget)
-        app.state.gateway = Gateway(settings, db, opened, door, live, Documents(app.openapi(), opened))
+        app.state.gateway = Gateway(settings, db, opened, door, browsers, live, Documents(app.openapi(), opened))
         readiness(app, {"database": db.ping, "stream": live.ready})
 
         async def sweep() -> None:
             await tickets.sweep(db)
             await limits.sweep()
+            await browsers.sweep()
 
         async with AsyncExitStack() as stack:
             for part in opened.values():
@@ -56,6 +60,7 @@ def api(settings: Settings) -> FastAPI:
         app.router.add_route(prefix.path, proxy)  # type: ignore[arg-type]
         app.router.add_route(prefix.path + "/{rest:path}", proxy)  # type: ignore[arg-type]
     app.add_middleware(Linger)
+    app.add_middleware(SecureHeaders)
     app.add_middleware(MetricsWithin, networks=settings.metrics_networks)
     return app
 

@@ -6,6 +6,7 @@ from typing import cast
 from codetect_shared.db import Database
 from starlette.requests import HTTPConnection
 
+from codetect_gateway.browsers import Browsers
 from codetect_gateway.door import Door
 from codetect_gateway.live import Live
 from codetect_gateway.openapi import Documents
@@ -21,6 +22,7 @@ class Gateway:
     db: Database
     parts: dict[str, Part]
     door: Door
+    browsers: Browsers
     live: Live
     documents: Documents
 

@@ -8,6 +8,7 @@ from codetect_shared.problems import NotFound, Unauthenticated
 from codetect_shared.tokens import JwksCache, Principal, TokenInvalid
 from starlette.requests import HTTPConnection
 
+from codetect_gateway.browsers import COOKIE, Browsers, LoginEnded, check_origin
 from codetect_gateway.limits import Limits, address_key
 from codetect_gateway.parts import Part, PartUnavailable, Prefix
 from codetect_gateway.programs import Programs
@@ -109,19 +110,30 @@ class Door:
     """Lets requests in, or says why not."""
 
     def __init__(
-        self, facilities: Facilities, programs: Programs, jwks: JwksCache, limits: Limits, settings: Settings
+        self,
+        facilities: Facilities,
+        programs: Programs,
+        browsers: Browsers,
+        jwks: JwksCache,
+        limits: Limits,
+        settings: Settings,
     ) -> None:
-        self.facilities, self._programs, self._jwks, self._limits = facilities, programs, jwks, limits
-        self._settings = settings
+        self.facilities, self._programs, self._browsers = facilities, programs, browsers
+        self._jwks, self._limits, self._settings = jwks, limits, settings
 
     async def admit(self, request: HTTPConnection, prefix: Prefix = ANYWHERE) -> Visitor:
         """Whoever knocks. A token must be good, but for `anonymous` paths, and this facility's on all.
 
-        Raises UnknownHost, TokenInvalid, CredentialsMissing, CredentialsRefused, TooFast, PartUnavailable.
+        Raises UnknownHost, TokenInvalid, CredentialsMissing, CredentialsRefused, CrossSite, LoginEnded, TooFast,
+        PartUnavailable.
         """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         host, address = host_of(request), address_of(request)
         principal = None
+        if not scheme:
+            check_origin(request)
+            if cookie := request.cookies.get(COOKIE):
+                scheme, token = await self._login(cookie, host, address, prefix)
         if scheme.lower() == "bearer":
             try:
                 principal = await self._jwks.verify(token)
@@ -141,6 +153,14 @@ class Door:
         if principal is not None and principal.slug != slug:
             raise TokenInvalid("The access token is refused: it is meant for something else.")
         return Visitor(slug, host, address, principal, token)
+
+    async def _login(self, cookie: str, host: str, address: str, prefix: Prefix) -> tuple[str, str]:
+        """A browser's login as if it had sent its token; one that has ended is in nobody's way to log in again."""
+        token = await self._browsers.token(cookie, self.facilities.slug(host), host, address)
+        if token is None and not prefix.anonymous:
+            self.count(address)
+            raise LoginEnded
+        return ("bearer", token) if token else ("", "")
 
     async def _program(self, scheme: str, credentials: str, host: str, address: str) -> tuple[str, Principal]:
         """An API client's token for its id and secret; a pair that auth hasn't said yes to costs its address a try."""

@@ -13,6 +13,8 @@ from prometheus_client import Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope, Send
 
+from codetect_gateway import cookies
+from codetect_gateway.browsers import from_page
 from codetect_gateway.context import gateway_of
 from codetect_gateway.door import Visitor
 from codetect_gateway.parts import PartTooSlow, PartUnavailable, Prefix
@@ -36,7 +38,16 @@ HOP_BY_HOP = {
     b"upgrade",
 }
 # What only we may say to a service, and what only we say to a client.
-OURS_INWARD = {b"host", b"expect", b"forwarded", b"x-real-ip", b"x-request-id", b"traceparent", b"tracestate"}
+OURS_INWARD = {
+    b"host",
+    b"cookie",
+    b"expect",
+    b"forwarded",
+    b"x-real-ip",
+    b"x-request-id",
+    b"traceparent",
+    b"tracestate",
+}
 OURS_OUTWARD = {b"date", b"server", b"x-request-id"}
 CLIENT_GONE = 499
 BAD_PATH = re.compile(r"//|[\\\0]|/\.\.?(/|$)")
@@ -106,7 +117,11 @@ class Exchange:
         request = Request(self._scope, self._patiently)
         self._gateway = gateway_of(request)
         part = self._gateway.parts[self._prefix.part]
-        asked = self._request(request, await self._gateway.door.admit(request, self._prefix))
+        visitor = await self._gateway.door.admit(request, self._prefix)
+        if own := await cookies.answer(self._gateway, request, visitor):
+            await own(self._scope, self._receive, send)
+            return
+        asked = self._request(request, visitor)
         try:
             with PART_SECONDS.labels(part.name).time():
                 answer = await part.transport.handle_async_request(asked)
@@ -117,6 +132,8 @@ class Exchange:
         except httpx.HTTPError as error:
             log.warning("part unavailable", part=part.name, error=repr(error))
             raise PartUnavailable(part.name) from error
+        if self._prefix.anonymous and from_page(request):
+            answer = await cookies.keep(self._gateway, request, visitor, answer)
         self.begun = True
         try:
             # A redirect names the service's own address; the client knows only ours.

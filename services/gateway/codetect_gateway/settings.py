@@ -1,7 +1,7 @@
 """Settings of the gateway, from the environment (`CODETECT_GATEWAY_...`)."""
 
 from codetect_shared.settings import ServiceSettings
-from pydantic import AnyHttpUrl, Field
+from pydantic import AnyHttpUrl, Field, FilePath
 from pydantic_settings import SettingsConfigDict
 
 
@@ -11,6 +11,8 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="CODETECT_GATEWAY_", extra="ignore", populate_by_name=True)
 
     port: int = Field(8080, description="Port the process listens on.")
+    tls_cert_file: FilePath | None = Field(None, description="Certificate chain (PEM), to serve https by itself.")
+    tls_key_file: FilePath | None = Field(None, description="Its key (PEM).")
     ingest_url: AnyHttpUrl = Field(validation_alias="CODETECT_INGEST_URL", description="Address of ingest.")
     inference_url: AnyHttpUrl = Field(validation_alias="CODETECT_INFERENCE_URL", description="Address of inference.")
     analytics_url: AnyHttpUrl = Field(validation_alias="CODETECT_ANALYTICS_URL", description="Address of analytics.")

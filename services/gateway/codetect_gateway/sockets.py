@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from codetect_shared.problems import Forbidden, ServiceUnavailable, Unauthenticated, responses
-from codetect_shared.tokens import Role, Scope, authenticated
+from codetect_shared.tokens import Role, Scope, bearer
 from fastapi import APIRouter, Depends, Request
 from jose import jwt  # type: ignore[import-untyped]
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -77,7 +77,7 @@ REFUSALS: dict[type[Exception], int] = {
 
 @router.post(
     "/ticket",
-    dependencies=[Depends(authenticated)],
+    dependencies=[Depends(bearer)],  # for the document: the door checks it, or the cookie
     status_code=201,
     responses=responses(Unauthenticated, Forbidden, ServiceUnavailable),
 )
@@ -86,7 +86,9 @@ async def create_live_ticket(request: Request) -> Ticket:
     gateway = gateway_of(request)
     visitor = await gateway.door.admit(request)
     who = visitor.principal
-    if who is None or (who.role is Role.API_CLIENT and Scope.READ not in who.scopes):
+    if who is None:
+        raise Unauthenticated
+    if who.role is Role.API_CLIENT and Scope.READ not in who.scopes:
         raise Forbidden("This API client lacks the scope `read`.")
     await gateway.live.ready()
     cursor = gateway.live.ring.cursor

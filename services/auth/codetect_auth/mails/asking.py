@@ -6,12 +6,12 @@ from uuid import UUID
 
 from codetect_shared import outbox
 from codetect_shared.db import uuid7
+from codetect_shared.sealing import seal
 from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth.models import MAILS, Mail
-from codetect_auth.sealing import seal
 
 
 class Kind(StrEnum):
