@@ -18,8 +18,8 @@ from codetect_auth import admin, people
 from codetect_auth.app import api
 from codetect_auth.context import Auth
 from codetect_auth.models import Facility
-from codetect_auth.sealing import unseal
 from codetect_auth.settings import Settings
+from codetect_shared.sealing import unseal
 from codetect_shared.tokens import Role
 from fastapi import FastAPI
 from sqlalchemy import text

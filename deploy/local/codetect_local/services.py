@@ -32,7 +32,6 @@ def addresses(settings: Settings) -> dict[str, str]:
     """Where services find each other, and what the world calls us."""
     return {
         "CODETECT_BASE_DOMAIN": settings.base_domain,
-        "CODETECT_AUTH_PUBLIC_ORIGIN": f"http://{{slug}}.{{base_domain}}:{settings.port('gateway')}",
         **{
             f"CODETECT_{name.upper()}_URL": f"http://127.0.0.1:{settings.port(name)}"
             for name in ("gateway", "auth", "ingest", "inference", "analytics")

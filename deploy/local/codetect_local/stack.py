@@ -52,6 +52,7 @@ class Stack:
             "CODETECT_STORAGE_SECRET_KEY": settings.storage_secret_key or known["storage_secret_key"],
             "CODETECT_STORAGE_BUCKET_PREFIX": settings.storage_bucket_prefix,
             "CODETECT_SMTP_URL": f"smtp://127.0.0.1:{settings.port('smtp')}",
+            "CODETECT_FACILITY_URL": settings.address.format("{facility}"),
             "CODETECT_MASTER_KEY": known["master_key"],
             **servers.storage_environment(settings),
             **services.addresses(settings),

@@ -11,8 +11,8 @@ from codetect_shared.problems import BadInput, NotFound
 from codetect_shared.tokens import Role
 from sqlalchemy import select
 
-from codetect_auth import clients, facilities, members, people
-from codetect_auth.access import invitations, reading, requests, terms
+from codetect_auth import clients, facilities, people
+from codetect_auth.access import invitations, members, reading, requests, terms
 from codetect_auth.access.states import RequestState
 from codetect_auth.access.steps import COMMAND, record
 from codetect_auth.context import Auth

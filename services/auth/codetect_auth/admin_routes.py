@@ -11,7 +11,8 @@ from fastapi import APIRouter, Body, Query, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_auth import clients, members, people, schemas
+from codetect_auth import clients, people, schemas
+from codetect_auth.access import members
 from codetect_auth.access.steps import by, record
 from codetect_auth.context import Auth, AuthDep
 from codetect_auth.models import ApiClient, Person

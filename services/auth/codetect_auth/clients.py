@@ -119,7 +119,7 @@ async def revoke_client(session: AsyncSession, client_id: UUID) -> ApiClient:
     if client is None:
         raise NotFound
     client.revoked_at = func.clock_timestamp()
-    await refuse_access_tokens(session, client.facility_id, str(client.id))
+    await refuse_access_tokens(session, client.facility_id, client.id)
     return client
 
 

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 
 async def refuse_access_tokens(
-    session: AsyncSession, facility_id: UUID, subject: str | None = None, session_id: UUID | None = None
+    session: AsyncSession, facility_id: UUID, subject: UUID | None = None, session_id: UUID | None = None
 ) -> None:
     """In the transaction of what ends them: a facility's tokens, somebody's, or those of one login.
 

@@ -123,7 +123,7 @@ async def end_all(session: AsyncSession, person: Person, why: str, keep: UUID | 
     statement = update(Session).where(*_open(person.id), *others).values(ended).returning(Session.id)
     over = (await session.scalars(statement)).all()
     if keep is None:
-        await refuse_access_tokens(session, person.facility_id, str(person.id))
+        await refuse_access_tokens(session, person.facility_id, person.id)
     else:
         for id in over:
             await refuse_access_tokens(session, person.facility_id, session_id=id)

@@ -40,9 +40,7 @@ class DomainNotAllowed(BadInput):
 
 def link(auth: Auth, facility: Facility, path: str, token: str | None = None) -> str:
     """A page at the facility's own host."""
-    settings = auth.settings
-    origin = settings.public_origin.format(slug=facility.slug, base_domain=settings.base_domain).rstrip("/")
-    return f"{origin}/{path}" + (f"#token={token}" if token else "")
+    return auth.settings.url(facility.slug, f"/{path}") + (f"#token={token}" if token else "")
 
 
 def valid_address(facility: Facility, email: str) -> str:

@@ -94,7 +94,7 @@ async def _set_rights(auth: Auth, session: AsyncSession, person: Person, rights:
     if before != person.rights:
         was, now = " ".join(before), " ".join(person.rights)
         await record(session, person.facility_id, "person", person.id, "rights", by, was=was, now=now)
-        await refuse_access_tokens(session, person.facility_id, str(person.id))
+        await refuse_access_tokens(session, person.facility_id, person.id)
         await _mail(auth, session, person, "rights", by)
 
 
@@ -105,7 +105,7 @@ async def _set_role(auth: Auth, session: AsyncSession, person: Person, role: Rol
     was, person.role = person.role, role.value
     await record(session, person.facility_id, "person", person.id, "role", by, was=was, now=role.value)
     await tell(session, person, PersonChanged(person_id=person.id, changed_by=by.id))
-    await refuse_access_tokens(session, person.facility_id, str(person.id))
+    await refuse_access_tokens(session, person.facility_id, person.id)
     await _mail(auth, session, person, "role", by)
 
 
