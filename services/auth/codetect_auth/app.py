@@ -51,5 +51,6 @@ async def sweep(auth: Auth) -> None:
         await session.execute(delete(PasswordReset).where(PasswordReset.expires_at < func.clock_timestamp() - DAY))
     async with auth.db.system() as session:
         await states.expire(session)
+        await states.forget(session)
     async with auth.db.system() as session:
         await clients.warn(auth, session)

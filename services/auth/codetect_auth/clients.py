@@ -123,6 +123,14 @@ async def revoke_client(session: AsyncSession, client_id: UUID) -> ApiClient:
     return client
 
 
+async def refuse_owned_by(session: AsyncSession, person: Person, *, revoke: bool = False) -> None:
+    """The tokens of somebody's API clients, which get no others while their owner may not work, or never again."""
+    mine = ApiClient.created_by == person.id, ApiClient.revoked_at.is_(None)
+    for client in (await session.scalars(select(ApiClient).where(*mine).with_for_update())).all():
+        client.revoked_at = func.clock_timestamp() if revoke else None
+        await refuse_access_tokens(session, client.facility_id, client.id)
+
+
 async def tell_owner(auth: Auth, session: AsyncSession, client: ApiClient, what: str, cause: str) -> None:
     """Mail to the person who owns an API client; one that a command made has no owner."""
     owner = await session.get(Person, client.created_by) if client.created_by else None

@@ -110,6 +110,9 @@ async def test_who_is_removed_leaves_an_id_and_nothing_else(house: House) -> Non
     issued = await account.enrol()
     gone = Desk(house, desk.facility, account, issued["access_token"])
     id = await id_of(gone)
+    await house.sql("UPDATE people SET role = 'admin' WHERE id = :id", id=id)
+    gone.access_token = (await account.refresh(issued["refresh_token"])).json()["access_token"]
+    await gone.ask("POST", "/invitations", json={"email": "colleague@clinic.example", "name": "Carl"})
     await account.client.post("/api/v1/auth/password-reset", json={"email": email})
     assert (await desk.ask("DELETE", f"/members/{id}")).status_code == 204
     assert (await desk.ask("DELETE", f"/members/{id}")).status_code == 404

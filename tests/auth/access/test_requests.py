@@ -139,6 +139,21 @@ async def test_links_run_out_and_what_ran_out_says_so(desk: Desk) -> None:
     assert [step["by_role"] for step in (await desk.steps())[:2]] == ["clock", "clock"]
 
 
+async def test_whoever_came_to_nothing_is_forgotten_after_three_months(desk: Desk) -> None:
+    email, kept = await desk.request("Nils.Nobody@clinic.example", name="Nils Nobody"), await desk.request()
+    await desk.confirm(email)
+    path = f"/access-requests/{(await desk.waiting(email))['id']}"
+    await desk.ask("POST", f"{path}/reject", json={"reason": "no"})
+    old = "UPDATE access_requests SET changed_at = now() - interval '{} days' WHERE facility_id = :f"
+    for days, there in ((89, True), (91, False)):
+        await desk.house.sql(old.format(days), f=desk.facility.id)
+        await sweep(desk.house.auth)
+        rows = await desk.house.sql("SELECT r::text FROM access_requests r WHERE facility_id = :f", f=desk.facility.id)
+        assert any("nils" in str(row).casefold() for row in rows) == there
+        assert any(kept in str(row) for row in rows)
+    assert (await desk.ask("GET", "/access-requests?status=rejected")).json()["items"][0]["email"] == ""
+
+
 async def test_a_second_request_changes_nothing_of_the_first_until_one_is_confirmed(desk: Desk) -> None:
     email = await desk.request(name="Nora")
     first = await desk.house.token(email, "confirm_address")

@@ -136,7 +136,7 @@ async def list_invitations(
 async def resend(auth: Auth, session: AsyncSession, facility: Facility, invitation_id: UUID, by: By) -> Invitation:
     """A new link for another seven days; the one before is void. Raises NotFound, InvitationClosed, AlreadyInvited."""
     found = await session.get(Invitation, invitation_id)
-    if found is None:
+    if found is None or not found.email:
         raise NotFound("The facility has no such invitation.")
     await links.one_at_a_time(session, facility.id, found.email_key)
     async with auth.db.system() as counting:

@@ -10,11 +10,11 @@ from codetect_shared.tokens import Role
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_auth import people, sessions
+from codetect_auth import clients, people, sessions
 from codetect_auth.access.steps import By, record
 from codetect_auth.context import Auth
 from codetect_auth.mails.asking import Kind, ask
-from codetect_auth.models import AccessRequest, ApiClient, Base, Facility, Invitation, Person, Status
+from codetect_auth.models import AccessRequest, Base, Facility, Invitation, Person, Status
 from codetect_auth.refusing import refuse_access_tokens
 
 STAY = {"terms_acceptances"}  # ids and times alone
@@ -55,8 +55,8 @@ async def remove(auth: Auth, session: AsyncSession, which: ColumnElement[bool], 
     await _must_leave_an_admin(session, person)
     await _mail(auth, session, person, "removed", by)
     await sessions.end_all(session, person, "removed")
-    mine = ApiClient.created_by == person.id, ApiClient.revoked_at.is_(None)
-    await session.execute(update(ApiClient).where(*mine).values(revoked_at=func.clock_timestamp()))
+    await clients.refuse_owned_by(session, person, revoke=True)
+    await session.execute(update(Invitation).where(Invitation.invited_by == person.id).values(inviter=FORGOTTEN))
     for table in (AccessRequest, Invitation):
         forgotten = {"email": FORGOTTEN, "name": FORGOTTEN, "email_key": f"removed:{person.id}"}
         forgotten |= {"reason": FORGOTTEN} if table is AccessRequest else {}
@@ -114,6 +114,7 @@ async def _set_status(auth: Auth, session: AsyncSession, person: Person, status:
     if suspended:
         await _must_leave_an_admin(session, person)
         await sessions.end_all(session, person, "suspended")
+        await clients.refuse_owned_by(session, person)
     person.status = status.value
     await record(session, person.facility_id, "person", person.id, status.value, by, was=was, now=status.value)
     told = PersonSuspended if suspended else PersonReactivated

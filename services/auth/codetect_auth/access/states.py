@@ -5,10 +5,11 @@ request      unconfirmed -> confirmed -> approved | rejected
 invitation   open -> accepted | revoked | expired;  expired -> open (sent again)
 """
 
+from datetime import timedelta
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth.access.steps import CLOCK, About, By, record
@@ -47,6 +48,11 @@ MOVES: dict[State, set[State]] = {
     InvitationState.OPEN: {InvitationState.ACCEPTED, InvitationState.REVOKED, InvitationState.EXPIRED},
     InvitationState.EXPIRED: {InvitationState.OPEN},
 }
+OVER: dict[type[StrEnum], set[State]] = {
+    RequestState: {RequestState.REJECTED, RequestState.EXPIRED, RequestState.SUPERSEDED},
+    InvitationState: {InvitationState.REVOKED, InvitationState.EXPIRED},
+}
+KEPT = timedelta(days=90)
 SWEPT = 200
 Row = TypeVar("Row", AccessRequest, Invitation)
 
@@ -76,6 +82,15 @@ async def _expire(session: AsyncSession, kind: type[Row], to: State) -> int:
     for row in rows:
         await _enter(session, row, to, CLOCK, None)
     return len(rows)
+
+
+async def forget(session: AsyncSession) -> None:
+    """Forget who came to nothing, of all facilities, three months later; the row and its steps stay."""
+    for kind, over in ((AccessRequest, OVER[RequestState]), (Invitation, OVER[InvitationState])):
+        gone: dict[str, Any] = {"email": "", "name": "", "email_key": func.concat("forgotten:", kind.id)}
+        gone |= {"reason": ""} if kind is AccessRequest else {}
+        old = kind.state.in_(over), kind.changed_at < func.clock_timestamp() - KEPT, kind.email != ""
+        await session.execute(update(kind).where(*old).values(gone))
 
 
 async def begin(session: AsyncSession, row: AccessRequest | Invitation, by: By) -> None:
