@@ -10,7 +10,14 @@ from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractExchange
 from pamqp.common import FieldTable
 
-from codetect_shared.events import AnalysisCompleted, Event, FacilityOpened, StudyErased, StudyReceived
+from codetect_shared.events import (
+    AnalysisCompleted,
+    AnalysisFailed,
+    Event,
+    FacilityOpened,
+    StudyErased,
+    StudyReceived,
+)
 
 EXCHANGE = "codetect.events"
 DEAD_LETTERS = "codetect.dead-letters"
@@ -30,7 +37,8 @@ class EventQueue:
 STUDIES = EventQueue("inference.studies", (StudyReceived, StudyErased), ordered=True)
 FACILITIES = EventQueue("ingest.facilities", (FacilityOpened,))
 RESULTS = EventQueue("ingest.results", (AnalysisCompleted,))
-EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS)
+ENDED = EventQueue("auth.results", (AnalysisCompleted, AnalysisFailed), ordered=True)
+EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS, ENDED)
 
 UPLOADS_TO_IMPORT = "ingest.uploads"
 STUDIES_TO_ASSEMBLE = "ingest.studies"

@@ -15,6 +15,7 @@ from codetect_local.settings import ROOT, Settings
 PROCESSES = (
     ("gateway", "gateway", "api"),
     ("auth", "auth", "api"),
+    ("mailer", "auth", "mailer"),
     ("ingest", "ingest", "api"),
     ("importer", "ingest", "importer"),
     ("inference", "inference", "api"),

@@ -20,7 +20,7 @@ from codetect_shared.tokens import Right, Role, Scope
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from codetect_auth import clients, people, second_factor, throttle
+from codetect_auth import clients, mail_admin, people, second_factor, throttle
 from codetect_auth.context import Auth
 from codetect_auth.keys import SigningKeys
 from codetect_auth.models import Facility, Person
@@ -45,9 +45,13 @@ def run(arguments: list[str]) -> None:
         raise SystemExit(f"The service's settings are not all in the environment: {missing}") from None
     if options.json:
         print(json.dumps(result))
+    elif show := getattr(options, "show", None):
+        show(result)
     else:
         for name, value in result.items():
             print(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
+    if getattr(options, "failed", False):
+        raise SystemExit(1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     keys.add_argument("--revoke", metavar="KID", help="instead: refuse this key's tokens everywhere within a minute")
     unlock = command("unlock", _unlock, "Let a person try to log in again at once.", facility)
     unlock.add_argument("--email", required=True)
+    mail_admin.add_commands(command, facility)
     return parser
 
 
