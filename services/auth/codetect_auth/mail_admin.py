@@ -79,9 +79,9 @@ def _read(file: str) -> bytes:
 async def _status(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
     facility = await _facility(auth, options.facility)
     async with auth.db.facility(facility.id) as session:
-        counted = await session.execute(select(Mail.state, func.count()).group_by(Mail.state))
+        counted = await session.execute(select(Mail.state, func.count().label("number")).group_by(Mail.state))
         stopped = await session.scalars(select(UndeliverableAddress.address).order_by(UndeliverableAddress.id))
-        return {**dict(counted.tuples().all()), "undeliverable": list(stopped)}
+        return {row.state: row.number for row in counted} | {"undeliverable": list(stopped)}
 
 
 async def _clear(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
