@@ -50,15 +50,16 @@ class Ward:
 
     async def fails(self, times: int = 1, **changes: Any) -> None:
         for _ in range(times):
-            await self.told(AnalysisFailed(**(self._of() | {"code": "no_usable_series"} | changes)))
+            await self.told(AnalysisFailed(**(self.about() | {"code": "no_usable_series"} | changes)))
 
     async def completes(self, times: int = 1, **changes: Any) -> None:
         numbers = dict.fromkeys(("slices_total", "slices_analysed", "queued_ms", "inference_ms", "total_ms"), 1)
         for _ in range(times):
-            facts = self._of() | numbers | {"findings": [], "provider": "cpu"} | changes
+            facts = self.about() | numbers | {"findings": [], "provider": "cpu"} | changes
             await self.told(AnalysisCompleted(**facts))
 
-    def _of(self) -> dict[str, Any]:
+    def about(self) -> dict[str, Any]:
+        """Ids of an analysis of this person's."""
         ids = {name: uuid7() for name in ("analysis_id", "study_id", "upload_id")}
         return {**ids, "model": "covid", "model_version": "1", "submitted_by": self.person_id}
 

@@ -12,10 +12,14 @@ from pathlib import Path
 
 import pytest
 from codetect_auth.mails.kinds import Kind
+from codetect_auth.models import Facility
+from codetect_shared.events import AnalysisCompleted, AnalysisFailed
+from codetect_shared.outbox import tell
 
 from tests.auth.conftest import House
 from tests.auth.mailbox import DROP, Mailbox, mailbox
 from tests.auth.post import posting
+from tests.auth.test_mail_of_results import Ward
 
 SECRETS = ("geheim-0123456789", "Jonas Weber", "clinic.example", "a secret password", "DOE^JANE")
 
@@ -141,6 +145,31 @@ async def test_it_stops_when_asked_and_finishes_what_it_has_in_hand(
             await asyncio.wait_for(process.wait(), 60)
         assert len(box.kept) == 1
         assert await post.state() == ("sent", None)
+
+
+async def test_events_reach_it_through_the_broker_and_each_counts_once(
+    house: House, environment: dict[str, str], tmp_path: Path
+) -> None:
+    async with mailbox() as box, posting(house, box) as post:
+        ward = await Ward.open(house, post, box)
+        await ward.choose(analyses="urgent")
+        numbers = dict.fromkeys(("slices_total", "slices_analysed", "queued_ms", "inference_ms", "total_ms"), 1)
+        done = AnalysisCompleted(**ward.about(), **numbers, findings=[], provider="cpu", priority="urgent")
+        failed = [AnalysisFailed(**ward.about(), code="no_usable_series") for _ in range(3)]
+        async with mailer(environment, box, tmp_path / "mailer.log"):
+            async with house.auth.db.facility(post.facility.id) as session:
+                await tell(session, await session.get_one(Facility, post.facility.id), done, *failed)
+            await until(lambda: len(box.kept) == 1)
+            # "Send again since": whatever was told before is told once more.
+            await house.sql("UPDATE outbox SET sent_at = NULL WHERE facility_id = :f", f=post.facility.id)
+            await house.sql("NOTIFY codetect_outbox")
+            async with asyncio.timeout(30):
+                while await house.sql("SELECT 1 FROM outbox WHERE sent_at IS NULL"):
+                    await asyncio.sleep(0.1)
+            await house.sql("UPDATE result_groups SET due_at = clock_timestamp()")
+            await until(lambda: len(box.kept) == 2)
+        subjects = [str(kept.message["Subject"]) for kept in box.kept]
+        assert subjects == ["An urgent analysis is ready at Test Clinic", "3 analyses failed at Test Clinic"]
 
 
 @pytest.fixture(autouse=True)
