@@ -126,7 +126,7 @@ async def _dkim(names: Names, signer: Signer, number: int) -> Finding:
     public = _tags(key.record)["p"]
     if all(_tags(text).get("p", "").replace(" ", "") != public for text in texts):
         return fail("dkim", f"{name} holds another key than the one we sign with.", "Set the record above.")
-    return ok("dkim", f"{name} holds our key ({key.algorithm.decode()}).")
+    return ok("dkim", f"{name} holds our key ({key.algorithm}).")
 
 
 async def _dmarc(names: Names, settings: MailerSettings, signer: Signer) -> Finding:
