@@ -195,7 +195,7 @@ async def test_the_command_prints_records_sends_a_test_and_fails_when_something_
         (smtp,) = (check["says"] for check in said["checks"] if check["name"] == "smtp")
         assert "TLSv1.3, logged in" in smtp
         (kept,) = box.kept
-        assert kept.message["Subject"] == "A test mail of CoDetect"
+        assert kept.message["Subject"] == "A test mail of codetect.example"
         values = {record["name"]: record["value"] for record in said["records"]}
         assert values["codetect._domainkey.mail.codetect.example"].startswith("v=DKIM1; k=rsa; p=MII")
         assert {"mail.codetect.example", "_dmarc.mail.codetect.example", "*.codetect.example"} <= values.keys()
@@ -214,6 +214,16 @@ async def test_the_command_prints_records_sends_a_test_and_fails_when_something_
         assert "  fail  spf: mail.codetect.example has no SPF record.\n        Set the record above." in printed
         assert "  fail  smtp: 127.0.0.1" in printed
         assert "  ok    broker: It answers." in printed
+
+
+async def test_a_house_of_its_own_needs_no_dns(house: House) -> None:
+    async with mailbox() as box:
+        local = {"base_domain": "localhost", "mail_from": "", "smtp_host": "127.0.0.1", "smtp_port": box.port}
+        settings = MailerSettings(**(BASE | local | {"smtp_tls": Tls.NONE}))
+        wanted, findings = await examine(settings, house.auth.db)
+    assert wanted == []
+    assert "fail" not in {finding.health.value for finding in findings}
+    assert [f.health.value for f in findings if f.name == "mail domain"] == ["warn"]
 
 
 async def test_servers_that_are_away_are_named(house: House, environment: dict[str, str]) -> None:

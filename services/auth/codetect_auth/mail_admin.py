@@ -50,7 +50,7 @@ async def _doctor(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show_examination(result: dict[str, Any]) -> None:
-    print("DNS records to set:\n")
+    print("DNS records to set:\n" if result["records"] else "No DNS records are needed.")
     for record in result["records"]:
         print(f"  {record['name']}  {record['type']}  {record['value']}")
     print("\nChecks:\n")

@@ -136,7 +136,7 @@ async def _smtp(settings: MailerSettings) -> Finding:
 
 async def _test(settings: MailerSettings, signer: Signer, to: str) -> Finding:
     home = settings.url(OPERATORS, "/")
-    wording = word(Kind.TEST, {}, Place("CoDetect", home, home), settings.mail_language)
+    wording = word(Kind.TEST, {}, Place(settings.base_domain, home, home), settings.mail_language)
 
     async def nothing() -> None:
         pass

@@ -69,6 +69,8 @@ def type_name(error: BaseException) -> str:
 def wanted(settings: MailerSettings, signer: Signer, slugs: Sequence[str]) -> list[Record]:
     """What to set. Where mail goes through a provider, its own documentation says what SPF must include."""
     envelope, base = envelope_domain(settings), settings.base_domain
+    if is_local(from_domain(settings)):
+        return []
     server = "mx" if is_loopback(settings.smtp_host) else f"a:{settings.smtp_host}"
     records = [Record(envelope, "TXT", f"v=spf1 {server} -all")]
     records += [Record(f"{key.selector}._domainkey.{signer.domain}", "TXT", key.record) for key in signer.keys]
@@ -86,6 +88,10 @@ def wanted(settings: MailerSettings, signer: Signer, slugs: Sequence[str]) -> li
 async def check(names: Names, settings: MailerSettings, signer: Signer, slugs: Sequence[str]) -> list[Finding]:
     """What stands there. When DNS doesn't answer, that is the one finding."""
     try:
+        if is_local(from_domain(settings)):
+            do = "Set CODETECT_AUTH_MAIL_FROM to an address in a domain of yours before anybody else is to get mail."
+            says = f"Mails come from {from_domain(settings)}, which only a server on this machine takes."
+            return [warn("mail domain", says, do), *(await _hosts(names, settings.base_domain, slugs))]
         return [
             await _spf(names, settings),
             *[await _dkim(names, signer, number) for number in range(len(signer.keys) or 1)],
