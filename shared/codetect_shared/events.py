@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 Priority = Literal["routine", "urgent"]
+SUBMITTED_BY = "Subject of who sent the study or asked for the analysis; none: told before it was known."
 
 
 class Event(BaseModel):
@@ -219,6 +220,7 @@ class UploadOpened(Event):
 
     upload_id: UUID
     priority: Priority
+    submitted_by: UUID | None = Field(None, description=SUBMITTED_BY)
 
 
 class UploadCompleted(Event):
@@ -267,6 +269,7 @@ class StudyReceived(Event):
     upload_ms: int
     import_ms: int
     submitted_at: datetime
+    submitted_by: UUID | None = Field(None, description=SUBMITTED_BY)
 
 
 class StudyErased(Event):
@@ -294,6 +297,7 @@ class AnalysisQueued(Event):
     model: str
     model_version: str
     priority: Priority
+    submitted_by: UUID | None = Field(None, description=SUBMITTED_BY)
 
 
 class AnalysisStarted(Event):
@@ -338,6 +342,10 @@ class AnalysisCompleted(Event):
     queued_ms: int
     inference_ms: int
     total_ms: int
+    priority: Priority = Field(
+        "routine", description="As it was asked for; routine in what was told before it was known."
+    )
+    submitted_by: UUID | None = Field(None, description=SUBMITTED_BY)
 
 
 class AnalysisFailed(Event):
@@ -349,6 +357,8 @@ class AnalysisFailed(Event):
     model: str
     model_version: str
     code: str
+    priority: Priority = Field("routine", description="As in AnalysisCompleted.")
+    submitted_by: UUID | None = Field(None, description=SUBMITTED_BY)
 
 
 class AnalysisCancelled(Event):

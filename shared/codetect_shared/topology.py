@@ -12,6 +12,7 @@ from pamqp.common import FieldTable
 
 from codetect_shared.events import (
     AnalysisCompleted,
+    AnalysisFailed,
     Event,
     FacilityOpened,
     FacilityReactivated,
@@ -40,7 +41,8 @@ STUDIES = EventQueue("inference.studies", (StudyReceived, StudyErased), ordered=
 FACILITIES = EventQueue("ingest.facilities", (FacilityOpened, FacilitySuspended, FacilityReactivated))
 RESULTS = EventQueue("ingest.results", (AnalysisCompleted,))
 FACTS = EventQueue("auth.facts", (SettingsChanged, AnalysisCompleted))
-EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS, FACTS)
+ENDED = EventQueue("auth.results", (AnalysisCompleted, AnalysisFailed), ordered=True)
+EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS, FACTS, ENDED)
 
 UPLOADS_TO_IMPORT = "ingest.uploads"
 STUDIES_TO_ASSEMBLE = "ingest.studies"

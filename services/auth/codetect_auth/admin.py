@@ -19,7 +19,7 @@ from codetect_shared.problems import BadInput, Problem
 from codetect_shared.tokens import Right, Role, Scope
 from pydantic import ValidationError
 
-from codetect_auth import clients, facilities, people, second_factor, strength, throttle
+from codetect_auth import clients, facilities, mail_admin, people, second_factor, strength, throttle
 from codetect_auth.access.steps import COMMAND
 from codetect_auth.admin_access import add_commands, facility_named
 from codetect_auth.context import Auth
@@ -46,9 +46,13 @@ def run(arguments: list[str]) -> None:
         raise SystemExit(f"The service's settings are not all in the environment: {missing}") from None
     if options.json:
         print(json.dumps(result))
+    elif show := getattr(options, "show", None):
+        show(result)
     else:
         for name, value in result.items():
             print(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
+    if getattr(options, "failed", False):
+        raise SystemExit(1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     unlock = command("unlock", _unlock, "Let a person try to log in again at once.", facility)
     unlock.add_argument("--email", required=True)
     add_commands(command, facility)
+    mail_admin.add_commands(command, facility)
     return parser
 
 

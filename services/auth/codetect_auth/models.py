@@ -242,10 +242,16 @@ class MailState(StrEnum):
     QUEUED = "queued"
     SENT = "sent"
     FAILED = "failed"
+    BOUNCED = "bounced"
 
 
 class Mail(Base, JobRow):
-    """A mail of one cause; the letter is sealed, and forgotten once it is sent."""
+    """A mail of one cause; the letter is sealed, and forgotten once it is sent or has failed for good.
+
+    `address_key` is a keyed hash of the address it goes to, `tried_at` when it was last on its way to the mail server,
+    `handed_over_at` when its text was: with `state` still `queued` nobody knows whether the server has it (ADR 88).
+    `handovers` counts how often that was so.
+    """
 
     __tablename__ = "mails"
     __table_args__ = (UniqueConstraint("facility_id", "cause"),)
@@ -257,6 +263,10 @@ class Mail(Base, JobRow):
     error: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     sent_at: Mapped[datetime | None]
+    address_key: Mapped[bytes | None]
+    tried_at: Mapped[datetime | None]
+    handed_over_at: Mapped[datetime | None]
+    handovers: Mapped[int] = mapped_column(default=0)
 
 
 class SigningKeyRow(Base):
@@ -283,4 +293,4 @@ class Throttle(Base):
     touched_at: Mapped[datetime]
 
 
-MAILS = Jobs(Mail, topology.MAILS_TO_SEND, lease_s=60, max_attempts=12)
+MAILS = Jobs(Mail, topology.MAILS_TO_SEND, lease_s=60, max_attempts=40)

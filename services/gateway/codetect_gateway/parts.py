@@ -42,6 +42,8 @@ PREFIXES = (
     Prefix(f"{API}/api-clients", "auth"),
     Prefix(f"{API}/audit-events", "auth"),
     Prefix(f"{API}/webhooks", "auth"),
+    Prefix(f"{API}/mails", "auth"),
+    Prefix(f"{API}/undeliverable-addresses", "auth"),
     Prefix(f"{API}/uploads", "ingest"),
     Prefix(f"{API}/studies", "ingest"),
     Prefix(f"{API}/ingest", "ingest"),

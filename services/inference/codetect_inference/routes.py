@@ -81,7 +81,7 @@ async def create_analysis(
     session: SessionDep, principal: CurrentPrincipal, body: AnalysisRequest, response: Response
 ) -> AnalysisOut:
     """One model's reading of a study's newest version; asked for twice, it is the same analysis."""
-    row, is_new = await service.ask(session, principal.facility_id, body.study_id, body.model)
+    row, is_new = await service.ask(session, principal.facility_id, body.study_id, body.model, UUID(principal.subject))
     response.status_code = 201 if is_new else 200
     return AnalysisOut.of(row)
 

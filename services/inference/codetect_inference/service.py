@@ -23,6 +23,7 @@ async def receive_study(session: AsyncSession, facility_id: UUID, event: events.
     facts = {
         "version": event.version,
         "upload_id": event.upload_id,
+        "submitted_by": event.submitted_by,
         "priority": PRIORITIES[event.priority],
         "series": [one.model_dump(mode="json") for one in event.series],
     }
@@ -42,6 +43,7 @@ async def receive_study(session: AsyncSession, facility_id: UUID, event: events.
             study_id=event.study_id,
             study_version=event.version,
             upload_id=event.upload_id,
+            submitted_by=event.submitted_by,
             model_name=name,
             priority=PRIORITIES[event.priority],
             submitted_at=event.submitted_at,
@@ -52,7 +54,9 @@ async def receive_study(session: AsyncSession, facility_id: UUID, event: events.
         await _add(session, analysis, current.get(name), event.series)
 
 
-async def ask(session: AsyncSession, facility_id: UUID, study_id: UUID, model_name: str) -> tuple[Analysis, bool]:
+async def ask(
+    session: AsyncSession, facility_id: UUID, study_id: UUID, model_name: str, asked_by: UUID
+) -> tuple[Analysis, bool]:
     """One model's analysis of a study's newest version, and whether it is new."""
     study = await session.scalar(select(Study).where(Study.id == study_id, ~Study.erased).with_for_update())
     if study is None:
@@ -72,6 +76,7 @@ async def ask(session: AsyncSession, facility_id: UUID, study_id: UUID, model_na
         study_id=study_id,
         study_version=study.version,
         upload_id=study.upload_id,
+        submitted_by=asked_by,
         model_name=model_name,
         priority=study.priority,
     )
@@ -118,7 +123,8 @@ async def _tell_queued(session: AsyncSession, a: Analysis) -> None:
         upload_id=a.upload_id,
         model=a.model_name,
         model_version=a.model_version,
-        priority="urgent" if a.priority == URGENT else "routine",
+        priority=_priority(a),
+        submitted_by=a.submitted_by,
     )
     await tell(session, a, told)
 
@@ -206,6 +212,8 @@ async def complete(
         queued_ms=row.queued_ms or 0,
         inference_ms=row.inference_ms,
         total_ms=row.total_ms,
+        priority=_priority(row),
+        submitted_by=row.submitted_by,
     )
     await tell(session, row, completed)
 
@@ -223,6 +231,8 @@ async def fail(session: AsyncSession, row: Analysis, code: str) -> None:
         model=row.model_name,
         model_version=row.model_version,
         code=code,
+        priority=_priority(row),
+        submitted_by=row.submitted_by,
     )
     await tell(session, row, failed)
 
@@ -282,7 +292,7 @@ async def remove(session: AsyncSession, analysis_id: UUID) -> None:
 async def erase_study(session: AsyncSession, facility_id: UUID, event: events.StudyErased) -> None:
     """A study is gone: so is everything read from it, and what is still being read is stopped."""
     study_id = event.study_id
-    gone = {"erased": True, "series": [], "version": 0, "upload_id": study_id, "priority": 0}
+    gone = {"erased": True, "series": [], "version": 0, "upload_id": study_id, "submitted_by": None, "priority": 0}
     erased = insert(Study).values(id=study_id, facility_id=facility_id, **gone)
     await session.execute(erased.on_conflict_do_update(index_elements=[Study.id], set_=gone))
     await session.execute(insert(Erasure).values(id=study_id, facility_id=facility_id).on_conflict_do_nothing())
@@ -295,6 +305,10 @@ async def _remove(session: AsyncSession, row: Analysis) -> None:
         await _cancel(session, row)
     session.add(Removal(facility_id=row.facility_id, prefix=row.results_prefix))
     await session.delete(row)
+
+
+def _priority(row: Analysis) -> events.Priority:
+    return "urgent" if row.priority == URGENT else "routine"
 
 
 def _ms(since: datetime, until: datetime) -> int:

@@ -7,8 +7,8 @@ from alembic import op
 from codetect_shared.migrations import aggregate_columns, fence
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0004"
-down_revision = "0003"
+revision = "0008"
+down_revision = "0007"
 
 TIME = sa.DateTime(timezone=True)
 REQUEST_STATES = "'unconfirmed', 'confirmed', 'approved', 'rejected', 'expired', 'superseded'"

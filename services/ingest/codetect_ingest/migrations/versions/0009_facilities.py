@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from codetect_shared.migrations import aggregate_columns, fence
 
-revision = "0006"
-down_revision = "0005"
+revision = "0009"
+down_revision = "0007"
 
 
 def upgrade() -> None:
