@@ -99,6 +99,12 @@ class Bearer(httpx.Auth):
         self._tokens = tokens
         self._good_until = time.monotonic() + tokens.expires_in - min(RENEW_BEFORE_S, tokens.expires_in / 2)
 
+    def replace(self, proven: Tokens) -> Tokens:
+        """Use another access token of the same login, whose refresh token stays."""
+        kept = self._tokens.refresh_token if self._tokens else None
+        self.set(proven.model_copy(update={"refresh_token": kept}))
+        return proven
+
     async def token(self, refused: str | None = None) -> str:
         """An access token other than `refused`; raises `LoginRequired`."""
         async with self._lock:

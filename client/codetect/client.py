@@ -87,6 +87,11 @@ class Client:
         self._use(enrolled)
         return enrolled
 
+    async def step_up(self, code: str, method: str = "totp") -> Tokens:
+        """A code once more, before what is dangerous (`Refused` with the code `step-up-required`); for ten minutes."""
+        body = {"method": method, "code": code}
+        return self.api.bearer.replace(await self.api.post(Tokens, "/api/v1/auth/step-up", json=body))
+
     async def log_out(self, refresh_token: str) -> None:
         """End a login at the server."""
         body = {"refresh_token": refresh_token}

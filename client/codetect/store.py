@@ -66,6 +66,13 @@ async def save(url: str, tokens: Tokens) -> None:
         _keep(url, tokens, default=url)
 
 
+async def prove(url: str, proven: Tokens) -> None:
+    """Keep another access token of the same login, if there is one."""
+    async with _turn():
+        if login := read().logins.get(url):
+            _keep(url, proven.model_copy(update={"refresh_token": login.refresh_token}))
+
+
 async def forget(url: str) -> str | None:
     """Remove a login; gives its refresh token, so that the server can be told."""
     async with _turn():

@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from codetect_shared import bus, problems, telemetry
+from codetect_shared import bus, openapi, problems, telemetry
 from codetect_shared.db import Database
 from codetect_shared.settings import ServiceSettings
 from codetect_shared.storage import Storage
@@ -69,6 +69,7 @@ def create_app(
     app.include_router(_health_routes())
     for router in routers:
         app.include_router(router)
+    openapi.describe(app)
     return app
 
 

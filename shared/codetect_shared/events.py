@@ -15,16 +15,23 @@ SUBMITTED_BY = "Subject of who sent the study or asked for the analysis; none: t
 
 
 class Event(BaseModel):
-    """Something that happened. `StudyReceived` has the CloudEvents type `codetect.study.received.v1`."""
+    """Something that happened. `StudyReceived` has the CloudEvents type `codetect.study.received.v1`.
+
+    Where the first word is not whom it happened to, the class says: `class FactorsReset(Event, to="person")`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     type: ClassVar[str]
     aggregate: ClassVar[str]
 
+    def __init_subclass__(cls, to: str = "") -> None:
+        """Take the argument that pydantic hands on below."""
+
     @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+    def __pydantic_init_subclass__(cls, to: str = "", **_: Any) -> None:
         """Derive type and aggregate from the class's name and enter it into the catalogue."""
-        cls.aggregate, *past = re.sub(r"(?<!^)(?=[A-Z])", " ", cls.__name__).lower().split()
+        words = re.sub(r"(?<!^)(?=[A-Z])", " ", cls.__name__).lower().split()
+        cls.aggregate, *past = [to, *words] if to else words
         cls.type = f"codetect.{cls.aggregate}.{'_'.join(past)}.v1"
         CATALOGUE[cls.type] = cls
 
@@ -213,6 +220,41 @@ class PersonAuthenticated(Event):
 
     person_id: UUID
     method: str
+
+
+class FactorAdded(Event, to="person"):
+    """A person set up a second factor, or got new recovery codes."""
+
+    person_id: UUID
+    kind: Literal["totp", "passkey", "recovery_codes"]
+
+
+class FactorRemoved(Event, to="person"):
+    """A person removed one of several second factors."""
+
+    person_id: UUID
+    kind: Literal["totp", "passkey"]
+
+
+class FactorsReset(Event, to="person"):
+    """All of a person's second factors, recovery codes and logins ended; they set up a factor at the next login."""
+
+    person_id: UUID
+    by: UUID = Field(description="The admin, or the operator.")
+
+
+class SessionEnded(Event):
+    """A login ended: its access token is refused, its WebSockets are closed."""
+
+    session_id: UUID
+    person_id: UUID
+
+
+class AccessRefused(Event):
+    """The access tokens that somebody, or a whole facility, has so far are refused, and WebSockets are closed."""
+
+    subject: UUID | None = Field(None, description="The person or the API client; none: everybody of the facility.")
+    since: int = Field(description="Tokens issued until then (seconds since 1970) are refused.")
 
 
 class UploadOpened(Event):

@@ -21,8 +21,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 log = structlog.get_logger()
+METHOD_NOT_ALLOWED = 405
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 AWAY = (PoolTimeout, OperationalError, InterfaceError)
 
 
@@ -143,10 +146,15 @@ def install_handlers(app: FastAPI) -> None:
         return BadInput(detail, errors=errors).response()
 
     @app.exception_handler(HTTPException)
-    async def on_http(_: Request, error: Exception) -> JSONResponse:
+    async def on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
+        if isinstance(error.__cause__, UnicodeError):  # FastAPI has a word of its own for JSON that isn't UTF-8
+            return BadInput("body: JSON in UTF-8 is expected.").response()
         body = {"type": "about:blank", "title": error.detail, "status": error.status_code}
-        return JSONResponse(body, error.status_code, error.headers, media_type="application/problem+json")
+        headers = dict(error.headers or {})
+        if error.status_code == METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(sorted(_methods(request)))
+        return JSONResponse(body, error.status_code, headers, media_type="application/problem+json")
 
     @app.exception_handler(ConnectionError)
     @app.exception_handler(TimeoutError)
@@ -163,3 +171,13 @@ def install_handlers(app: FastAPI) -> None:
     async def on_surprise(_: Request, error: Exception) -> JSONResponse:
         log.error("surprise", exc_info=error)
         return Problem("The error was logged; ask the operator, naming the request id.").response()
+
+
+def _methods(request: Request) -> set[str]:
+    """What can be done at an address: several routes may lead there, and Starlette names the first one's methods."""
+
+    def possible(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return set(filter(possible, METHODS))

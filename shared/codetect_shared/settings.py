@@ -1,9 +1,14 @@
 """Settings every process reads from its environment, with the names the operator's guide uses."""
 
-from typing import Any
+import base64
+from typing import Any, Self
 
-from pydantic import AnyHttpUrl, Base64Bytes, Field, SecretStr
+from pydantic import AnyHttpUrl, Base64Bytes, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from codetect_shared.sealing import MasterKey
+
+KEY_BYTES = 32
 
 
 def _common(name: str, description: str, **rest: Any) -> Any:
@@ -38,7 +43,28 @@ class ServiceSettings(BaseSettings):
     storage_region: str = _common("STORAGE_REGION", "Region of the buckets.", default="us-east-1")
     base_domain: str = _common("BASE_DOMAIN", "Facilities are <slug>.<base domain>.", default="localhost")
     master_key: Base64Bytes = _common("MASTER_KEY", "Base64 of the 32 bytes that wrap all other keys.")
+    master_keys_old: SecretStr = _common(
+        "MASTER_KEYS_OLD",
+        "Master keys of before (base64, comma-separated) that still open: docs/keys.md.",
+        default=SecretStr(""),
+    )
     issuer: str = _common("ISSUER", "`iss` of the access tokens.", default="codetect")
     auth_url: AnyHttpUrl = _common("AUTH_URL", "Address of the auth service (its JWKS).")
     log_level: str = _common("LOG_LEVEL", "debug, info, warning or error.", default="info")
     otlp_endpoint: str = _common("OTLP_ENDPOINT", "OTLP/HTTP address for traces; empty: none are sent.", default="")
+
+    @model_validator(mode="after")
+    def _with_predecessors(self) -> Self:
+        """Keys of before go along with the present one."""
+        try:
+            old = [
+                base64.b64decode(each, validate=True)
+                for each in self.master_keys_old.get_secret_value().split(",")
+                if each.strip()
+            ]
+        except ValueError:
+            raise ValueError("CODETECT_MASTER_KEYS_OLD is a list of base64 texts, separated by commas") from None
+        if any(len(key) != KEY_BYTES for key in (self.master_key, *old)):
+            raise ValueError("a master key has 32 bytes (44 characters in base64)")
+        self.master_key = MasterKey.of(self.master_key, old)
+        return self

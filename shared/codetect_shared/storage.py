@@ -17,6 +17,7 @@ from minio.error import MinioException, S3Error
 from codetect_shared.settings import ServiceSettings
 
 T = TypeVar("T")
+PIECE = 2**20
 Bucket = Literal["raw", "studies", "results", "models"]
 
 
@@ -87,6 +88,24 @@ class Storage:
             return body
 
         return await self._call(read)
+
+    async def get_file(self, bucket: Bucket, key: str, path: Path, *, etag: str | None = None) -> None:
+        """Write an object's bytes to a file, never holding them all. Raises ObjectMissing as `get` does."""
+
+        def read() -> None:
+            headers: dict[str, Any] | None = {"If-Match": f'"{etag}"'} if etag else None
+            response = self._client.get_object(self.bucket(bucket), key, request_headers=headers)
+            try:
+                with path.open("wb") as file:
+                    for piece in response.stream(PIECE):
+                        file.write(piece)
+            finally:
+                response.close()
+                response.release_conn()
+            if path.stat().st_size != int(response.headers.get("Content-Length", path.stat().st_size)):
+                raise StorageUnavailable(f"{key}: the answer was cut short")
+
+        await self._call(read)
 
     async def put(self, bucket: Bucket, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         """Write an object whole, replacing one of the same key."""

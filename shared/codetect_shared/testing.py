@@ -33,7 +33,7 @@ class Tokens:
 
     def headers(self, facility_id: UUID, role: Role = Role.MEMBER, slug: str = "demo", **rest: Any) -> dict[str, str]:
         """The header with which somebody of a facility asks."""
-        principal = Principal(str(uuid7()), facility_id, slug, role, **rest)
+        principal = Principal(str(uuid7()), facility_id, slug, role, **{"auth_time": int(time.time())} | rest)
         return {"Authorization": f"Bearer {issue(principal, self.key, issuer=self.issuer)}"}
 
 

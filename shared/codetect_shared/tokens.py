@@ -1,18 +1,15 @@
 """Access tokens: the one function that accepts or refuses them, the keys it accepts, and the request's `Principal`.
 
-A token is a JWS (RFC 7515) in the profile of RFC 9068: ES256 alone, header type `at+jwt`, and exactly the header
-members `alg`, `kid` and `typ`. Whatever else a header could ask for (`jku`, `jwk`, `x5u`, `crit`) is refused unread.
+`jws` reads a token's form; here its signature and claims are checked, and that it wasn't refused since it was issued.
 """
 
 import asyncio
-import base64
-import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
 import httpx
@@ -23,21 +20,25 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from jose import jwt  # type: ignore[import-untyped]
 from jose.exceptions import JOSEError  # type: ignore[import-untyped]
 
+from codetect_shared import jws
+from codetect_shared.jws import ALGORITHM, HEADER_TYPE, TokenInvalid, kid_of, parse_jwks
 from codetect_shared.problems import Forbidden, ServiceUnavailable, Unauthenticated
+from codetect_shared.refusals import Refusals, parse_refusals
 
-ALGORITHM = "ES256"
+__all__ = ["TokenInvalid", "kid_of", "parse_jwks"]  # from here, too
+
 AUDIENCE = "codetect"
-HEADER_TYPE = "at+jwt"
+TRUST_PATH = "/internal/trust"
 LIFETIME_S = 600
 LEEWAY_S = 5
 FRESH_S = 30
+WAIT_S = 45
 RETRY_S = 2
 STALE_S = LIFETIME_S + LEEWAY_S
+STEP_UP_S = 600
 
 log = structlog.get_logger()
 
-_TOKEN = re.compile(r"([A-Za-z0-9_-]{1,512})\.([A-Za-z0-9_-]{1,3072})\.([A-Za-z0-9_-]{86})")
-_NAME = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SCOPE = re.compile(r"([a-z:_-]{1,32}( [a-z:_-]{1,32}){0,15})?")
 _REQUIRED = {f"require_{claim}": True for claim in ("aud", "iss", "exp", "iat", "sub")}
@@ -45,14 +46,17 @@ _REQUIRED = {f"require_{claim}": True for claim in ("aud", "iss", "exp", "iat", 
 Keys = Mapping[str, ec.EllipticCurvePublicKey]
 
 
-class TokenInvalid(Unauthenticated):
-    """The access token is not valid."""
-
-    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-
-
 class KeysUnavailable(ServiceUnavailable):
     """The keys that access tokens are checked with can't be fetched at the moment; try again in a few seconds."""
+
+
+class StepUpRequired(Forbidden):
+    """This needs a code or a passkey that was given within the last ten minutes."""
+
+    headers = {"WWW-Authenticate": f'Bearer error="insufficient_user_authentication", max_age="{STEP_UP_S}"'}
+
+    def __init__(self) -> None:
+        super().__init__("Confirm that it is you with POST /api/v1/auth/step-up, then use the token it answers with.")
 
 
 class Role(StrEnum):
@@ -78,7 +82,11 @@ Right = Literal[Scope.IDENTITY]  # what a person is given beyond the role
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks: `subject` is the id of a person or an API client, `session_id` a person's login."""
+    """Who asks: `subject` is the id of a person or an API client, `session_id` a person's login.
+
+    `issued_at` and `auth_time` (seconds since 1970) are when the token was issued, and when the person last proved
+    themselves with a second factor.
+    """
 
     subject: str
     facility_id: UUID
@@ -86,11 +94,18 @@ class Principal:
     role: Role
     scopes: frozenset[str] = frozenset()
     session_id: UUID | None = None
+    issued_at: int = field(default=0, compare=False)
+    auth_time: int = field(default=0, compare=False)
 
     @property
     def sees_identities(self) -> bool:
         """Whether patients' names, and whatever else was sealed, are shown; otherwise pseudonyms are."""
         return Scope.IDENTITY in self.scopes
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the person proved themselves lately; what a program may do is a matter of its scopes alone."""
+        return self.role is Role.API_CLIENT or time.time() - self.auth_time < STEP_UP_S
 
 
 @dataclass(frozen=True)
@@ -108,7 +123,7 @@ class SigningKey:
     def public_jwk(self) -> dict[str, Any]:
         """The public half as RFC 7517 writes it."""
         point = self.private.public_key().public_numbers()
-        x, y = (_encode(value.to_bytes(32, "big")) for value in (point.x, point.y))
+        x, y = (jws.encode(value.to_bytes(32, "big")) for value in (point.x, point.y))
         return {"kty": "EC", "crv": "P-256", "use": "sig", "alg": ALGORITHM, "kid": self.kid, "x": x, "y": y}
 
 
@@ -119,8 +134,8 @@ def sign(claims: Mapping[str, Any], key: SigningKey) -> str:
 
 
 def issue(principal: Principal, key: SigningKey, *, issuer: str, lifetime_s: int = LIFETIME_S) -> str:
-    """A fresh access token for `principal`."""
-    now = int(time.time())
+    """An access token for `principal`; issued now, where it doesn't say when."""
+    now = principal.issued_at or int(time.time())
     claims = {
         "iss": issuer,
         "aud": AUDIENCE,
@@ -136,6 +151,8 @@ def issue(principal: Principal, key: SigningKey, *, issuer: str, lifetime_s: int
     }
     if principal.session_id:
         claims["sid"] = str(principal.session_id)
+    if principal.auth_time:
+        claims["auth_time"] = principal.auth_time
     return sign(claims, key)
 
 
@@ -143,114 +160,116 @@ def verify(token: str, keys: Keys, *, issuer: str, audience: str = AUDIENCE, typ
     """The principal a token speaks for, or `TokenInvalid`. `keys` are our own, by `kid`."""
     key = keys.get(kid_of(token))
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        _refuse("it is signed with a key that isn't ours")
-    claims = _members(token.split(".")[1])
-    now = time.time()
+        jws.refuse("it is signed with a key that isn't ours")
+    claims = jws.members_of(token.split(".")[1])
+    now, auth_time = time.time(), claims.get("auth_time", 0)
+    if type(auth_time) is not int or auth_time > now + LEEWAY_S:
+        jws.refuse("auth_time must be whole seconds, in the past")
     if not (type(claims.get("exp")) is int and type(claims.get("iat")) is int):
-        _refuse("exp and iat must be whole seconds")
+        jws.refuse("exp and iat must be whole seconds")
     if not claims["iat"] - LEEWAY_S <= now < claims["exp"] <= claims["iat"] + 24 * 3600:
-        _refuse("it is expired, or from the future, or lasts too long")
+        jws.refuse("it is expired, or from the future, or lasts too long")
     if claims.get("aud") != audience or claims.get("iss") != issuer or claims.get("typ") != typ:
-        _refuse("it is meant for something else")
+        jws.refuse("it is meant for something else")
     try:
         jwt.decode(token, key, algorithms=[ALGORITHM], audience=audience, issuer=issuer, options=_REQUIRED)
     except (JOSEError, ArithmeticError, ValueError, TypeError):
-        _refuse("its signature or a claim is wrong")
-    _text(claims, "jti", _NAME)
+        jws.refuse("its signature or a claim is wrong")
+    jws.text(claims, "jti", jws.NAME)
     try:
         return Principal(
-            subject=_text(claims, "sub", _NAME),
-            facility_id=_uuid(claims.get("facility")),
-            slug=_text(claims, "slug", _SLUG),
-            role=Role(_text(claims, "role", _NAME)),
-            scopes=frozenset(_text(claims, "scope", _SCOPE).split()),
-            session_id=_uuid(claims["sid"]) if "sid" in claims else None,
+            subject=jws.text(claims, "sub", jws.NAME),
+            facility_id=jws.uuid_of(claims.get("facility")),
+            slug=jws.text(claims, "slug", _SLUG),
+            role=Role(jws.text(claims, "role", jws.NAME)),
+            scopes=frozenset(jws.text(claims, "scope", _SCOPE).split()),
+            session_id=jws.uuid_of(claims["sid"]) if "sid" in claims else None,
+            issued_at=claims["iat"],
+            auth_time=auth_time,
         )
     except ValueError:
-        _refuse("a claim has no such value")
-
-
-def kid_of(token: str) -> str:
-    """The name of the key a token says it is signed with, once its form and header are beyond doubt."""
-    parts = _TOKEN.fullmatch(token)
-    if not parts or not _canonical(parts[3]):
-        _refuse("it does not have the form of one")
-    header = _members(parts[1])
-    if set(header) != {"alg", "kid", "typ"} or header["alg"] != ALGORITHM or header["typ"] != HEADER_TYPE:
-        _refuse("its header is not ours")
-    return _text(header, "kid", _NAME)
-
-
-def parse_jwks(document: Any) -> dict[str, ec.EllipticCurvePublicKey]:
-    """The P-256 signing keys of a JWK set, by `kid`; keys of other kinds are passed over.
-
-    Raises ValueError, KeyError, TypeError or AttributeError for what is no JWK set.
-    """
-    keys = {}
-    for entry in document["keys"]:
-        if (entry.get("kty"), entry.get("crv"), entry.get("use"), entry.get("alg")) == (
-            "EC",
-            "P-256",
-            "sig",
-            ALGORITHM,
-        ):
-            x, y = (int.from_bytes(_decode(entry[name]), "big") for name in ("x", "y"))
-            keys[str(entry["kid"])] = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
-    return keys
+        jws.refuse("a claim has no such value")
 
 
 class JwksCache:
-    """auth's public keys, asked for every 30 s and for an unknown `kid`: a revoked key lasts less than a minute.
+    """auth's public keys, and whom it refuses: asked for every 30 s, and for an unknown `kid`.
 
-    While auth doesn't answer, the keys at hand go on for one token's life: until then somebody may hold a token that
-    is good, later nobody can (docs/adr/0041).
+    So a revoked key, an ended login, a changed role last less than a minute. While auth doesn't answer, what is known
+    goes on for one token's life: until then somebody may hold a token that is good, later nobody can (docs/adr/0041).
     """
 
     def __init__(
-        self, fetch: Callable[[], Awaitable[Any]], issuer: str, clock: Callable[[], float] = time.monotonic
+        self,
+        fetch: Callable[[], Awaitable[Any]],
+        issuer: str,
+        clock: Callable[[], float] = time.monotonic,
+        fresh_s: float = FRESH_S,
     ) -> None:
-        self._fetch, self._issuer, self._clock = fetch, issuer, clock
+        self._fetch, self._issuer, self._clock, self._fresh_s = fetch, issuer, clock, fresh_s
         self._keys: Keys = {}
+        self.refusals = Refusals()
         self._fetched_at = self._tried_at = float("-inf")
+        self._away = False
         self._lock = asyncio.Lock()
 
     @classmethod
-    def over_http(cls, client: httpx.AsyncClient, auth_url: str, issuer: str) -> "JwksCache":
-        """The keys that the auth service publishes."""
+    def over_http(
+        cls, client: httpx.AsyncClient, auth_url: str, issuer: str, clock: Callable[[], float] = time.monotonic
+    ) -> "JwksCache":
+        """What the auth service tells its neighbours."""
+        url = auth_url.rstrip("/") + TRUST_PATH
+        known: dict[str, Any] = {"": None}
 
         async def fetch() -> Any:
-            response = await client.get(f"{auth_url.rstrip('/')}/.well-known/jwks.json", timeout=2)
-            return response.raise_for_status().json()
+            [(etag, document)] = known.items()
+            response = await client.get(url, headers={"If-None-Match": etag} if etag else {}, timeout=2)
+            if response.status_code == httpx.codes.NOT_MODIFIED:
+                return document
+            document = response.raise_for_status().json()
+            known.clear()
+            known[response.headers.get("etag", "")] = document
+            return document
 
-        return cls(fetch, issuer)
+        return cls(fetch, issuer, clock)
 
     async def verify(self, token: str) -> Principal:
-        """As `verify`; raises `KeysUnavailable` too."""
+        """As `verify`, and refuses whoever was refused since; raises `KeysUnavailable` too."""
         kid = kid_of(token)
         await self._refresh(kid)
         if kid not in self._keys and self._age() > FRESH_S:
             raise KeysUnavailable
-        return verify(token, self._keys, issuer=self._issuer)
+        principal = verify(token, self._keys, issuer=self._issuer)
+        if self.refusals.hit(principal.facility_id, principal.subject, principal.session_id, principal.issued_at):
+            jws.refuse("the login has ended or what it may do has changed; refresh, or log in again")
+        return principal
+
+    async def poll(self) -> None:
+        """Ask auth if it is time to, whether or not anybody sends a token."""
+        if self._age() >= self._fresh_s:
+            await self._refresh("")
 
     def _age(self) -> float:
         return self._clock() - self._fetched_at
 
     def _good(self, kid: str) -> bool:
-        return kid in self._keys and self._age() < FRESH_S
+        return kid in self._keys and self._age() < self._fresh_s
 
     async def _refresh(self, kid: str) -> None:
-        """One request asks; those whose key is known need not wait for it."""
-        if self._good(kid) or (kid in self._keys and self._lock.locked()):
+        """One request asks; those whose key is known need not wait, unless what is known is old and auth answers."""
+        worth_it = self._age() > WAIT_S and not self._away
+        if self._good(kid) or (kid in self._keys and self._lock.locked() and not worth_it):
             return
         async with self._lock:
-            if self._good(kid) or self._clock() - self._tried_at < RETRY_S:
+            if self._good(kid) or self._clock() - self._tried_at < min(RETRY_S, self._fresh_s):
                 return
             self._tried_at = self._clock()
             try:
-                self._keys = parse_jwks(await self._fetch())
-                self._fetched_at = self._clock()
+                document = await self._fetch()
+                self._keys, self.refusals = parse_jwks(document), parse_refusals(document)
+                self._fetched_at, self._away = self._tried_at, False
             except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
                 log.warning("jwks.unavailable", error=repr(error))
+                self._away = True
                 if self._age() > STALE_S:
                     self._keys = {}
 
@@ -281,60 +300,14 @@ async def current_principal(request: Request, principal: Annotated[Principal, De
 CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 
 
-def require(*roles: Role) -> Any:
-    """A dependency that lets only these roles pass."""
+def require(*roles: Role, fresh: bool = False) -> Any:
+    """A dependency that lets only these roles pass; `fresh`: people who proved themselves within ten minutes."""
 
     async def allowed(principal: CurrentPrincipal) -> Principal:
         if principal.role not in roles:
             raise Forbidden
+        if fresh and not principal.is_fresh:
+            raise StepUpRequired
         return principal
 
     return Depends(allowed)
-
-
-def _refuse(why: str) -> NoReturn:
-    raise TokenInvalid(f"The access token is refused: {why}.")
-
-
-def _encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _decode(segment: str) -> bytes:
-    return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-
-
-def _canonical(segment: str) -> bool:
-    """Whether the unused last bits are zero; otherwise a second text would stand for the same token."""
-    return _encode(_decode(segment)) == segment
-
-
-def _members(segment: str) -> dict[str, Any]:
-    """A JSON object without repeated names, fractions, NaN or infinities."""
-    try:
-        members = json.loads(_decode(segment), object_pairs_hook=_unique, parse_float=_refuse, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        _refuse("it is not JSON")
-    if not isinstance(members, dict):
-        _refuse("it is not a JSON object")
-    return members
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        _refuse("a name stands twice")
-    return members
-
-
-def _text(members: Mapping[str, Any], name: str, form: re.Pattern[str]) -> str:
-    value = members.get(name)
-    if not isinstance(value, str) or not form.fullmatch(value):
-        _refuse(f"{name} is missing or malformed")
-    return value
-
-
-def _uuid(value: Any) -> UUID:
-    if not isinstance(value, str) or str(UUID(value)) != value:
-        raise ValueError(value)
-    return UUID(value)

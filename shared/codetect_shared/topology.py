@@ -11,8 +11,11 @@ from aio_pika.abc import AbstractChannel, AbstractExchange
 from pamqp.common import FieldTable
 
 from codetect_shared.events import (
+    AnalysisCancelled,
     AnalysisCompleted,
     AnalysisFailed,
+    AnalysisQueued,
+    AnalysisStarted,
     Event,
     FacilityOpened,
     FacilityReactivated,
@@ -20,6 +23,9 @@ from codetect_shared.events import (
     SettingsChanged,
     StudyErased,
     StudyReceived,
+    UploadCompleted,
+    UploadImported,
+    UploadRefused,
 )
 
 EXCHANGE = "codetect.events"
@@ -42,14 +48,38 @@ FACILITIES = EventQueue("ingest.facilities", (FacilityOpened, FacilitySuspended,
 RESULTS = EventQueue("ingest.results", (AnalysisCompleted,))
 FACTS = EventQueue("auth.facts", (SettingsChanged, AnalysisCompleted))
 ENDED = EventQueue("auth.results", (AnalysisCompleted, AnalysisFailed), ordered=True)
-EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS, FACTS, ENDED)
+WEBHOOKS = EventQueue(
+    "auth.webhooks",
+    (
+        UploadCompleted,
+        UploadImported,
+        UploadRefused,
+        StudyReceived,
+        StudyErased,
+        AnalysisQueued,
+        AnalysisStarted,
+        AnalysisCompleted,
+        AnalysisFailed,
+        AnalysisCancelled,
+    ),
+    ordered=True,
+)
+EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS, FACTS, ENDED, WEBHOOKS)
 
 UPLOADS_TO_IMPORT = "ingest.uploads"
 STUDIES_TO_ASSEMBLE = "ingest.studies"
 RESULTS_TO_DELIVER = "ingest.deliveries"
 ANALYSES_TO_RUN = "inference.analyses"
 MAILS_TO_SEND = "auth.mails"
-JOB_QUEUES = (UPLOADS_TO_IMPORT, STUDIES_TO_ASSEMBLE, RESULTS_TO_DELIVER, ANALYSES_TO_RUN, MAILS_TO_SEND)
+WEBHOOKS_TO_DELIVER = "auth.deliveries"
+JOB_QUEUES = (
+    UPLOADS_TO_IMPORT,
+    STUDIES_TO_ASSEMBLE,
+    RESULTS_TO_DELIVER,
+    ANALYSES_TO_RUN,
+    MAILS_TO_SEND,
+    WEBHOOKS_TO_DELIVER,
+)
 
 
 async def declare(channel: AbstractChannel) -> AbstractExchange:

@@ -24,7 +24,7 @@ from codetect_shared.tokens import Role
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from tests.infrastructure import Infrastructure
+from tests.infrastructure import Infrastructure, empty_broker
 
 addresses = (f"10.{a}.{b}.{c}" for a, b, c in itertools.product(range(256), repeat=3))
 
@@ -74,7 +74,11 @@ class Account:
         return await self.client.post("/api/v1/auth/refresh", json={"refresh_token": refresh_token})
 
     async def get(self, path: str, access_token: str) -> httpx.Response:
-        return await self.client.get(path, headers={"Authorization": f"Bearer {access_token}"})
+        return await self.send("GET", path, access_token)
+
+    async def send(self, method: str, path: str, access_token: str, body: Any = None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {access_token}"}
+        return await self.client.request(method, path, json=body, headers=headers)
 
 
 @dataclass
@@ -127,6 +131,22 @@ class House:
         """The token in the newest mail of a kind."""
         return str((await self.mails(to, kind))[-1]["url"]).partition("#token=")[2]
 
+    async def stale(self, account: Account, refresh_token: str) -> dict[str, Any]:
+        """The account's tokens as they would be eleven minutes after it last gave a second factor."""
+        await self.sql(
+            "UPDATE sessions SET proven_at = proven_at - interval '11 minutes' WHERE person_id IN"
+            " (SELECT id FROM people WHERE email = :email)",
+            email=account.email,
+        )
+        answer = await account.refresh(refresh_token)
+        assert answer.status_code == 200, answer.text
+        tokens: dict[str, Any] = answer.json()
+        return tokens
+
+    async def id_of(self, account: Account) -> str:
+        [(id,)] = await self.sql("SELECT id FROM people WHERE email = :email", email=account.email)
+        return str(id)
+
     async def pass_time(self, seconds: int) -> None:
         """Let the waits of everybody's throttles run down."""
         await self.sql(f"UPDATE throttle SET next_at = next_at - interval '{seconds} seconds'")
@@ -142,7 +162,10 @@ async def running(settings: Settings) -> AsyncIterator[House]:
 @pytest.fixture(scope="package")
 async def house(infra: Infrastructure, environment: Mapping[str, str]) -> AsyncIterator[House]:
     await infra.migrate("auth")
-    async with running(Settings()) as house:
+    # Endpoints of webhooks stand on this machine in tests, which no operator would allow otherwise.
+    settings = Settings(webhook_networks="127.0.0.0/8")
+    await empty_broker(environment["CODETECT_RABBITMQ_URL"])
+    async with running(settings) as house:
         yield house
 
 

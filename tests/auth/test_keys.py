@@ -1,5 +1,7 @@
 """Keys rotate without a valid token failing, and a revoked key is out within a minute."""
 
+import asyncio
+
 import pytest
 from codetect_auth.keys import PUBLISHED_AHEAD_S
 from codetect_shared import tokens
@@ -101,3 +103,14 @@ async def test_other_services_get_the_keys_over_http(house: House) -> None:
     token = (await account.enrol())["access_token"]
     service = JwksCache.over_http(account.client, "http://auth/", house.auth.settings.issuer)
     assert (await service.verify(token)).role == "member"
+
+
+async def test_a_key_is_followed_by_another_when_it_is_old(house: House) -> None:
+    await house.auth.keys.rotate_when_due(30)
+    before = await kids(house)
+    await asyncio.gather(*(house.auth.keys.rotate_when_due(30) for _ in range(5)))
+    assert await kids(house) == before
+    await pass_time(house, 31 * 86400)
+    await asyncio.gather(*(house.auth.keys.rotate_when_due(30) for _ in range(5)))
+    assert len(await kids(house) - before) == 1, "of several processes one rotates"
+    await pass_time(house, PUBLISHED_AHEAD_S + 1)

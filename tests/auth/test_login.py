@@ -13,6 +13,8 @@ from codetect_shared.tokens import Role
 
 from tests.auth.conftest import House
 
+METHODS = ["password+totp", "password+passkey", "passkey"]
+
 
 async def test_first_login_sets_up_a_second_factor_and_the_next_one_asks_for_it(house: House) -> None:
     account = await house.account()
@@ -57,7 +59,8 @@ async def test_a_login_is_told_as_events_in_order(house: House) -> None:
     )
     assert [(row.type, row.sequence) for row in rows] == [
         ("codetect.person.added.v1", 1),
-        ("codetect.person.authenticated.v1", 2),
+        ("codetect.person.factor_added.v1", 2),
+        ("codetect.person.authenticated.v1", 3),
     ]
     assert account.email not in str(rows)
 
@@ -265,6 +268,6 @@ async def test_the_facility_is_named_by_its_host_alone(house: House) -> None:
     facility = await house.facility()
     for host_name in (f"{facility.slug}.localhost", f"{facility.slug.upper()}.LOCALHOST:8080"):
         answer = await house.client(host_name).get("/api/v1/facility")
-        assert answer.json() == {"slug": facility.slug, "name": "Test Clinic", "login_methods": ["password+totp"]}
+        assert answer.json() == {"slug": facility.slug, "name": "Test Clinic", "login_methods": METHODS}
     for host_name in ("localhost", f"{facility.slug}.localhost.evil.test", f"x.{facility.slug}.localhost", "[::1]:80"):
         assert (await house.client(host_name).get("/api/v1/facility")).status_code == 404

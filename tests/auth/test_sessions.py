@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import pytest
+from codetect_auth import devices
 from codetect_auth.app import sweep
 from codetect_shared.tokens import Role
 
@@ -143,6 +145,65 @@ async def test_logins_are_listed_with_device_and_address_and_ended_one_by_one(ho
     assert (await account.refresh(first["refresh_token"])).status_code == 401
     assert (await account.client.delete("/api/v1/auth/sessions", headers=headers)).status_code == 204
     assert (await account.refresh(second["refresh_token"])).status_code == 401
+
+
+async def test_all_logins_but_this_one_are_ended(house: House) -> None:
+    account, first = await logged_in(house)
+    step = (await account.step_one()).json()["mfa_token"]
+    second = (await account.step_two(step, account.code())).json()
+    path = "/api/v1/auth/sessions"
+    assert (await account.send("DELETE", f"{path}?others=true", second["access_token"])).status_code == 204
+    assert (await account.get(path, first["access_token"])).status_code == 401
+    assert (await account.refresh(first["refresh_token"])).status_code == 401
+    listed = (await account.get(path, second["access_token"])).json()["items"]
+    assert [item["current"] for item in listed] == [True]
+    assert (await account.refresh(second["refresh_token"])).status_code == 200
+
+
+async def test_a_login_that_idled_out_is_not_listed(house: House) -> None:
+    account, tokens = await logged_in(house)
+    await house.sql(
+        "UPDATE sessions SET used_at = used_at - interval '13 hours' WHERE person_id = :id",
+        id=await house.id_of(account),
+    )
+    assert (await account.get("/api/v1/auth/sessions", tokens["access_token"])).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "words"),
+    [
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:144.0) Gecko/20100101 Firefox/144.0", "Firefox 144 on Windows"),
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0"
+            " Safari/537.36 Edg/142.0.0.0",
+            "Edge 142 on Windows",
+        ),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+            "Chrome 142 on Linux",
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile"
+            " Safari/537.36",
+            "Chrome 142 on Android",
+        ),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0"
+            " Safari/605.1.15",
+            "Safari 26 on macOS",
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
+            " Version/26.0 Mobile/15E148 Safari/604.1",
+            "Safari 26 on iPhone",
+        ),
+        ("codetect/0.1.0", "codetect/0.1.0"),
+        ("Reading room 3", "Reading room 3"),
+        ("", "Unknown"),
+    ],
+)
+def test_a_device_is_told_in_words(user_agent: str, words: str) -> None:
+    assert devices.in_words(user_agent) == words
 
 
 async def test_nobody_ends_anothers_login(house: House) -> None:

@@ -67,6 +67,7 @@ class Double:
     analyses: dict[str, dict[str, Any]] = field(default_factory=dict)
     studies: dict[str, dict[str, Any]] = field(default_factory=dict)
     cut_zips: bool = False
+    stale: bool = False  # nobody has proved lately that it is them
     frames: list[dict[str, Any]] = field(default_factory=list)
     held_from: int = 0
     cut_after_ready: int = 0
@@ -439,7 +440,15 @@ def routes(double: Double) -> list[Route | WebSocketRoute]:
             archive.writestr(f"{study_id}/001/00001.dcm", view)
         return Response(body.getvalue()[: -9 if double.cut_zips else None], media_type="application/zip")
 
+    async def step_up(request: Request) -> Response:
+        if (await request.json())["code"] not in codes():
+            return problem(403, "proof-refused")
+        double.stale = False
+        return JSONResponse({k: v for k, v in double.tokens().items() if k != "refresh_token"})
+
     async def erase_study(request: Request) -> Response:
+        if double.stale:
+            return problem(403, "step-up-required")
         if double.studies.pop(request.path_params["id"], None) is None:
             return problem(404, "study-not-found")
         erasure = {"study_id": request.path_params["id"], "requested_at": double.now().isoformat()}
@@ -457,6 +466,7 @@ def routes(double: Double) -> list[Route | WebSocketRoute]:
         route("POST", f"{api}/auth/totp/confirm", confirm, bearer=False),
         route("POST", f"{api}/auth/refresh", refresh, bearer=False),
         route("POST", f"{api}/auth/logout", logout, bearer=False),
+        route("POST", f"{api}/auth/step-up", step_up),
         route("GET", f"{api}/auth/me", me),
         route("POST", "/oauth/token", oauth, bearer=False),
         route("POST", f"{api}/uploads", open_upload),

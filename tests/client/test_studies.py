@@ -6,8 +6,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from codetect.credentials import totp
 
-from tests.client.double import Double
+from tests.client.double import EMAIL, PASSWORD, TOTP_SECRET, Double
 from tests.client.test_cli import Command, codetect  # noqa: F401 - a fixture
 
 
@@ -89,3 +90,23 @@ async def test_erasing_asks_first(codetect: Command, double: Double, ids: list[s
     assert (done.code, done.out) == (1, "")
     assert ids[0] in done.err
     assert (await codetect("erase", "no-id", "--yes")).code == 2
+
+
+async def test_erasing_long_after_the_login_asks_for_a_code_once(
+    codetect: Command,  # noqa: F811
+    double: Double,
+    ids: list[str],
+    home: Path,
+) -> None:
+    await codetect("login", double.url, stdin=f"{EMAIL}\n{PASSWORD}\n{totp(TOTP_SECRET)}\n")
+    (kept,) = home.rglob("logins.json")
+    before = json.loads(kept.read_text())["logins"][double.url]
+    double.stale = True
+    assert (await codetect("erase", "--yes", ids[0], stdin="")).code == 1
+    assert ids[0] in double.studies
+    done = await codetect("erase", "--yes", *ids, stdin=f"000000\n{totp(TOTP_SECRET)}\n")
+    assert (done.code, double.studies) == (0, {})
+    assert double.times("POST /api/v1/auth/step-up") == 2
+    after = json.loads(kept.read_text())["logins"][double.url]
+    assert after["access_token"] != before["access_token"]
+    assert after["refresh_token"] == before["refresh_token"]

@@ -20,9 +20,9 @@ def check(data: bytes) -> bool:
     """
     taken = False
     try:
-        for one in prepare(data, PSEUDONYMS).slices:
+        for one in list(prepare(data, PSEUDONYMS)):
             assert NAME not in one.clean[: one.header[1]]
-            (again,) = prepare(one.clean, PSEUDONYMS).slices
+            (again,) = prepare(one.clean, PSEUDONYMS)
             assert SLICE_CODEC.decode(again.hu) == SLICE_CODEC.decode(one.hu)
             taken = True
     except (Refused, MemoryError):

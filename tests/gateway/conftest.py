@@ -46,6 +46,12 @@ def token(facility: UUID = DEMO, role: Role = Role.MEMBER, lifetime_s: int = 600
     return issue(principal, KEY, issuer="codetect-tests", lifetime_s=lifetime_s)
 
 
+def person(subject: UUID, facility: UUID = DEMO, **claims: Any) -> str:
+    """A token of somebody in particular."""
+    principal = Principal(str(subject), facility, SLUGS[facility], Role.MEMBER, **claims)
+    return issue(principal, KEY, issuer="codetect-tests")
+
+
 class BrokerLine:
     """A TCP line to the broker that can be cut and mended."""
 

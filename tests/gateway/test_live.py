@@ -12,13 +12,32 @@ import pytest
 from codetect_gateway import tickets
 from codetect_shared import bus, topology
 from codetect_shared.db import Database, uuid7
-from codetect_shared.events import FacilityOpened, FacilitySuspended, PersonAuthenticated, UploadOpened, UploadRefused
+from codetect_shared.events import (
+    AccessRefused,
+    FacilityOpened,
+    FacilitySuspended,
+    PersonAuthenticated,
+    SessionEnded,
+    UploadOpened,
+    UploadRefused,
+)
 from codetect_shared.tokens import Role
 from pydantic import SecretStr
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.gateway.conftest import DEMO, OTHER, SOCKETS_PER_PERSON, House, frames, gateway, numbers, progress, token
+from tests.gateway.conftest import (
+    DEMO,
+    OTHER,
+    SOCKETS_PER_PERSON,
+    House,
+    frames,
+    gateway,
+    numbers,
+    person,
+    progress,
+    token,
+)
 
 
 async def closed(house: House, first: str | bytes | None, slug: str = "demo", **options: Any) -> int:
@@ -171,6 +190,89 @@ async def test_a_suspended_facilitys_sockets_end_at_once(house: House) -> None:
                 await theirs.recv()
         await house.tell(progress(1))
         await frames(ours, 1)
+
+
+async def ends(socket: ClientConnection, within_s: float = 5) -> None:
+    """The socket is closed, and its client told to get a new ticket."""
+    with pytest.raises(ConnectionClosed, match="4401"):
+        async with asyncio.timeout(within_s):
+            await socket.recv()
+
+
+async def test_a_logout_closes_the_logins_sockets_at_every_gateway_process_and_nobody_elses(house: House) -> None:
+    session_id = uuid7()
+    bearer = token(session_id=session_id)
+    async with (
+        house.socket(bearer=bearer) as here,
+        house.socket(bearer=bearer, gateway=house.second) as there,
+        house.socket(bearer=token(session_id=uuid7())) as another,
+        house.socket(OTHER) as elsewhere,
+    ):
+        for socket in (here, there, another, elsewhere):
+            await frames(socket, 1)
+        started = time.monotonic()
+        await house.tell(SessionEnded(session_id=session_id, person_id=uuid7()))
+        await asyncio.gather(ends(here), ends(there))
+        assert time.monotonic() - started < 5
+        await house.tell(progress(1))
+        await house.tell(progress(2), facility=OTHER)
+        assert numbers(await frames(another, 1)) == [1]
+        assert numbers(await frames(elsewhere, 1)) == [2]
+
+
+async def test_a_ticket_from_before_the_logout_opens_nothing_after_it(house: House) -> None:
+    session_id = uuid7()
+    ticket = await house.ticket(bearer=token(session_id=session_id))
+    async with house.socket(gateway=house.second) as other:
+        await frames(other, 1)
+        await house.tell(SessionEnded(session_id=session_id, person_id=uuid7()), progress(1))
+        await frames(other, 1)
+    assert await closed(house, json.dumps({"ticket": ticket["ticket"]}), gateway=house.second) == 4401
+
+
+async def test_a_changed_role_closes_the_sockets_opened_before_it_alone(house: House) -> None:
+    subject = uuid7()
+    before, after = (person(subject, issued_at=int(time.time()) + seconds) for seconds in (0, 2))
+    async with house.socket(bearer=before) as old, house.socket(bearer=after) as new, house.socket() as another:
+        for socket in (old, new, another):
+            await frames(socket, 1)
+        await house.tell(AccessRefused(subject=subject, since=int(time.time())))
+        await ends(old)
+        await house.tell(progress(1))
+        assert numbers(await frames(new, 1)) == numbers(await frames(another, 1)) == [1]
+
+
+async def test_all_sockets_of_a_refused_facility_end(house: House) -> None:
+    async with house.socket(OTHER) as theirs, house.socket() as ours:
+        await frames(theirs, 1)
+        await frames(ours, 1)
+        await house.tell(AccessRefused(since=int(time.time())), facility=OTHER)
+        await ends(theirs)
+        await house.tell(progress(1))
+        assert numbers(await frames(ours, 1)) == [1]
+
+
+async def test_while_the_broker_is_away_an_ended_login_is_refused_and_its_sockets_close_within_a_minute(
+    house: House,
+) -> None:
+    session_id = uuid7()
+    bearer = token(session_id=session_id)
+    async with house.socket(bearer=bearer) as socket, house.client(bearer=bearer) as client:
+        await frames(socket, 1)
+        assert (await client.get("/api/v1/studies/echo")).status_code == 201
+        entry = {"facility": str(DEMO), "subject": None, "session": str(session_id), "since": int(time.time())}
+        await house.line.cut()
+        try:
+            async with httpx.AsyncClient(base_url=house.service.url, trust_env=False) as auth:
+                await auth.post("/control/refused", json=[entry])
+            started = time.monotonic()
+            await ends(socket, within_s=60)
+            assert (await client.get("/api/v1/studies/echo")).status_code == 401
+            print(f"closed and refused {time.monotonic() - started:.0f} s after auth said so")
+        finally:
+            await house.line.mend()
+            async with httpx.AsyncClient(base_url=house.service.url, trust_env=False) as auth:
+                await auth.post("/control/refused", json=[])
 
 
 @pytest.mark.parametrize(("scopes", "status"), [(frozenset({"read"}), 201), (frozenset({"write"}), 403)])

@@ -69,6 +69,14 @@ def test_what_the_door_does_not_lead_to_is_not_told() -> None:
     assert list(merge(OWN, documents, [])["paths"]) == ["/api/v1/live/ticket"]
 
 
+def test_a_pacs_may_log_in_with_basic_below_dicomweb_and_nowhere_else() -> None:
+    merged = merge(OWN, {"ingest": document("/dicomweb/studies"), "inference": document("/api/v1/analyses")}, [])
+    validate(merged)
+    assert merged["paths"]["/dicomweb/studies"]["get"]["security"] == [{"client": []}]
+    assert "security" not in merged["paths"]["/api/v1/analyses"]["get"]
+    assert merged["components"]["securitySchemes"]["client"]["scheme"] == "basic"
+
+
 def test_the_servers_are_wherever_the_document_came_from() -> None:
     assert merge(OWN, {}, ["auth"])["servers"] == [{"url": "/"}]
 
@@ -97,6 +105,9 @@ def test_the_services_own_documents_merge_into_a_valid_one(environment: dict[str
     assert not unreachable, "no prefix of the gateway leads there"
     ids = [operation["operationId"] for operation in operations(merged)]
     assert len(ids) == len(set(ids))
+    either = [{"bearer": []}, {"client": []}]
+    basic = {path for path, item in merged["paths"].items() for one in item.values() if one.get("security") == either}
+    assert basic == {path for path in merged["paths"] if path.startswith("/dicomweb/")}
 
 
 async def test_the_document_is_served_and_completed_when_a_service_comes_back(house: House) -> None:

@@ -229,6 +229,24 @@ async def test_when_a_key_is_revoked_a_new_token_is_fetched(house: House) -> Non
             assert (await client.get("/dicomweb/echo", headers=program.basic)).status_code == 201
 
 
+async def test_a_revoked_client_is_out_within_a_minute_and_the_others_stay(house: House) -> None:
+    async with apart(house) as (process, auth):
+        revoked, other = await Program().known_to(auth), await Program().known_to(auth)
+        async with house.client(bearer=None, gateway=process) as client:
+            for program in (revoked, other):
+                assert (await client.get("/dicomweb/echo", headers=program.basic)).status_code == 201
+            entry = {"facility": str(DEMO), "subject": revoked.id, "session": None, "since": int(time.time())}
+            await control(auth, "grants", {revoked.name: None})
+            await control(auth, "refused", [entry])
+            started = time.monotonic()
+            while (status := (await client.get("/dicomweb/echo", headers=revoked.basic)).status_code) == 201:
+                assert time.monotonic() - started < 60
+                await asyncio.sleep(0.5)
+            assert status == 401
+            assert (await client.get("/dicomweb/echo", headers=other.basic)).status_code == 201
+            assert await other.exchanges(auth) == 1
+
+
 async def test_guesses_are_throttled_and_those_who_are_known_are_not(house: House) -> None:
     async with apart(house, RATE_ANONYMOUS="10") as (process, auth):
         program = await Program().known_to(auth)

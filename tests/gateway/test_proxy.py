@@ -22,6 +22,12 @@ async def test_a_request_reaches_its_service_and_the_answer_comes_back(house: Ho
     assert answer.headers["x-study"] == "yes"
 
 
+async def test_what_services_tell_each_other_is_not_for_the_public(house: House) -> None:
+    async with house.client() as client:
+        for path in ("/internal/trust", "/internal/../internal/trust", "/api/v1/../../internal/trust"):
+            assert (await client.get(path)).status_code in (400, 404)
+
+
 async def test_hop_by_hop_headers_stay_on_their_side(house: House) -> None:
     smuggled = {
         "Connection": "close, X-Private",

@@ -22,6 +22,7 @@ def application(jwks: str) -> FastAPI:
     grants: dict[str, dict[str, Any]] = {}
     asked: list[str] = []
     published = json.loads(jwks)
+    refused: list[dict[str, Any]] = []
 
     @app.get("/api/v1/facility")
     async def facility(request: Request) -> Response:
@@ -40,6 +41,14 @@ def application(jwks: str) -> FastAPI:
     @app.get("/.well-known/jwks.json")
     async def keys() -> Response:
         return JSONResponse(published)
+
+    @app.get("/internal/trust")
+    async def trust() -> Response:
+        return JSONResponse(published | {"refused": refused})
+
+    @app.post("/control/refused")
+    async def control_refused(request: Request) -> None:
+        refused[:] = await request.json()
 
     @app.post("/control/jwks")
     async def control_jwks(request: Request) -> None:

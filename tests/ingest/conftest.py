@@ -51,7 +51,7 @@ class Clinic:
 
     async def post(self, upload: dict[str, Any], files: Mapping[int, bytes]) -> None:
         """Post files straight to the object store, under their numbers."""
-        async with httpx.AsyncClient() as store:
+        async with httpx.AsyncClient(timeout=60) as store:
             for number, body in files.items():
                 fields = {**upload["post"]["fields"], "key": f"{upload['key_prefix']}{number:06}"}
                 answer = await store.post(upload["post"]["url"], data=fields, files={"file": ("x", body)})

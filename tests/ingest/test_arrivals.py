@@ -61,7 +61,7 @@ OF_PYDICOM = {
 
 
 def taken(data: bytes) -> PreparedSlice:
-    (one,) = prepare(data, Pseudonyms(KEY)).slices
+    (one,) = prepare(data, Pseudonyms(KEY))
     return one
 
 

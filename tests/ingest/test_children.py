@@ -1,3 +1,5 @@
+import contextlib
+import hashlib
 import os
 import signal
 import subprocess
@@ -8,19 +10,23 @@ import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import psutil
 import pytest
-from codetect_ingest.children import Children, understand
+from codetect_ingest.children import ANSWER_BYTES, ANSWER_RATIO, ANSWERS, Children, Source, slices_of
 from codetect_ingest.dicom.deidentify import Pseudonyms
-from codetect_ingest.dicom.instance import prepare
+from codetect_ingest.dicom.instance import Instance, PreparedSlice, prepare
+from codetect_ingest.dicom.reading import LARGE
 from codetect_ingest.dicom.refusals import Refused
 from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
-from tests.ingest.samples import KEY, SAMPLE, big, ct, written
+from tests.ingest.samples import KEY, SAMPLE, big, ct, enhanced, images, streams, written
 
 TINY = written(ct())
 
@@ -36,9 +42,9 @@ def children() -> Iterator[Children]:
 OTHERS: set[int] = set()
 
 
-def refusal(children: Children, data: bytes) -> str:
+def refusal(children: Children, data: Source) -> str:
     with pytest.raises(Refused) as refused:
-        children.prepare(data, KEY)
+        children.prepare(data, KEY, list)
     return refused.value.code.value
 
 
@@ -83,16 +89,16 @@ def nested(depth: int) -> bytes:
 
 def test_a_child_answers_what_the_function_answers(children: Children) -> None:
     data = next(SAMPLE.glob("*.dcm")).read_bytes()
-    assert children.prepare(data, KEY) == prepare(data, Pseudonyms(KEY))
+    assert children.prepare(data, KEY, list) == list(prepare(data, Pseudonyms(KEY)))
     assert refusal(children, b"nonsense") == "not_dicom"
 
 
 def test_children_are_reused_and_are_as_many_as_asked(children: Children) -> None:
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda _: children.prepare(TINY, KEY), range(100)))
+        list(threads.map(lambda _: children.prepare(TINY, KEY, list), range(100)))
     assert len(living()) <= 2
     before = {p.pid for p in living()}
-    children.prepare(TINY, KEY)
+    children.prepare(TINY, KEY, list)
     assert {p.pid for p in living()} == before
 
 
@@ -104,8 +110,8 @@ def test_a_bomb_costs_its_own_outcome_and_nothing_else(children: Children, bomb)
         nonlocal peak
         while not done.wait(0.005):
             for process in living():
-                with_memory = process.memory_info().rss if process.is_running() else 0
-                peak = max(peak, with_memory)
+                with contextlib.suppress(psutil.NoSuchProcess):  # it may end at any moment
+                    peak = max(peak, process.memory_info().rss)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -117,19 +123,19 @@ def test_a_bomb_costs_its_own_outcome_and_nothing_else(children: Children, bomb)
     assert code in {"memory", "unreadable", "malformed", "undecodable", "timeout"}
     assert elapsed < 5.5
     assert peak <= 512 * 2**20
-    assert children.prepare(TINY, KEY).slices[0].instance.rows == 16
+    assert children.prepare(TINY, KEY, list)[0].instance.rows == 16
 
 
 def test_a_child_that_takes_too_long_is_killed_and_replaced() -> None:
     pool = Children(1, timeout_s=1)
     pool.warm()
-    pool.prepare(TINY, KEY)
+    pool.prepare(TINY, KEY, list)
     (child,) = living()
     os.kill(child.pid, signal.SIGSTOP)
     started = time.monotonic()
     assert refusal(pool, TINY) == "timeout"
     assert time.monotonic() - started < 2
-    assert pool.prepare(TINY, KEY).slices[0].instance.rows == 16
+    assert pool.prepare(TINY, KEY, list)[0].instance.rows == 16
     pool.close()
     assert living() == []
 
@@ -146,26 +152,26 @@ def test_a_file_that_kills_a_fresh_child_is_refused_and_the_next_is_fine() -> No
     pool.warm()
     killed_in_the_middle()
     assert refusal(pool, TINY) == "unreadable"
-    assert pool.prepare(TINY, KEY).slices[0].instance.rows == 16
+    assert pool.prepare(TINY, KEY, list)[0].instance.rows == 16
     pool.close()
 
 
 def test_a_used_child_that_dies_in_the_middle_costs_nothing(children: Children) -> None:
-    children.prepare(TINY, KEY)
+    children.prepare(TINY, KEY, list)
     killed_in_the_middle()
-    assert children.prepare(TINY, KEY).slices[0].instance.rows == 16
+    assert children.prepare(TINY, KEY, list)[0].instance.rows == 16
 
 
 def test_a_child_that_died_while_idle_costs_nothing(children: Children) -> None:
-    children.prepare(TINY, KEY)
+    children.prepare(TINY, KEY, list)
     (child,) = living()
     child.kill()
     child.wait(2)
-    assert children.prepare(TINY, KEY).slices[0].instance.rows == 16
+    assert children.prepare(TINY, KEY, list)[0].instance.rows == 16
 
 
 def test_a_child_cannot_write_files_or_take_memory_without_end(children: Children) -> None:
-    children.prepare(TINY, KEY)
+    children.prepare(TINY, KEY, list)
     (child,) = living()
     assert child.rlimit(psutil.RLIMIT_FSIZE) == (0, 0)
     assert child.rlimit(psutil.RLIMIT_AS)[0] < 1 << 30
@@ -179,7 +185,7 @@ def test_all_malformed_files_have_an_outcome_in_time(children: Children) -> None
     def outcome(data: bytes) -> tuple[str, float]:
         started = time.monotonic()
         try:
-            children.prepare(data, KEY)
+            children.prepare(data, KEY, list)
             return "accepted", time.monotonic() - started
         except Refused as refused:
             return refused.code.value, time.monotonic() - started
@@ -188,18 +194,149 @@ def test_all_malformed_files_have_an_outcome_in_time(children: Children) -> None
         outcomes = list(threads.map(outcome, files))
     assert max(seconds for _, seconds in outcomes) < 5
     assert "unreadable" not in {code for code, _ in outcomes}
-    assert children.prepare(TINY, KEY).slices[0].instance.rows == 16
+    assert children.prepare(TINY, KEY, list)[0].instance.rows == 16
     assert np.mean([seconds for _, seconds in outcomes]) < 1
 
 
 @pytest.mark.parametrize(
     "said",
-    [[], [b"refused"], [b"refused", b"no such code", b""], [b"refused", b"\xff", b""], [b"accepted", b"{}", b"", b""]],
+    [
+        [],
+        [[]],
+        [[b"refused"]],
+        [[b"refused", b"no such code", b""]],
+        [[b"refused", b"\xff", b""]],
+        [[b"accepted", b"{}", b"", b""]],
+        [[b"accepted", b"{}", b""]],
+    ],
 )
-def test_a_child_that_talks_nonsense_is_as_good_as_dead(said: list[bytes]) -> None:
-    answer = understand(said)
-    assert isinstance(answer, Refused)
-    assert answer.code == "unreadable"
+def test_a_child_that_talks_nonsense_is_as_good_as_dead(said: list[list[bytes]]) -> None:
+    with pytest.raises(Refused) as refused:
+        list(slices_of(iter(said)))
+    assert refused.value.code == "unreadable"
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """600 frames of 512 x 512, 315 MB."""
+    path = tmp_path_factory.mktemp("large") / "enhanced.dcm"
+    path.write_bytes(written(enhanced(600, 512)))
+    yield path
+    path.unlink()
+
+
+def test_a_file_of_many_frames_takes_the_memory_of_a_few(children: Children, large: Path) -> None:
+    peak = 0
+
+    def take(slices: Iterator[PreparedSlice]) -> list[Instance]:
+        nonlocal peak
+        found = []
+        for one in slices:
+            found.append(one.instance)
+            peak = max(peak, *(process.memory_info().rss for process in living()))
+        return found
+
+    found = children.prepare(large, KEY, take)
+    assert [one.position_mm[2] for one in found] == [2.5 * n for n in range(600)]
+    assert len({one.sop_instance_uid for one in found}) == 600
+    assert peak < 200 * 2**20 < large.stat().st_size
+
+
+def test_a_slice_out_of_a_large_file_is_what_it_is_out_of_a_small_one(children: Children, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(data := written(enhanced(70, 512)))
+    assert len(data) > LARGE
+    kept = children.prepare(path, KEY, lambda slices: [one.instance.sha256 for one in slices][::30])
+    assert kept == [hashlib.sha256(one.clean).hexdigest() for one in islice(prepare(data, Pseudonyms(KEY)), 0, 70, 30)]
+
+
+@pytest.mark.parametrize("promised", [2, 4, 600])
+@pytest.mark.parametrize("compressed", [False, True], ids=["native", "compressed"])
+def test_a_file_that_lies_about_its_frames_is_refused(
+    children: Children, tmp_path: Path, promised: int, compressed: bool
+) -> None:
+    ds = enhanced(promised, 16)
+    ds.PixelData = images(3, 16).tobytes()
+    if compressed:
+        ds.PixelData, ds.file_meta.TransferSyntaxUID = encapsulate(streams(images(3, 16))), uid.RLELossless
+        ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+    path = tmp_path / "file"
+    path.write_bytes(written(ds))
+    assert refusal(children, path) == refusal(children, path.read_bytes()) == "size_mismatch"
+    assert children.prepare(TINY, KEY, list)[0].instance.rows == 16
+
+
+def test_a_large_file_that_was_cut_is_refused_at_once(children: Children, large: Path, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with large.open("rb") as source:
+        path.write_bytes(source.read(100 * 2**20))
+    started = time.monotonic()
+    assert refusal(children, path) == "truncated"
+    assert time.monotonic() - started < 2
+
+
+def slowly(_file: BinaryIO, word: bytes) -> Iterator[list[bytes]]:
+    for number in range(6):
+        time.sleep(float(word))
+        yield [str(number).encode()]
+
+
+def endlessly(_file: BinaryIO, word: bytes) -> Iterator[list[bytes]]:
+    while True:
+        yield [bytes(int(word))]
+
+
+def test_each_answer_earns_time_for_the_next_but_none_may_take_too_long() -> None:
+    pool = Children(1, timeout_s=1, answer=slowly)
+    assert pool.ask(b"", b"0.4", list) == [[str(n).encode()] for n in range(6)]
+    with pytest.raises(Refused, match="timeout"):
+        pool.ask(b"", b"1.2", list)
+    assert len(pool.ask(b"", b"0", list)) == 6
+    pool.close()
+
+
+def test_what_we_do_with_an_answer_takes_none_of_the_childs_time() -> None:
+    pool = Children(1, timeout_s=1, answer=slowly)
+    assert len(pool.ask(b"", b"0.2", lambda answers: [time.sleep(0.5) for _ in answers])) == 6
+    pool.close()
+
+
+def test_answers_without_end_are_cut_off() -> None:
+    pool = Children(1, answer=endlessly)
+    taken = 0
+
+    def count(answers: Iterator[list[bytes]]) -> None:
+        nonlocal taken
+        taken = 0
+        for (part,) in answers:
+            taken += len(part)
+
+    with pytest.raises(Refused):
+        pool.ask(b"x" * 2**20, b"%d" % 2**24, count)
+    assert taken <= ANSWER_BYTES + ANSWER_RATIO * 2**20
+    with pytest.raises(Refused, match="unreadable"):
+        pool.ask(b"", b"1", count)
+    assert taken == ANSWERS
+    pool.close()
+
+
+def test_a_child_that_dies_between_slices_is_replaced_and_they_begin_anew(children: Children) -> None:
+    children.prepare(TINY, KEY, list)
+    data, beginnings = written(enhanced(40, 256)), 0
+
+    def take(slices: Iterator[PreparedSlice]) -> list[int | None]:
+        nonlocal beginnings
+        beginnings += 1
+        numbers = []
+        for one in slices:
+            numbers.append(one.instance.instance_number)
+            if beginnings == 1 and len(numbers) == 10:
+                for process in living():
+                    process.kill()
+        return numbers
+
+    assert children.prepare(data, KEY, take) == list(range(1, 41))
+    assert beginnings == 2
 
 
 def test_a_process_that_forgets_to_close_its_children_still_ends() -> None:

@@ -133,7 +133,7 @@ def test_nothing_that_hides_in_a_compressed_image_is_kept_and_the_image_is(synta
     for place, stream in hiding_places(sample(syntax)).items():
         data = written(with_stream(sample(syntax), stream, syntax))
         assert CANARY in data, place
-        clean = prepare(data, Pseudonyms(KEY)).slices[0].clean
+        clean = next(prepare(data, Pseudonyms(KEY))).clean
         assert CANARY not in clean, place
         again = pydicom.dcmread(pydicom.filebase.BytesIO(clean))
         assert again.file_meta.TransferSyntaxUID == syntax
@@ -182,13 +182,13 @@ def test_bits_above_the_stored_ones_are_not_kept_either() -> None:
     header = {"BitsStored": 12, "HighBit": 11, "PixelRepresentation": 0}
     ds = ct(64, PixelData=image.tobytes(), **header)
     ds.compress(uid.RLELossless, generate_instance_uid=False)
-    clean = pydicom.dcmread(pydicom.filebase.BytesIO(prepare(written(ds), Pseudonyms(KEY)).slices[0].clean))
+    clean = pydicom.dcmread(pydicom.filebase.BytesIO(next(prepare(written(ds), Pseudonyms(KEY))).clean))
     assert (clean.pixel_array == 24).all()
     ds = ct(64, PixelData=image.tobytes(), **header)
     ds.BitsStored = 16
     ds.compress(uid.JPEG2000Lossless, generate_instance_uid=False)
     ds.BitsStored = 12
-    clean = pydicom.dcmread(pydicom.filebase.BytesIO(prepare(written(ds), Pseudonyms(KEY)).slices[0].clean))
+    clean = pydicom.dcmread(pydicom.filebase.BytesIO(next(prepare(written(ds), Pseudonyms(KEY))).clean))
     assert clean.file_meta.TransferSyntaxUID == uid.ExplicitVRLittleEndian
     assert (clean.pixel_array == 24).all()
 

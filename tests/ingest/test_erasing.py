@@ -8,7 +8,7 @@ import pytest
 from codetect_ingest import erasing
 from codetect_ingest.erasing import finish
 from codetect_ingest.models import ASSEMBLIES
-from codetect_ingest.retention import retain
+from codetect_ingest.retention import clockwork, retain
 from codetect_ingest.sweep import sweep
 from codetect_shared.outbox import outbox
 from codetect_shared.testing import claimed
@@ -86,30 +86,60 @@ async def test_an_uploads_reference_goes_with_its_last_study(clinic: Clinic, han
     assert await reference() is None
 
 
-async def test_what_was_told_of_an_erased_study_leads_nowhere(clinic: Clinic, hands: Hands) -> None:
-    study_id, _ = await keep_study(clinic, hands)
-    (before,) = await received(clinic)
-    uid = before["study_instance_uid"]
+async def all_sent(clinic: Clinic) -> None:
     async with asyncio.timeout(20):
         while await clinic.sql("SELECT 1 FROM outbox WHERE facility_id = :f AND sent_at IS NULL", f=clinic.facility_id):
             await asyncio.sleep(0.1)
+
+
+async def told(clinic: Clinic) -> str:
+    return str(await clinic.sql("SELECT o::text FROM outbox o WHERE facility_id = :f", f=clinic.facility_id))
+
+
+async def test_what_was_told_of_an_erased_study_leads_nowhere(clinic: Clinic, hands: Hands) -> None:
+    study_id, upload = await keep_study(clinic, hands)
+    (before,) = await received(clinic)
+    await all_sent(clinic)
     await clinic.ask("DELETE", f"/studies/{study_id}")
     (after,) = await received(clinic)
     assert (after["study_instance_uid"], after["series"]) == ("", [])
-    assert after | {"study_instance_uid": uid, "series": before["series"]} == before
-    everything = await clinic.sql("SELECT o::text FROM outbox o WHERE facility_id = :f", f=clinic.facility_id)
-    assert uid not in str(everything)
+    facts = {"version", "priority", "models", "upload_ms", "import_ms", "submitted_at"}
+    assert {name: after[name] for name in facts} == {name: before[name] for name in facts}
+    await all_sent(clinic)
+    await finish(clinic.ingest)
+    assert (await erasure(clinic, study_id)).events_key is None
+    everything = await told(clinic)
+    assert study_id not in everything
+    assert before["study_instance_uid"] not in everything
+    (imported,) = await clinic.events("upload.imported")
+    assert imported.subject == f"upload/{upload['id']}"
+    assert imported.data["studies"] == [(await received(clinic))[0]["study_id"]] != [study_id]
 
 
-async def test_what_is_not_sent_yet_goes_out_whole_and_is_emptied_later(clinic: Clinic, hands: Hands) -> None:
+async def test_an_upload_forgets_one_of_its_studies(clinic: Clinic, hands: Hands) -> None:
+    upload = await clinic.submit(bodies(slices(2), slices(2)))
+    await hands.run()
+    gone, stays = [study["study_id"] for study in (await clinic.show(upload))["studies"]]
+    await clinic.ask("DELETE", f"/studies/{gone}")
+    await all_sent(clinic)
+    await finish(clinic.ingest)
+    assert gone not in await told(clinic)
+    (imported,) = await clinic.events("upload.imported")
+    assert stays in imported.data["studies"]
+    assert len([one for one in await received(clinic) if one["series"]]) == 1
+
+
+async def test_what_is_not_sent_yet_goes_out_as_it_is_and_is_forgotten_later(clinic: Clinic, hands: Hands) -> None:
     study_id, _ = await keep_study(clinic, hands)
-    where = text("subject = :s AND type = 'codetect.study.received.v1'").bindparams(s=f"study/{study_id}")
+    where = text("type = 'codetect.study.received.v1' AND facility_id = :f").bindparams(f=clinic.facility_id)
+    who, series = clockwork(clinic.facility_id), []
     async with clinic.ingest.db.system() as session:  # one transaction: the relay never sees it unsent
-        series = []
-        for sent_at in (None, func.now()):
-            await session.execute(update(outbox).where(where).values(sent_at=sent_at))
-            await erasing._empty_events(session, UUID(study_id), clinic.facility_id)
-            series.append(len((await session.scalars(select(outbox.c.data).where(where))).one()["series"]))
+        await session.execute(update(outbox).where(where).values(sent_at=None))
+        erased = await erasing.erase(session, who, UUID(study_id))
+        series.append(len((await session.scalars(select(outbox.c.data).where(where))).one()["series"]))
+        await session.execute(update(outbox).values(sent_at=func.now()).where(outbox.c.facility_id == who.facility_id))
+        await erasing._forget_events(session, erased)
+        series.append(len((await session.scalars(select(outbox.c.data).where(where))).one()["series"]))
     assert series == [1, 0]
 
 

@@ -11,13 +11,13 @@ PSEUDONYMS = Pseudonyms(KEY)
 
 def outcome(data: bytes) -> str:
     try:
-        return "accepted" if prepare(data, PSEUDONYMS) else ""
+        return "accepted" if list(prepare(data, PSEUDONYMS)) else ""
     except Refused as refused:
         return refused.code.value
 
 
 def test_a_slice_becomes_facts_a_clean_file_and_compressed_hu() -> None:
-    (found,) = prepare(written(ct()), PSEUDONYMS).slices
+    (found,) = prepare(written(ct()), PSEUDONYMS)
     assert found.instance.pixel_spacing_mm == (0.7, 0.7)
     assert found.instance.position_mm == (-100, -100, 0)
     assert found.instance.bytes == len(found.clean)
@@ -27,11 +27,11 @@ def test_a_slice_becomes_facts_a_clean_file_and_compressed_hu() -> None:
 
 def test_preparing_again_makes_the_same_bytes() -> None:
     data = next(SAMPLE.glob("*.dcm")).read_bytes()
-    assert prepare(data, PSEUDONYMS) == prepare(data, Pseudonyms(KEY))
+    assert list(prepare(data, PSEUDONYMS)) == list(prepare(data, Pseudonyms(KEY)))
 
 
 def test_facts_name_nobody() -> None:
-    facts = prepare(written(ct()), PSEUDONYMS).slices[0].instance.model_dump_json()
+    facts = next(prepare(written(ct()), PSEUDONYMS)).instance.model_dump_json()
     for known in ("MRN0815", "Mustermann", "1.2.3", "20200301"):
         assert known not in facts
 

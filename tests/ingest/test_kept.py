@@ -1,10 +1,14 @@
 from typing import Any
 
+import numpy as np
+import pytest
 from codetect_ingest.identities import instance_owner
 from codetect_ingest.keys import facility_key
-from pydicom.uid import MRImageStorage
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, MRImageStorage, RLELossless
 
 from tests.ingest.conftest import Clinic, Hands
+from tests.ingest.dicomweb import Web, parsed, parts
 from tests.ingest.samples import written
 from tests.ingest.test_importer import bodies, received, slices
 from tests.ingest.test_stow import multipart, store
@@ -87,6 +91,79 @@ async def test_an_mr_that_comes_by_stow_is_kept_and_told_as_stored(clinic: Clini
     again = await store(clinic, multipart([written(ds)]))
     assert again.status_code == 200
     assert len(await sealed(clinic)) == 1
+
+
+def mr(**changes: object) -> Dataset:
+    (ds,) = slices(1, Modality="MR", SOPClassUID=MRImageStorage, **changes)
+    ds.InstanceNumber = 7
+    ds.file_meta.MediaStorageSOPClassUID = MRImageStorage
+    return ds
+
+
+async def test_what_is_kept_is_told_in_searches_and_found_by_its_numbers(web: Web) -> None:
+    await wants(web.clinic)
+    await store(web.clinic, multipart([written(mr(Manufacturer="MAKER", NumberOfFrames=1))]))
+    seeing = web.seeing_identities()
+    (found,) = await seeing.found("/instances", InstanceNumber="7", Rows="16", Manufacturer="MAK*")
+    assert [found[tag]["Value"] for tag in ("00200013", "00280010", "00280011", "00280100", "00280008")] == [
+        [7], [16], [16], [16], [1]
+    ]  # fmt: skip
+    assert await seeing.found("/instances", InstanceNumber="8") == []
+    mine = "SELECT attributes FROM series WHERE kind = 'sealed' AND facility_id = :f"
+    ((attributes,),) = await web.clinic.sql(mine, f=web.clinic.facility_id)
+    assert "MAKER" not in str(attributes), "what was not cleaned stays sealed"
+    assert await web.found("/instances") == []
+
+
+async def test_odd_numbers_of_a_kept_file_are_left_out(web: Web) -> None:
+    await wants(web.clinic)
+    ds = mr()
+    ds.add_new("InstanceNumber", "IS", "99999999999")
+    ds.add_new("NumberOfFrames", "IS", "")
+    assert (await store(web.clinic, multipart([written(ds)]))).status_code == 200
+    (found,) = await web.seeing_identities().found("/instances")
+    assert (found["00200013"], found["00280008"]) == ({"vr": "IS"}, {"vr": "IS"})
+
+
+async def test_a_kept_file_that_comes_again_in_another_syntax_is_told_in_that(web: Web) -> None:
+    await wants(web.clinic)
+    ds = mr()
+    await store(web.clinic, multipart([written(ds)]))
+    ds.compress(RLELossless, generate_instance_uid=False)
+    ds.InstanceNumber = 8
+    await store(web.clinic, multipart([written(ds)]))
+    ((kind, body),) = parts(await web.seeing_identities().get(f"/studies/{ds.StudyInstanceUID}"))
+    assert kind.endswith(RLELossless)
+    assert parsed(body).file_meta.TransferSyntaxUID == RLELossless
+    assert len(await web.seeing_identities().found("/instances", InstanceNumber="8")) == 1
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian])
+async def test_what_is_long_in_a_kept_file_has_an_address_however_deep_it_lies(web: Web, syntax: UID) -> None:
+    await wants(web.clinic)
+    ds = mr()
+    long, inner = np.arange(1500, dtype="<u2").tobytes(), Dataset()
+    block = inner.private_block(0x0011, "ACME", create=True)
+    block.add_new(1, "OW", long if syntax == ExplicitVRLittleEndian else np.arange(1500, dtype=">u2").tobytes())
+    block.add_new(2, "UN", b"short!")
+    ds.ReferencedImageSequence, ds.RequestAttributesSequence = [Dataset(), inner], []
+    ds.file_meta.TransferSyntaxUID = syntax
+    await store(web.clinic, multipart([written(ds)]))
+    seeing = web.seeing_identities()
+    here = f"/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}/instances/{ds.SOPInstanceUID}"
+    (told,) = (await seeing.get(f"{here}/metadata")).json()
+    assert told["00400275"] == {"vr": "SQ"}
+    item = told["00081140"]["Value"][1]
+    assert item["00111002"]["InlineBinary"]
+    assert item["00111001"] == {"vr": "OW", "BulkDataURI": f"{web.url}/dicomweb{here}/bulkdata/00081140/2/00111001"}
+    ((kind, body),) = parts(await seeing.get(item["00111001"]["BulkDataURI"]))
+    assert (kind.partition(";")[0], body) == ("application/octet-stream", long)
+    alone = await seeing.get(item["00111001"]["BulkDataURI"], "application/octet-stream")
+    assert alone.content == long
+    assert (await seeing.get(told["7FE00010"]["BulkDataURI"])).status_code == 200
+    for nowhere in ("00081140/3/00111001", "00081140/2/00111003", "00081140/2", "00100010", "00081140/0/00111001", "x"):
+        assert (await seeing.get(f"{here}/bulkdata/{nowhere}")).status_code == 404, nowhere
+    assert (await seeing.get(item["00111001"]["BulkDataURI"], "image/png")).status_code == 406
 
 
 async def test_one_of_another_patient_is_not_kept(clinic: Clinic, hands: Hands) -> None:

@@ -2,9 +2,10 @@ import asyncio
 from uuid import uuid4
 
 import pytest
-from codetect_ingest.keys import FacilityKey, facility_key
+from codetect_ingest.keys import FacilityKey, facility_key, rewrap
 from codetect_shared.db import uuid7
 from codetect_shared.events import FacilityOpened
+from codetect_shared.sealing import MasterKey
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
 
@@ -52,3 +53,14 @@ async def test_a_facility_that_opens_gets_its_key(clinic: Clinic) -> None:
     async with clinic.ingest.db.facility(facility_id) as session:
         await handle(session, FacilityOpened(facility_id=facility_id, slug="new"), None)
     assert await clinic.sql("SELECT 1 FROM facility_keys WHERE facility_id = :f", f=facility_id)
+
+
+async def test_after_a_change_of_the_master_key_the_same_key_is_wrapped_anew(clinic: Clinic) -> None:
+    present, new = clinic.ingest.settings.master_key, bytes(range(32))
+    async with clinic.ingest.db.facility(clinic.facility_id) as session:
+        key = await facility_key(session, clinic.facility_id, present)
+    async with clinic.ingest.db.system() as session:
+        assert await rewrap(session, MasterKey.of(new, [present])) >= 1
+        assert await rewrap(session, MasterKey.of(new, [present])) == 0
+        assert await facility_key(session, clinic.facility_id, new) == key
+        await session.rollback()

@@ -12,53 +12,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, encapsulate_extended
 
-from tests.ingest.samples import big, ct, written
-
-FLAT = ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept")
-
-
-def item(**values: object) -> Dataset:
-    ds = Dataset()
-    for keyword, value in values.items():
-        setattr(ds, keyword, value)
-    return ds
-
-
-def images(frames: int, size: int = 16) -> np.ndarray:
-    return np.arange(frames * size * size, dtype="<i2").reshape(frames, size, size) % 3000
-
-
-def enhanced(frames: int = 3, size: int = 16, /, **changes: object) -> Dataset:
-    """A sound Enhanced CT: geometry and kernel in functional groups, identity once for all."""
-    ds = ct(size, SOPClassUID=uid.EnhancedCTImageStorage, NumberOfFrames=frames, InstanceNumber=1)
-    for keyword in (*FLAT, "ConvolutionKernel", "SliceThickness"):
-        delattr(ds, keyword)
-    shared = item(
-        PixelMeasuresSequence=[item(PixelSpacing=[0.7, 0.7], SliceThickness=2.5)],
-        PlaneOrientationSequence=[item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])],
-        PixelValueTransformationSequence=[item(RescaleSlope=1, RescaleIntercept=-1024, RescaleType="HU")],
-        CTReconstructionSequence=[item(ConvolutionKernel="B70f", ReconstructionDiameter=350)],
-        CTExposureSequence=[item(ExposureTimeInms=500.0, XRayTubeCurrentInmA=120.0)],
-        CTImageFrameTypeSequence=[item(FrameType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"])],
-        FrameAnatomySequence=[item(AnatomicRegionSequence=[item(CodeValue="51185008", CodeMeaning="Chest")])],
-    )
-    ds.SharedFunctionalGroupsSequence = [shared]
-    ds.PerFrameFunctionalGroupsSequence = [
-        item(
-            PlanePositionSequence=[item(ImagePositionPatient=[-100, -100, 2.5 * n])],
-            FrameContentSequence=[
-                item(FrameAcquisitionDateTime=f"20200301101{n % 10}30.5-0500", FrameAcquisitionNumber=7)
-            ],
-        )
-        for n in range(frames)
-    ]
-    ds.PixelData = images(frames, size).tobytes()
-    for keyword, value in changes.items():
-        if value is None:
-            delattr(ds, keyword)
-        else:
-            setattr(ds, keyword, value)
-    return ds
+from tests.ingest.samples import big, ct, enhanced, images, item, streams, written
 
 
 def slices(ds: Dataset) -> list[Dataset]:
@@ -129,16 +83,11 @@ def test_every_native_syntax_is_split(syntax: uid.UID) -> None:
 @pytest.mark.parametrize("syntax", [uid.RLELossless, uid.JPEG2000Lossless])
 @pytest.mark.parametrize("table", ["basic", "none", "extended"])
 def test_every_compressed_syntax_is_split_however_its_frames_are_found(syntax: uid.UID, table: str) -> None:
-    ds = enhanced(5, 64)
-    streams = []
-    for image in images(5, 64):
-        single = ct(64, PixelData=image.tobytes())
-        single.compress(syntax, generate_instance_uid=False)
-        streams.append(next(pydicom.encaps.generate_frames(single.PixelData, number_of_frames=1)))
+    ds, made = enhanced(5, 64), streams(images(5, 64), syntax)
     if table == "extended":
-        ds.PixelData, ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths = encapsulate_extended(streams)
+        ds.PixelData, ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths = encapsulate_extended(made)
     else:
-        ds.PixelData = encapsulate(streams, fragments_per_frame=1 if table == "none" else 2, has_bot=table == "basic")
+        ds.PixelData = encapsulate(made, fragments_per_frame=1 if table == "none" else 2, has_bot=table == "basic")
     ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
     ds.file_meta.TransferSyntaxUID = syntax
     assert [stored_values(f).tolist() for f in slices(ds)] == images(5, 64).tolist()

@@ -2,6 +2,7 @@ from collections.abc import AsyncIterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import numpy as np
@@ -134,6 +135,35 @@ async def test_sending_again_changes_nothing(clinic: Clinic, hands: Hands) -> No
     assert (again.status_code, len(references(again.json(), STORED))) == (200, 2)
     assert await clinic.keys("studies") == kept
     assert await clinic.sql("SELECT 1 FROM studies WHERE id = :id AND available_at IS NOT NULL", id=study_id) == []
+    uploads = await clinic.sql("SELECT id FROM uploads WHERE facility_id = :f ORDER BY id", f=clinic.facility_id)
+    first, second = [(await clinic.show({"id": upload.id}))["files"] for upload in uploads]
+    assert [(file["state"], file["study_id"]) for file in second] == [("accepted", str(study_id))] * 2
+    assert second == first
+
+
+async def test_what_is_sent_again_while_its_study_is_erased_is_kept_anew(
+    clinic: Clinic, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = slices(2)
+    await store(clinic, multipart(bodies(series)))
+    ((study_id,),) = await clinic.sql("SELECT id FROM studies WHERE facility_id = :f", f=clinic.facility_id)
+    reserve, asked = filing.reserve_studies, 0
+
+    async def slowly(*args: Any, **rest: Any) -> Any:
+        nonlocal asked
+        known = await reserve(*args, **rest)
+        asked += 1
+        if asked == 1:
+            assert (await clinic.ask("DELETE", f"/studies/{study_id}")).status_code == 202
+        return known
+
+    monkeypatch.setattr(filing, "reserve_studies", slowly)
+    again = await store(clinic, multipart(bodies(series)))
+    assert (again.status_code, asked) == (200, 2)
+    ((anew, instances),) = await clinic.sql(
+        "SELECT id, instances FROM studies WHERE facility_id = :f", f=clinic.facility_id
+    )
+    assert (anew != study_id, instances) == (True, 2)
 
 
 async def test_each_part_has_its_outcome(clinic: Clinic) -> None:
@@ -151,6 +181,47 @@ async def test_each_part_has_its_outcome(clinic: Clinic) -> None:
 
 def _items(answer: httpx.Response, sequence: str) -> list[dict[str, Any]]:
     return list(answer.json().get(sequence, {}).get("Value", []))
+
+
+NATIVE = "{http://dicom.nema.org/PS3.19/models/NativeDICOM}"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/dicom+xml", "application/dicom+xml"),
+        ("application/dicom+json;q=0.5, application/dicom+xml", "application/dicom+xml"),
+        ("application/dicom+xml;q=0.5, application/dicom+json", "application/dicom+json"),
+        ("application/json", "application/dicom+json"),
+        ("*/*", "application/dicom+json"),
+        ("application/*", "application/dicom+json"),
+    ],
+)
+async def test_the_outcome_comes_in_the_form_that_is_accepted(clinic: Clinic, accept: str, kind: str) -> None:
+    (good,), (bad,) = slices(1), slices(1, PixelSpacing=None)
+    answer = await store(clinic, multipart(bodies([good], [bad])), headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["content-type"]) == (202, kind)
+    if kind == "application/dicom+json":
+        assert references(answer.json(), STORED) == [good.SOPInstanceUID]
+        return
+    root = ElementTree.fromstring(answer.content)
+    assert root.tag == f"{NATIVE}NativeDicomModel"
+    told = {
+        (sequence.get("keyword"), item.get("keyword"), value.text)
+        for sequence in root
+        for item in sequence.iterfind(f"{NATIVE}Item/{NATIVE}DicomAttribute")
+        for value in item
+    }
+    assert ("ReferencedSOPSequence", "ReferencedSOPInstanceUID", good.SOPInstanceUID) in told
+    assert ("FailureReason", str(0xA900)) in {(keyword, value) for _, keyword, value in told}
+
+
+@pytest.mark.parametrize("accept", ["text/html", 'multipart/related; type="application/dicom+xml"', "image/png"])
+async def test_nothing_is_stored_whose_outcome_cannot_be_told(clinic: Clinic, accept: str) -> None:
+    answer = await store(clinic, multipart(bodies(slices(1))), headers={"Accept": accept})
+    assert answer.status_code == 406
+    assert answer.json()["available"] == ["application/dicom+json", "application/dicom+xml"]
+    assert not await clinic.sql("SELECT 1 FROM uploads WHERE facility_id = :f", f=clinic.facility_id)
 
 
 async def test_a_request_of_which_nothing_can_be_kept_answers_409(clinic: Clinic) -> None:
@@ -197,6 +268,25 @@ async def test_what_is_no_ct_is_told_as_a_class_that_is_not_supported(clinic: Cl
     answer = await store(clinic, multipart([written(ds)]))
     (item,) = _items(answer, FAILED)
     assert (item["00081155"]["Value"], item["00081197"]["Value"]) == ([ds.SOPInstanceUID], [0x0122])
+
+
+async def test_whatever_is_wrong_with_a_file_it_is_named_where_it_says_its_name(clinic: Clinic) -> None:
+    """PS3.18 Table I.1-1: OtherFailuresSequence is for those alone that don't."""
+    flat, cut, lost = slices(3)
+    flat.ImagePositionPatient = None
+    del lost.StudyInstanceUID
+    sent = [written(flat), written(cut)[:-200], written(lost), b"no DICOM"]
+    answer = await store(clinic, multipart(sent))
+    assert answer.status_code == 409
+    assert references(answer.json(), FAILED) == [ds.SOPInstanceUID for ds in (flat, cut, lost)]
+    assert {item["00081150"]["Value"][0] for item in _items(answer, FAILED)} == {flat.SOPClassUID}
+    assert [item["00081197"]["Value"] for item in _items(answer, FAILED)] == [[0xA900], [0xC000], [0xC000]]
+    assert len(_items(answer, OTHERS)) == 1
+
+
+async def test_an_address_that_is_no_uid_is_refused(clinic: Clinic) -> None:
+    answer = await store(clinic, multipart(bodies(slices(1))), study="nope")
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:codetect:problem:query-invalid")
 
 
 async def test_a_single_instance_needs_no_multipart(clinic: Clinic) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 from codetect_local.ports import free_block
@@ -18,8 +19,8 @@ BATCH = 10
 
 
 @contextmanager
-def fresh() -> Iterator[httpx.Client | None]:
-    """A client of a fresh Orthanc; None when it isn't installed."""
+def fresh(**more: Any) -> Iterator[httpx.Client | None]:
+    """A client of a fresh Orthanc; None when it isn't installed. `more` are settings of its own."""
     binary, plugin = shutil.which("Orthanc"), Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
     if binary is None or not plugin.exists():
         yield None
@@ -29,7 +30,7 @@ def fresh() -> Iterator[httpx.Client | None]:
         config = Path(place) / "orthanc.json"
         settings = {"StorageDirectory": f"{place}/db", "IndexDirectory": f"{place}/db", "HttpPort": port}
         rest = {"DicomServerEnabled": False, "Plugins": [str(plugin)], "DicomWeb": {"Enable": True}}
-        config.write_text(json.dumps(settings | rest | {"AuthenticationEnabled": False}))
+        config.write_text(json.dumps(settings | rest | {"AuthenticationEnabled": False} | more))
         process = subprocess.Popen([binary, str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:

@@ -106,7 +106,7 @@ def in_a_child(folder: Path) -> dict[Path, set[int]]:
     coverage = Coverage(data_file=None, config_file=False, source_pkgs=["codetect_ingest.dicom"])
     data, key = next(SAMPLE.glob("*.dcm")).read_bytes(), Pseudonyms(bytes(32))
     with coverage.collect():
-        prepare(data, key)
+        list(prepare(data, key))
     result = folder / "child.json"
     coverage.json_report(outfile=str(result))
     return {Path(path).resolve(): set(facts["executed_lines"]) for path, facts in read(result).items()}

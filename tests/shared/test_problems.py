@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from codetect_shared.problems import Conflict, install_handlers, responses
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from sqlalchemy import exc
 
 SECRET = Exception("the secret text")
@@ -36,6 +36,11 @@ async def client() -> httpx.AsyncClient:
     @app.get("/away/{name}")
     async def away(name: str) -> None:
         raise AWAY[name]
+
+    for method in ("GET", "POST"):  # each in a router of its own, as services have them
+        router = APIRouter(prefix="/two")
+        router.add_api_route("/ways", lambda: None, methods=[method])
+        app.include_router(router)
 
     @app.get("/number/{n}")
     async def number(n: int) -> int:
@@ -77,3 +82,8 @@ async def test_a_database_that_is_away_is_no_surprise(client: httpx.AsyncClient,
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     assert ("retry-after" in answer.headers) == (status == 503)
     assert "secret" not in answer.text
+
+
+async def test_a_wrong_method_is_told_all_that_can_be_done_there(client: httpx.AsyncClient) -> None:
+    answer = await client.delete("/two/ways")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")

@@ -10,7 +10,7 @@ from codetect import store
 from codetect.api import address
 from codetect.cli.root import FacilityOption, client, complain, fail, find_demo, run, say
 from codetect.client import Client
-from codetect.errors import CodetectError, LoginRequired
+from codetect.errors import CodetectError, LoginRequired, Refused
 from codetect.models import Challenge, Tokens
 
 access = typer.Typer()
@@ -41,12 +41,28 @@ async def _login(url: str, email: str | None) -> None:
         say(f"You are logged in as {(await facility.me()).name}.")
 
 
+async def step_up(facility: Client) -> None:
+    """Ask for a code once more, before what is dangerous."""
+    for attempt in range(1, CODE_TRIES + 1):
+        code = _ask("Confirm that it is you. Code of your authenticator, or a recovery code: ")
+        try:
+            await store.prove(facility.url, await facility.step_up(code, _method(code)))
+            return
+        except Refused as error:
+            if attempt == CODE_TRIES or error.code != "proof-refused":
+                raise
+            complain(str(error))
+
+
+def _method(code: str) -> str:
+    return "totp" if code.isdigit() and len(code) == 6 else "recovery_code"
+
+
 async def _confirm(facility: Client, challenge: Challenge) -> Tokens:
     for attempt in range(1, CODE_TRIES + 1):
         code = _ask("Code of your authenticator, or a recovery code: ")
-        method = "totp" if code.isdigit() and len(code) == 6 else "recovery_code"
         try:
-            return await facility.confirm(challenge, code, method)
+            return await facility.confirm(challenge, code, _method(code))
         except LoginRequired as error:
             if attempt == CODE_TRIES:
                 raise

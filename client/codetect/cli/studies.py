@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from codetect.cli.access import step_up
 from codetect.cli.root import Exit, FacilityOption, JsonOption, client, complain, printable, run, say
+from codetect.client import Client
 from codetect.errors import Refused
 from codetect.models import Study
 
@@ -64,7 +66,7 @@ def erase(
         async with client(facility) as door:
             for study_id in ids:
                 try:
-                    await door.erase(study_id)
+                    await _erase(door, study_id)
                     say(f"{study_id} is erased.")
                 except Refused as error:
                     complain(f"{study_id}: {error}")
@@ -73,6 +75,16 @@ def erase(
 
     if run(work()):
         raise typer.Exit(Exit.FAILED)
+
+
+async def _erase(door: Client, study_id: UUID) -> None:
+    try:
+        await door.erase(study_id)
+    except Refused as error:
+        if error.code != "step-up-required":
+            raise
+        await step_up(door)
+        await door.erase(study_id)
 
 
 def _row(study: Study) -> tuple[str, ...]:

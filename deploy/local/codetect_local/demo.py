@@ -16,13 +16,11 @@ import httpx
 import pyotp
 
 from codetect_local.coming_in import Mailbox, accept, approve, come_in
-from codetect_local.services import PROCESSES, command
+from codetect_local.services import command
 from codetect_local.settings import ROOT, Settings, Trouble, private_file
 from codetect_local.stack import Stack
 
 SLUG, NAME = "demo", "Demo Hospital"
-# Who comes in needs the links from their mails.
-MAIL_IS_SENT = any(process == "mailer" for process, _, _ in PROCESSES)
 SAMPLE = ROOT / "tests" / "data" / "lidc-idri-0001"
 PEOPLE = {
     "operator": ("olga@operators.example", "Olga Operator"),
@@ -70,14 +68,10 @@ class Demo:
             if who == "operator":
                 person["url"] = self.settings.address.format("admin")
         self.keep()
-        await self.create("operator", "create-operator")
-        if MAIL_IS_SENT:
-            await asyncio.to_thread(self.bring_in)
-        else:
-            await self.auth("create-facility", "--slug", SLUG, "--name", NAME)
-            await asyncio.gather(
-                *(self.create(who, "create-person", "--facility", SLUG, "--role", who) for who in ("admin", "member"))
-            )
+        email, name = PEOPLE["operator"]
+        named = ("--email", email, "--name", name, "--password-stdin")
+        await self.auth("create-operator", *named, password=self.known["operator"]["password"])
+        await asyncio.to_thread(self.bring_in)
         # By a command of its own: people of an older demo are there already, without it.
         grant = ("grant", "--facility", SLUG, "--right", "identity", "--email")
         await asyncio.gather(*(self.auth(*grant, PEOPLE[who][0]) for who in SEE_PATIENTS))
@@ -90,12 +84,6 @@ class Demo:
             self.known["api_client"] = {key: made[key] for key in ("client_id", "client_secret")}
             self.known["api_client_scopes"] = list(CLIENT_SCOPES)
             self.keep()
-
-    async def create(self, who: str, *call: str) -> None:
-        """Make somebody by a command."""
-        email, name = PEOPLE[who]
-        named = ("--email", email, "--name", name, "--password-stdin")
-        await self.auth(*call, *named, password=self.known[who]["password"])
 
     def bring_in(self) -> None:
         """By the way in: the operator opens the facility, its admin is invited, the member asks and is let in."""

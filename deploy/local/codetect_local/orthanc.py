@@ -23,7 +23,7 @@ def install() -> None:
 
 
 def server(settings: Settings, secrets: dict[str, str]) -> Program:
-    """Orthanc in the foreground. It listens everywhere (no setting changes that), answers loopback and modalities."""
+    """Orthanc in the foreground. It answers loopback and modalities; Debian 12's listens everywhere (docs/pacs.md)."""
     home = give(settings.state / "orthanc", settings.run_as)
     config = give_file(home / "orthanc.json", (SHIPPED / "orthanc.json").read_text(), settings.run_as)
     port = settings.port("orthanc")
@@ -36,6 +36,7 @@ def server(settings: Settings, secrets: dict[str, str]) -> Program:
         "PACS_DICOM_PORT": str(settings.port("orthanc_dicom")),
         "PACS_MODALITIES": settings.pacs_modalities,
         "PACS_HTTP_PORT": str(port),
+        "PACS_HTTP_ADDRESSES": '["127.0.0.1"]',
         "PACS_PASSWORD": secrets["orthanc"],
         "MALLOC_ARENA_MAX": "5",
     }

@@ -19,7 +19,7 @@ from codetect_shared.problems import BadInput, Problem
 from codetect_shared.tokens import Right, Role, Scope
 from pydantic import ValidationError
 
-from codetect_auth import clients, facilities, mail_admin, people, second_factor, strength, throttle
+from codetect_auth import clients, facilities, mail_admin, people, resealing, second_factor, strength, throttle
 from codetect_auth.access.steps import COMMAND
 from codetect_auth.admin_access import add_commands, facility_named
 from codetect_auth.context import Auth
@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     client.add_argument("--scope", action="append", type=Scope, choices=list(Scope), help="default: read and write")
     keys = command("rotate-keys", _rotate_keys, "Sign access tokens with a new key, in a minute.")
     keys.add_argument("--revoke", metavar="KID", help="instead: refuse this key's tokens everywhere within a minute")
+    command("reseal", _reseal, "After a change of the master key: seal anew what the one before had sealed.")
     unlock = command("unlock", _unlock, "Let a person try to log in again at once.", facility)
     unlock.add_argument("--email", required=True)
     add_commands(command, facility)
@@ -154,6 +155,10 @@ async def _create_api_client(auth: Auth, options: argparse.Namespace) -> dict[st
 
 async def _rotate_keys(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
     return {"kid": await (auth.keys.revoke(options.revoke) if options.revoke else auth.keys.rotate())}
+
+
+async def _reseal(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
+    return await resealing.reseal_all(auth.db, auth.settings.master_key)
 
 
 async def _unlock(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:

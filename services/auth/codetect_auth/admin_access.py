@@ -11,8 +11,8 @@ from codetect_shared.problems import BadInput, NotFound
 from codetect_shared.tokens import Role
 from sqlalchemy import select
 
-from codetect_auth import clients, facilities, people
-from codetect_auth.access import invitations, members, reading, requests, terms
+from codetect_auth import clients, facilities, members, people, recording
+from codetect_auth.access import invitations, reading, requests, terms
 from codetect_auth.access.states import RequestState
 from codetect_auth.access.steps import COMMAND, record
 from codetect_auth.context import Auth
@@ -163,5 +163,6 @@ async def _rotate_client(auth: Auth, options: argparse.Namespace) -> Result:
     async with auth.db.facility(facility.id) as session:
         client, secret = await clients.rotate_client(session, options.client_id, options.grace_hours)
         await record(session, facility.id, "api_client", client.id, "rotated", COMMAND)
+        await recording.record(session, None, "client.rotate", client)
         await clients.tell_owner(auth, session, client, "rotated", f"rotated/{client.rotated_at}")
     return {"client_id": str(client.id), "client_secret": secret, "expires_at": f"{client.expires_at:%Y-%m-%d}"}

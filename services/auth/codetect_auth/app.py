@@ -12,7 +12,18 @@ from codetect_shared.tokens import JwksCache
 from fastapi import FastAPI
 from sqlalchemy import delete, func, select
 
-from codetect_auth import admin_routes, clients, facilities, facility_routes, routes, sessions, throttle
+from codetect_auth import (
+    admin_routes,
+    clients,
+    facilities,
+    facility_routes,
+    factor_routes,
+    passkeys,
+    revocations,
+    routes,
+    sessions,
+    throttle,
+)
 from codetect_auth.access import routes as access_routes
 from codetect_auth.access import states
 from codetect_auth.context import Auth
@@ -23,13 +34,25 @@ from codetect_auth.mails import routes as mail_routes
 from codetect_auth.models import MAILS, LoginChallenge, Mail, MailState, PasswordReset
 from codetect_auth.passwords import Passwords
 from codetect_auth.settings import MailerSettings, Settings
+from codetect_auth.webhooks.models import DELIVERIES
+from codetect_auth.webhooks.routes import router as webhook_routes
+from codetect_auth.webhooks.running import telling
 
 SWEEP_S, DAY = 300, timedelta(days=1)
+ROTATE_S = 3600
 GROUPS_S = 5
 DRAIN_S = 15  # supervisors wait 20 s
 KEPT = timedelta(days=400)
 # In this order: /facility/checklist and /invitations/accept before what could be an id there.
-ROUTERS = [routes.router, access_routes.router, facility_routes.router, admin_routes.router, mail_routes.router]
+ROUTERS = [
+    routes.router,
+    factor_routes.router,
+    access_routes.router,
+    facility_routes.router,
+    admin_routes.router,
+    mail_routes.router,
+    webhook_routes,
+]
 
 
 def api(settings: Settings) -> FastAPI:
@@ -39,29 +62,32 @@ def api(settings: Settings) -> FastAPI:
         db, passwords = app.state.db, Passwords(settings.hash_threads)
         auth = app.state.auth = Auth(settings, db, passwords, SigningKeys(db, settings.master_key))
         await auth.keys.ensure()
-        app.state.jwks = JwksCache(auth.keys.jwks, settings.issuer)
+        app.state.jwks = JwksCache(lambda: routes.trust(auth), settings.issuer, fresh_s=0)  # it is at the source
         readiness(app, {"database": db.ping, "signing key": auth.keys.jwks})
         relay = Relay(settings.database_system_url, settings.rabbitmq_url, "auth")
         facts = EventConsumer(settings.rabbitmq_url, topology.FACTS, db, facilities.handlers())
-        reaper = Reaper(settings.database_system_url, MAILS)
-        yield [relay.run, facts.run, reaper.run, every(SWEEP_S, "auth.sweep", lambda: sweep(auth))]
+        reaper = Reaper(settings.database_system_url, MAILS, DELIVERIES)
+        rotate = every(ROTATE_S, "auth.keys", lambda: auth.keys.rotate_when_due(settings.key_days))
+        yield [relay.run, facts.run, reaper.run, every(SWEEP_S, "auth.sweep", lambda: sweep(auth)), rotate]
         passwords.close()
 
     return create_app(settings, "auth", parts, ROUTERS)
 
 
 def mailer(settings: MailerSettings) -> FastAPI:
-    """Sends mails one by one, and asks for those that tell how analyses ended."""
+    """What leaves the house: mails, also of how analyses ended, and webhooks."""
 
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         db, url = app.state.db, settings.rabbitmq_url
         mailer = sending.Mailer(settings, db)
         readiness(app, {"database": db.ping})
-        yield [
-            Worker(MAILS, db, url, mailer.run, sending.give_up, drain_s=DRAIN_S).run,
-            EventConsumer(url, topology.ENDED, db, results.handlers(settings)).run,
-            every(GROUPS_S, "auth.result_groups", lambda: results.tell_groups(db, settings)),
-        ]
+        async with telling(settings, db) as told:
+            yield [
+                Worker(MAILS, db, url, mailer.run, sending.give_up, drain_s=DRAIN_S).run,
+                EventConsumer(url, topology.ENDED, db, results.handlers(settings)).run,
+                every(GROUPS_S, "auth.result_groups", lambda: results.tell_groups(db, settings)),
+                *told,
+            ]
         await mailer.close()
 
     return create_app(settings, "mailer", parts)
@@ -72,6 +98,8 @@ async def sweep(auth: Auth) -> None:
     async with auth.db.system() as session:
         await throttle.sweep(session)
         await sessions.sweep(session)
+        await passkeys.sweep(session)
+        await revocations.sweep(session)
         await session.execute(delete(LoginChallenge).where(LoginChallenge.expires_at < func.clock_timestamp()))
         await session.execute(delete(PasswordReset).where(PasswordReset.expires_at < func.clock_timestamp() - DAY))
         old = Mail.state != MailState.QUEUED, Mail.created_at < func.clock_timestamp() - KEPT

@@ -9,13 +9,13 @@ from uuid import UUID
 from codetect_shared.db import uuid7
 from codetect_shared.problems import BadInput, NotFound, Problem
 from codetect_shared.tokens import Principal, Role, Scope, issue
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from codetect_auth import revocations
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
 from codetect_auth.mails.asking import Kind, ask
 from codetect_auth.models import ApiClient, Person, Status
-from codetect_auth.refusing import refuse_access_tokens
 
 LONGEST_LIFE, USUAL_LIFE = timedelta(days=5 * 366), timedelta(days=365)
 LONGEST_GRACE_H = 24
@@ -88,9 +88,7 @@ async def rotate_client(
     session: AsyncSession, client_id: UUID, grace_h: int, expires_at: datetime | None = None
 ) -> tuple[ApiClient, str]:
     """Another secret, and a new term; the secret of before lasts `grace_h` hours more. Raises NotFound."""
-    client = (await session.scalars(_usable(client_id).with_for_update())).one_or_none()
-    if client is None:
-        raise NotFound
+    client = await _locked(session, client_id)
     secret = opaque_token()
     client.previous_hash, client.secret_hash = client.secret_hash, token_hash(secret)
     client.previous_until = func.clock_timestamp() + timedelta(hours=grace_h)
@@ -102,11 +100,11 @@ async def rotate_client(
 
 async def owned_by(session: AsyncSession, client_id: UUID, person_id: UUID) -> ApiClient:
     """Hand an API client to another of the facility's active people. Raises NotFound, BadInput."""
-    client = (await session.scalars(_usable(client_id).with_for_update())).one_or_none()
-    if client is None:
-        raise NotFound
+    # Before the client: a person who is just being suspended or removed keeps no client that works.
     active = Person.id == person_id, Person.status == Status.ACTIVE
-    if await session.scalar(select(Person.id).where(*active)) is None:
+    owner = await session.scalar(select(Person.id).where(*active).with_for_update(read=True))
+    client = await _locked(session, client_id)
+    if owner is None:
         raise BadInput("An API client is owned by an active person of the facility.")
     client.created_by = person_id
     await session.flush()
@@ -114,21 +112,20 @@ async def owned_by(session: AsyncSession, client_id: UUID, person_id: UUID) -> A
 
 
 async def revoke_client(session: AsyncSession, client_id: UUID) -> ApiClient:
-    """No more tokens for this API client. Raises NotFound."""
-    client = (await session.scalars(_usable(client_id).with_for_update())).one_or_none()
-    if client is None:
-        raise NotFound
+    """No more tokens for this API client; those it has are refused within a minute. Raises NotFound."""
+    client = await _locked(session, client_id)
     client.revoked_at = func.clock_timestamp()
-    await refuse_access_tokens(session, client.facility_id, client.id)
+    await revocations.refuse(session, client.facility_id, client.id)
     return client
 
 
-async def refuse_owned_by(session: AsyncSession, person: Person, *, revoke: bool = False) -> None:
-    """The tokens of somebody's API clients, which get no others while their owner may not work, or never again."""
-    mine = ApiClient.created_by == person.id, ApiClient.revoked_at.is_(None)
-    for client in (await session.scalars(select(ApiClient).where(*mine).with_for_update())).all():
-        client.revoked_at = func.clock_timestamp() if revoke else None
-        await refuse_access_tokens(session, client.facility_id, client.id)
+async def refuse_clients_of(session: AsyncSession, person: Person, *, revoke: bool = False) -> None:
+    """Refuse the tokens of a person's API clients, which get no others while the person may not work, or ever again."""
+    theirs = select(ApiClient).where(ApiClient.created_by == person.id, ApiClient.revoked_at.is_(None))
+    for client in (await session.scalars(theirs.order_by(ApiClient.id).with_for_update())).all():
+        if revoke:
+            client.revoked_at = func.clock_timestamp()
+        await revocations.refuse(session, person.facility_id, client.id)
 
 
 async def tell_owner(auth: Auth, session: AsyncSession, client: ApiClient, what: str, cause: str) -> None:
@@ -156,8 +153,13 @@ def _lasting(expires_at: datetime | None) -> datetime:
     return expires_at or now + USUAL_LIFE
 
 
-def _usable(client_id: UUID) -> Select[ApiClient]:
-    return select(ApiClient).where(ApiClient.id == client_id, ApiClient.revoked_at.is_(None))
+async def _locked(session: AsyncSession, client_id: UUID) -> ApiClient:
+    """An API client that wasn't revoked, for a change. Raises NotFound."""
+    usable = ApiClient.id == client_id, ApiClient.revoked_at.is_(None)
+    client = (await session.scalars(select(ApiClient).where(*usable).with_for_update())).one_or_none()
+    if client is None:
+        raise NotFound
+    return client
 
 
 async def client_token(
@@ -172,17 +174,23 @@ async def client_token(
     async with auth.db.facility(facility.id) as session:
         now = func.clock_timestamp()
         lasts = ApiClient.revoked_at.is_(None), or_(ApiClient.expires_at.is_(None), ApiClient.expires_at > now)
-        client = await session.scalar(select(ApiClient).where(ApiClient.id == _uuid(client_id), *lasts))
+        mine = ApiClient.id == _uuid(client_id), *lasts
+        allowed = await revocations.hold_facility(session, facility.id)
+        owner = select(Person.status).where(Person.id.in_(select(ApiClient.created_by).where(*mine)))
+        owned = await session.scalar(owner.with_for_update(read=True))
+        client = await session.scalar(select(ApiClient).where(*mine).with_for_update(read=True))
         if not client or not await _is_secret(session, client, token_hash(secret)):
             raise ClientRefused
-        owner = await session.get(Person, client.created_by) if client.created_by else None
-        if owner and owner.status != Status.ACTIVE:
+        if owned not in (None, Status.ACTIVE) or not allowed:
             raise ClientRefused
+        scopes = scope.split() or client.scopes
+        if not set(scopes) <= set(client.scopes):
+            raise ScopeRefused
+        issued_at = await revocations.moment(session, facility.id, client.id)
         key = await auth.keys.current(session)
-    scopes = scope.split() or client.scopes
-    if not set(scopes) <= set(client.scopes):
-        raise ScopeRefused
-    principal = Principal(str(client.id), facility.id, facility.slug, Role.API_CLIENT, frozenset(scopes))
+    principal = Principal(
+        str(client.id), facility.id, facility.slug, Role.API_CLIENT, frozenset(scopes), issued_at=issued_at
+    )
     return issue(principal, key, issuer=auth.settings.issuer), scopes
 
 

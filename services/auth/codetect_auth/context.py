@@ -36,12 +36,13 @@ class Auth:
 
 @dataclass(frozen=True)
 class Caller:
-    """Where a request comes from: the facility its host names, its address and device, and when it arrived."""
+    """Where a request comes from: the facility its host names, its address and device, when it arrived, the host."""
 
     facility: Facility | None
     address: str
     device: str
     arrived: float
+    host: str = ""
 
     @property
     def waited_s(self) -> float:
@@ -68,7 +69,7 @@ async def get_caller(request: Request, auth: AuthDep) -> Caller:
     host = headers.get("x-forwarded-host") or headers.get("host", "")
     address = headers.get("x-forwarded-for", peer.host if peer else "").rsplit(",", 1)[-1].strip()[:45]
     device = "".join(filter(str.isprintable, headers.get("user-agent", "")))[:200]
-    return Caller(await auth.facility_of(host), address, device, arrived)
+    return Caller(await auth.facility_of(host), address, device, arrived, host.lower())
 
 
 CallerDep = Annotated[Caller, Depends(get_caller)]

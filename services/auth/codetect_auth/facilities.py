@@ -18,20 +18,18 @@ from codetect_shared.events import (
     FacilitySuspended,
     SettingsChanged,
 )
-from codetect_shared.outbox import tell
 from codetect_shared.problems import BadInput, Conflict, NotFound
 from codetect_shared.tokens import Role
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_auth import people
+from codetect_auth import people, recording, revocations
 from codetect_auth.access import invitations
 from codetect_auth.access.states import InvitationState, RequestState
 from codetect_auth.access.steps import By, record
 from codetect_auth.context import Auth
 from codetect_auth.models import AccessStep, Facility, Person, Session, Status
-from codetect_auth.refusing import refuse_access_tokens
 
 DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])")
 MOST_DOMAINS = 50
@@ -72,6 +70,7 @@ async def open_facility(auth: Auth, new: Opening, by: By) -> Facility:
                 session, id, new.slug, new.name, domains(new.mail_domains), new.retention_days, new.profile, by.id
             )
             await record(session, id, "facility", id, "opened", by, now=Status.ACTIVE)
+            await recording.record(session, by.principal, "facility.open", facility)
             if new.first_admin:
                 await _invite(auth, session, facility, *new.first_admin, by)
     except IntegrityError:
@@ -103,7 +102,8 @@ async def _invite(
 
 async def tell_admins(session: AsyncSession, facility: Facility, step: str, by: By) -> None:
     """An event of what an operator did in a facility; the step itself is in the facility's list."""
-    await tell(session, facility, FacilityAdministered(facility_id=facility.id, step=step, by=by.id))
+    told = FacilityAdministered(facility_id=facility.id, step=step, by=by.id)
+    await recording.record(session, by.principal, "facility.administer", facility, told, step=step)
 
 
 @asynccontextmanager
@@ -138,7 +138,8 @@ async def change(
         for step, was, now in steps:
             await record(session, facility_id, "facility", facility_id, step, by, was=was, now=now, reason=reason)
         if steps:
-            await tell(session, facility, FacilityChanged(facility_id=facility_id, changed_by=by.id))
+            told = FacilityChanged(facility_id=facility_id, changed_by=by.id)
+            await recording.record(session, by.principal, "facility.change", facility, told, reason=reason)
         if status is not None and status != facility.status:
             await _set_status(session, facility, status, by, reason)
         return facility
@@ -153,9 +154,10 @@ async def _set_status(session: AsyncSession, facility: Facility, status: Status,
     step = "suspended" if status is Status.SUSPENDED else "reactivated"
     await record(session, id, "facility", id, step, by, was=was, now=status.value, reason=reason)
     if status is Status.SUSPENDED:
-        await refuse_access_tokens(session, id)
-    told = FacilitySuspended if status is Status.SUSPENDED else FacilityReactivated
-    await tell(session, facility, told(facility_id=id))
+        await revocations.refuse(session, id)
+    told = (FacilitySuspended if status is Status.SUSPENDED else FacilityReactivated)(facility_id=id)
+    action = "facility.suspend" if status is Status.SUSPENDED else "facility.reactivate"
+    await recording.record(session, by.principal, action, facility, told, reason=reason)
 
 
 def domains(given: Sequence[str]) -> list[str]:

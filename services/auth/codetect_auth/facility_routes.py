@@ -5,7 +5,7 @@ from uuid import UUID
 
 from codetect_shared.db import SessionDep
 from codetect_shared.problems import NotFound, responses
-from codetect_shared.tokens import Principal, Role, require
+from codetect_shared.tokens import Principal, Role, StepUpRequired, require
 from fastapi import APIRouter, Query
 
 from codetect_auth import facilities, people, schemas
@@ -16,6 +16,7 @@ from codetect_auth.context import AuthDep
 from codetect_auth.models import Facility
 
 Operator = Annotated[Principal, require(Role.OPERATOR)]
+FreshOperator = Annotated[Principal, require(Role.OPERATOR, fresh=True)]
 INVITING = (*REFUSALS, NotFound, invitations.AlreadyInvited)
 router = APIRouter(prefix="/api/v1", tags=["administration"])
 
@@ -47,9 +48,11 @@ async def get_one_facility(auth: AuthDep, _: Operator, facility_id: UUID) -> sha
         return shapes.Facility.model_validate(facility)
 
 
-@router.patch("/facilities/{facility_id}", responses=responses(*REFUSALS, NotFound, facilities.OperatorsStay))
+@router.patch(
+    "/facilities/{facility_id}", responses=responses(*REFUSALS, StepUpRequired, NotFound, facilities.OperatorsStay)
+)
 async def change_facility(
-    auth: AuthDep, session: SessionDep, operator: Operator, facility_id: UUID, body: shapes.FacilityChange
+    auth: AuthDep, session: SessionDep, operator: FreshOperator, facility_id: UUID, body: shapes.FacilityChange
 ) -> shapes.Facility:
     """Rename a facility, change its mail domains, suspend or reactivate it; a suspension holds at once."""
     values = body.model_dump(exclude_none=True)

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from codetect_shared.db import Database
 from codetect_shared.problems import Conflict, NotFound
 from codetect_shared.sealing import seal, unseal
@@ -19,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth.models import SigningKeyRow as Row
 
+log = structlog.get_logger()
 PUBLISHED_AHEAD_S = 2 * FRESH_S
 TOKEN_OVER_S = LIFETIME_S + LEEWAY_S
 LOCK = text("SELECT pg_advisory_xact_lock(hashtext('codetect_auth.signing_keys'))")
@@ -64,6 +66,16 @@ class SigningKeys:
             if (await session.scalars(select(Row).where(Row.signs_from > now, Row.revoked_at.is_(None)))).first():
                 raise Conflict("A new key is on its way already; it signs within a minute.")
             return await self._add(session, now + timedelta(seconds=PUBLISHED_AHEAD_S))
+
+    async def rotate_when_due(self, days: int) -> None:
+        """Rotate once the signing key is so old; of several processes at once, one does."""
+        async with self._db.system() as session:
+            await session.execute(LOCK)
+            now = await _now(session)
+            young = Row.signs_from > now - timedelta(days=days), Row.revoked_at.is_(None)
+            if await session.scalar(select(Row.kid).where(*young).limit(1)) is None:
+                kid = await self._add(session, now + timedelta(seconds=PUBLISHED_AHEAD_S))
+                log.info("signing key rotated", kid=kid)
 
     async def revoke(self, kid: str) -> str:
         """Have a key's tokens refused everywhere within a minute. Returns the key that signs from now on."""

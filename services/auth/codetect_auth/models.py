@@ -8,7 +8,7 @@ from uuid import UUID
 from codetect_shared import topology
 from codetect_shared.db import TYPES, AggregateRow, FacilityRow
 from codetect_shared.jobs import JobRow, Jobs
-from sqlalchemy import ForeignKey, UniqueConstraint, func
+from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint, func
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -27,10 +27,11 @@ class Status(StrEnum):
 
 
 class Purpose(StrEnum):
-    """What the second step of a login is."""
+    """What a step is for: the second of a login, a factor to set up at the first one, or a further factor."""
 
     MFA = "mfa"
     ENROL = "enrol"
+    ADD = "add"
 
 
 class Facility(Base, AggregateRow):
@@ -65,15 +66,44 @@ class Person(Base, AggregateRow):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class TotpFactor(Base, FacilityRow):
+class FactorRow(FacilityRow):
+    """A second factor, whatever its kind."""
+
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
+    name: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    used_at: Mapped[datetime | None]
+
+
+class TotpFactor(Base, FactorRow):
     """A confirmed authenticator; `last_step` is the newest time step whose code was used, so that a code works once."""
 
     __tablename__ = "totp_factors"
 
-    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
     sealed_secret: Mapped[bytes]
     last_step: Mapped[int]
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Passkey(Base, FactorRow):
+    """A person's passkey (WebAuthn); `sign_count` only grows, where the authenticator counts at all."""
+
+    __tablename__ = "passkeys"
+
+    credential_id: Mapped[bytes]
+    public_key: Mapped[bytes]
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    transports: Mapped[list[str]]
+
+
+class PasskeyChallenge(Base, FacilityRow):
+    """A question that a passkey answers once; `bound_to` is the step or the login it was asked in."""
+
+    __tablename__ = "passkey_challenges"
+
+    challenge: Mapped[bytes]
+    purpose: Mapped[str]
+    bound_to: Mapped[UUID | None]
+    expires_at: Mapped[datetime]
 
 
 class RecoveryCode(Base, FacilityRow):
@@ -101,8 +131,8 @@ class LoginChallenge(Base, FacilityRow):
     used_at: Mapped[datetime | None]
 
 
-class Session(Base, FacilityRow):
-    """A login, and the family of refresh tokens that carries it on."""
+class Session(Base, AggregateRow):
+    """A login, and the family of refresh tokens that carries it on; `proven_at` is when its person last proved it."""
 
     __tablename__ = "sessions"
 
@@ -111,6 +141,7 @@ class Session(Base, FacilityRow):
     device: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     used_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    proven_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None]
@@ -267,6 +298,16 @@ class Mail(Base, JobRow):
     tried_at: Mapped[datetime | None]
     handed_over_at: Mapped[datetime | None]
     handovers: Mapped[int] = mapped_column(default=0)
+
+
+class Refusal(Base, AggregateRow):
+    """Access tokens issued until `since` are refused: those of a login, of a person or program, or of the facility."""
+
+    __tablename__ = "refusals"
+
+    subject: Mapped[UUID | None]
+    session_id: Mapped[UUID | None]
+    since: Mapped[int] = mapped_column(BigInteger)
 
 
 class SigningKeyRow(Base):

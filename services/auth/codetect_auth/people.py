@@ -16,7 +16,9 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from codetect_auth import revocations
 from codetect_auth.models import ApiClient, Facility, Person, Status
+from codetect_auth.recording import record
 
 OPERATORS = "admin"
 RESERVED_SLUGS = {"www", "api", "mail", "auth", "static"}
@@ -137,15 +139,17 @@ async def find_person(session: AsyncSession, which: ColumnElement[bool]) -> Pers
 
 
 async def change_rights(
-    session: AsyncSession, person: Person, rights: Iterable[str], changed_by: UUID | None = None
+    session: AsyncSession, person: Person, rights: Iterable[str], by: Principal | None = None
 ) -> None:
-    """Give a person exactly these rights; they are in the access tokens from the next refresh on."""
+    """Give a person exactly these rights: access tokens with others are refused, the next refresh brings them."""
     changed = sorted(set(rights))
     if person.role == Role.OPERATOR and changed:
         raise BadInput("Operators belong to no hospital: there is nobody whom they could see.")
     if changed != person.rights:
-        person.rights = changed
-        await tell(session, person, PersonChanged(person_id=person.id, changed_by=changed_by))
+        before, person.rights = person.rights, changed
+        told = PersonChanged(person_id=person.id, changed_by=UUID(by.subject) if by else None)
+        await record(session, by, "person.rights", person, told, before=before, after=changed)
+        await revocations.refuse(session, person.facility_id, person.id)
 
 
 async def who_is(session: AsyncSession, principal: Principal) -> tuple[Person | ApiClient, Facility]:

@@ -1,18 +1,22 @@
 """Logging in, staying in, and what programs ask for tokens."""
 
+import hashlib
+import json
 from typing import Annotated, Any
 from uuid import UUID
 
 from codetect_shared.db import SessionDep
 from codetect_shared.problems import BadInput, Forbidden, NotFound, Unauthenticated, responses
-from codetect_shared.tokens import CurrentPrincipal, Principal, Role, require
-from fastapi import APIRouter, Depends, Form, Response
+from codetect_shared.tokens import TRUST_PATH, CurrentPrincipal, Principal, Role, require
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
-from codetect_auth import clients, login, people, schemas, sessions
+from codetect_auth import clients, devices, enrolment, login, people, revocations, schemas, schemas_factors, sessions
 from codetect_auth.access import terms
-from codetect_auth.context import AuthDep, CallerDep
+from codetect_auth.context import Auth, AuthDep, CallerDep
+from codetect_auth.passkeys import PasskeyRefused
 from codetect_auth.second_factor import CodeRefused
+from codetect_auth.steps import StepExpired
 from codetect_auth.throttle import TooManyAttempts
 
 Human = Annotated[Principal, require(Role.OPERATOR, Role.ADMIN, Role.MEMBER, Role.VIEWER)]
@@ -25,13 +29,30 @@ def no_store(response: Response) -> None:
 
 
 router = APIRouter(tags=["access"], dependencies=[Depends(no_store)])
-SECOND_STEP = responses(login.StepExpired, CodeRefused, TooManyAttempts, BadInput)
+SECOND_STEP = responses(StepExpired, CodeRefused, TooManyAttempts, BadInput)
+WITH_PASSKEY = responses(StepExpired, PasskeyRefused, TooManyAttempts, BadInput)
 
 
 @router.get("/.well-known/jwks.json", tags=["access"])
 async def get_jwks(auth: AuthDep) -> dict[str, Any]:
     """The public keys that access tokens are checked with (RFC 7517)."""
     return await auth.keys.jwks()
+
+
+@router.get(TRUST_PATH, include_in_schema=False)
+async def get_trust(auth: AuthDep, request: Request) -> Response:
+    """For the services, not through the gateway: the public keys, and whose tokens are refused (docs/adr/0045)."""
+    body = json.dumps(await trust(auth), separators=(",", ":")).encode()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers={"ETag": etag})
+    return Response(body, media_type="application/json", headers={"ETag": etag})
+
+
+async def trust(auth: Auth) -> dict[str, Any]:
+    """What access tokens are checked against."""
+    async with auth.db.system() as session:
+        return await auth.keys.jwks() | {"refused": await revocations.refused(session)}
 
 
 @router.get("/api/v1/facility", responses=responses(NotFound))
@@ -56,7 +77,7 @@ async def log_in(auth: AuthDep, caller: CallerDep, body: schemas.Login) -> schem
 
 @router.post("/api/v1/auth/mfa", responses=SECOND_STEP)
 async def give_second_factor(auth: AuthDep, caller: CallerDep, body: schemas.Mfa) -> schemas.Tokens:
-    """Second step: a code."""
+    """Second step: a code; with a passkey, see /auth/passkeys/login."""
     token, code = body.mfa_token.get_secret_value(), body.code.get_secret_value()
     return schemas.Tokens.model_validate(await login.finish(auth, caller, token, body.method, code))
 
@@ -64,16 +85,53 @@ async def give_second_factor(auth: AuthDep, caller: CallerDep, body: schemas.Mfa
 @router.post("/api/v1/auth/totp/enrol", responses=SECOND_STEP)
 async def enrol_totp(auth: AuthDep, caller: CallerDep, body: schemas.Enrol) -> schemas.Enrolment:
     """At the first login: the secret for an authenticator app."""
-    enrolment = await login.enrol_totp(auth, caller, body.enrolment_token.get_secret_value())
-    return schemas.Enrolment.model_validate(enrolment)
+    made = await enrolment.enrol_totp(auth, caller, body.enrolment_token.get_secret_value())
+    return schemas.Enrolment.model_validate(made)
 
 
 @router.post("/api/v1/auth/totp/confirm", responses=SECOND_STEP)
 async def confirm_totp(auth: AuthDep, caller: CallerDep, body: schemas.Confirm) -> schemas.EnrolledTokens:
     """At the first login: a code of the new authenticator."""
     token, code = body.enrolment_token.get_secret_value(), body.code.get_secret_value()
-    codes, tokens = await login.confirm_totp(auth, caller, token, code)
+    codes, tokens = await enrolment.confirm_totp(auth, caller, token, code)
     return schemas.EnrolledTokens(recovery_codes=codes, **schemas.Tokens.model_validate(tokens).model_dump())
+
+
+@router.post("/api/v1/auth/passkeys/enrol/options", responses=WITH_PASSKEY)
+async def ask_to_enrol_passkey(auth: AuthDep, caller: CallerDep, body: schemas.Enrol) -> schemas_factors.PasskeyOptions:
+    """At the first login, instead of an authenticator app: what to ask the browser for a passkey."""
+    options = await enrolment.enrol_passkey(auth, caller, body.enrolment_token.get_secret_value())
+    return schemas_factors.PasskeyOptions(public_key=options)
+
+
+@router.post("/api/v1/auth/passkeys/enrol", responses=WITH_PASSKEY)
+async def enrol_passkey(
+    auth: AuthDep, caller: CallerDep, body: schemas_factors.PasskeyEnrolment
+) -> schemas.EnrolledTokens:
+    """At the first login: the new passkey."""
+    token, credential = body.enrolment_token.get_secret_value(), body.credential.model_dump()
+    codes, tokens = await enrolment.confirm_passkey(auth, caller, token, credential, body.name)
+    return schemas.EnrolledTokens(recovery_codes=codes, **schemas.Tokens.model_validate(tokens).model_dump())
+
+
+@router.post("/api/v1/auth/passkeys/login/options", responses=responses(StepExpired, BadInput))
+async def ask_for_passkey(
+    auth: AuthDep, caller: CallerDep, body: schemas_factors.PasskeyLoginStart
+) -> schemas_factors.PasskeyOptions:
+    """What to ask the browser: as the second step of a login, or, without `mfa_token`, for all of it."""
+    token = body.mfa_token.get_secret_value() if body.mfa_token else None
+    return schemas_factors.PasskeyOptions(public_key=await login.ask_for_passkey(auth, caller, token))
+
+
+@router.post("/api/v1/auth/passkeys/login", responses=WITH_PASSKEY)
+async def log_in_with_passkey(auth: AuthDep, caller: CallerDep, body: schemas_factors.PasskeyLogin) -> schemas.Tokens:
+    """Log in with a passkey: the second step; or alone, since a device and what unlocks it are two factors."""
+    credential = body.credential.model_dump()
+    if body.mfa_token:
+        tokens = await login.finish_with_passkey(auth, caller, body.mfa_token.get_secret_value(), credential)
+    else:
+        tokens = await login.log_in_with_passkey(auth, caller, credential)
+    return schemas.Tokens.model_validate(tokens)
 
 
 @router.post("/api/v1/auth/refresh", responses=responses(sessions.RefreshRefused, sessions.RefreshUnderWay, BadInput))
@@ -107,17 +165,22 @@ async def get_me(session: SessionDep, principal: CurrentPrincipal) -> schemas.Me
 
 
 @router.get("/api/v1/auth/sessions", responses=responses(Unauthenticated, Forbidden))
-async def list_sessions(session: SessionDep, principal: Human) -> schemas.Page[schemas.SessionOut]:
+async def list_sessions(auth: AuthDep, session: SessionDep, principal: Human) -> schemas.Page[schemas.SessionOut]:
     """My open logins."""
-    rows = await sessions.list_sessions(session, UUID(principal.subject))
+    rows = await sessions.list_sessions(session, UUID(principal.subject), auth.settings.session_idle_hours)
     items = [schemas.SessionOut.model_validate(row) for row in rows]
-    return schemas.Page(items=[item.model_copy(update={"current": item.id == principal.session_id}) for item in items])
+    more = [{"current": item.id == principal.session_id, "device": devices.in_words(item.device)} for item in items]
+    return schemas.Page(items=[item.model_copy(update=rest) for item, rest in zip(items, more, strict=True)])
 
 
-@router.delete("/api/v1/auth/sessions", status_code=204, responses=responses(Unauthenticated, Forbidden))
-async def end_sessions(session: SessionDep, principal: Human) -> None:
-    """End all my logins, this one too."""
-    await sessions.end_sessions(session, UUID(principal.subject))
+@router.delete("/api/v1/auth/sessions", status_code=204, responses=responses(Unauthenticated, Forbidden, BadInput))
+async def end_sessions(
+    session: SessionDep,
+    principal: Human,
+    others: Annotated[bool, Query(description="Keep the one that asks.")] = False,
+) -> None:
+    """End all my logins, this one too unless only `others` are meant."""
+    await sessions.end_sessions(session, UUID(principal.subject), but=principal.session_id if others else None)
 
 
 @router.delete(

@@ -1,18 +1,19 @@
 """What goes over the wire."""
 
 from datetime import datetime
-from typing import Annotated, Generic, Literal, Self, TypeVar
+from typing import Annotated, Generic, Literal, Self, TypeVar, get_args
 from uuid import UUID
 
 from codetect_shared.tokens import LIFETIME_S, Right, Role, Scope
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from codetect_auth.clients import LONGEST_GRACE_H
-from codetect_auth.login import Method
 from codetect_auth.models import Status
 from codetect_auth.passwords import MAX_LENGTH
+from codetect_auth.second_factor import CodeMethod, Method
 
 Item = TypeVar("Item")
+LoginMethod = Literal["password+totp", "password+passkey", "passkey"]
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_LENGTH)]
@@ -38,7 +39,7 @@ class PublicFacility(Out):
 
     slug: str
     name: str
-    login_methods: list[Literal["password+totp"]] = ["password+totp"]
+    login_methods: list[LoginMethod] = list(get_args(LoginMethod))
 
 
 class Login(BaseModel):
@@ -60,7 +61,7 @@ class Mfa(BaseModel):
     """The second step."""
 
     mfa_token: Token
-    method: Method
+    method: CodeMethod
     code: Code
 
 
@@ -131,16 +132,21 @@ class MemberChange(BaseModel):
     """What a person is to have instead; what isn't named stays. `rights` are all of them, not only new ones."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
-    role: Literal[Role.ADMIN, Role.MEMBER, Role.VIEWER] | None = None
-    rights: Annotated[list[Right], Field(max_length=10)] | None = None
-    status: Literal[Status.ACTIVE, Status.SUSPENDED] | None = None
+    role: Literal[Role.ADMIN, Role.MEMBER, Role.VIEWER] = Role.MEMBER
+    rights: Annotated[list[Right], Field(max_length=10)] = []
+    status: Literal[Status.ACTIVE, Status.SUSPENDED] = Status.ACTIVE
 
     @model_validator(mode="after")
-    def _something(self) -> Self:
-        given = self.model_dump(include=self.model_fields_set)
-        if not given or None in given.values():
-            raise ValueError("name at least one of role, rights and status, and give it a value")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("name at least one of role, rights and status")
         return self
+
+
+class FactorReset(BaseModel):
+    """Why somebody's factors end; operators must say."""
+
+    reason: Text | None = None
 
 
 class Me(BaseModel):
@@ -160,7 +166,7 @@ class SessionOut(Out):
     """A login of mine."""
 
     id: UUID
-    device: str
+    device: str = Field(description="In words, where the browser is known.")
     address: str
     created_at: datetime
     used_at: datetime

@@ -1,20 +1,25 @@
-"""Second factors: authenticator apps (TOTP, RFC 6238) and recovery codes. Each code works once."""
+"""Second factors: which a person has; authenticator apps (TOTP, RFC 6238) and recovery codes. Each code works once."""
 
 import asyncio
 import base64
 import os
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 import pyotp
 from codetect_shared.problems import Unauthenticated
 from codetect_shared.sealing import seal, unseal
 from pyotp.exceptions import OTPVerificationError
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_auth.models import Person, RecoveryCode, TotpFactor
+from codetect_auth.context import Auth
+from codetect_auth.models import Passkey, Person, RecoveryCode, TotpFactor
 from codetect_auth.passwords import SALT_BYTES, Passwords
+
+CodeMethod = Literal["totp", "recovery_code"]
+Method = Literal["totp", "passkey", "recovery_code"]
 
 STEPS_OFF = 1
 RECOVERY_CODES = 10
@@ -34,6 +39,52 @@ class RecoveryBatch:
     hashes: list[bytes]
 
 
+@dataclass(frozen=True)
+class Proof:
+    """A code that was typed, and, of a recovery code, its slow hash."""
+
+    method: CodeMethod
+    code: str
+    code_hash: bytes = b""
+
+
+async def methods_of(session: AsyncSession, person_id: UUID) -> list[Method]:
+    """What a person can log in with after the password."""
+    unused = RecoveryCode.person_id == person_id, RecoveryCode.used_at.is_(None)
+    has: dict[Method, bool] = {
+        "totp": await _any(session, TotpFactor.person_id == person_id),
+        "passkey": await _any(session, Passkey.person_id == person_id),
+        "recovery_code": await _any(session, *unused),
+    }
+    return [method for method, there in has.items() if there]
+
+
+async def count(session: AsyncSession, person_id: UUID) -> int:
+    """How many second factors a person has; recovery codes are none."""
+    found = [
+        await session.scalar(select(func.count()).select_from(table).where(table.person_id == person_id))
+        for table in (TotpFactor, Passkey)
+    ]
+    return sum(number or 0 for number in found)
+
+
+async def prepare(auth: Auth, facility_id: UUID, person_id: UUID, method: CodeMethod, code: str) -> Proof:
+    """What is slow about a code, before the transaction that spends it."""
+    if method == "totp":
+        return Proof(method, code)
+    async with auth.db.facility(facility_id) as session:
+        salt = await recovery_salt(session, person_id)
+    return Proof(method, code, await hash_recovery_code(auth.passwords, code, salt))
+
+
+async def use(session: AsyncSession, master_key: bytes, person_id: UUID, proof: Proof) -> None:
+    """Spend a code of a person's; raises CodeRefused."""
+    if proof.method == "totp":
+        await use_totp(session, master_key, person_id, proof.code)
+    else:
+        await use_recovery_code(session, person_id, proof.code_hash)
+
+
 def totp_owner(person_id: UUID) -> str:
     """What a person's sealed secrets are bound to."""
     return f"totp/{person_id}"
@@ -47,12 +98,15 @@ def totp_step(secret: str, code: str) -> int:
         raise CodeRefused from None
 
 
-def add_totp(session: AsyncSession, master_key: bytes, person: Person, secret: str, last_step: int) -> None:
+def add_totp(
+    session: AsyncSession, master_key: bytes, person: Person, secret: str, last_step: int, name: str | None = None
+) -> TotpFactor:
     """A confirmed authenticator; codes up to `last_step` are spent."""
     sealed = seal(master_key, secret.encode(), totp_owner(person.id))
-    session.add(
-        TotpFactor(facility_id=person.facility_id, person_id=person.id, sealed_secret=sealed, last_step=last_step)
-    )
+    factor = TotpFactor(facility_id=person.facility_id, person_id=person.id, sealed_secret=sealed, last_step=last_step)
+    factor.name = name or "Authenticator app"
+    session.add(factor)
+    return factor
 
 
 async def use_totp(session: AsyncSession, master_key: bytes, person_id: UUID, code: str) -> None:
@@ -62,7 +116,11 @@ async def use_totp(session: AsyncSession, master_key: bytes, person_id: UUID, co
             step = totp_step(unseal(master_key, factor.sealed_secret, totp_owner(person_id)).decode(), code)
         except CodeRefused:
             continue
-        spend = update(TotpFactor).where(TotpFactor.id == factor.id, TotpFactor.last_step < step).values(last_step=step)
+        spend = (
+            update(TotpFactor)
+            .where(TotpFactor.id == factor.id, TotpFactor.last_step < step)
+            .values(last_step=step, used_at=func.clock_timestamp())
+        )
         if (await session.execute(spend.returning(TotpFactor.id))).first():
             return
     raise CodeRefused
@@ -74,6 +132,12 @@ async def make_recovery_codes(passwords: Passwords) -> RecoveryBatch:
     texts = [base64.b32encode(os.urandom(CODE_BYTES)).decode().lower() for _ in range(RECOVERY_CODES)]
     hashes = await asyncio.gather(*(passwords.hash_code(text, salt) for text in texts))
     return RecoveryBatch(["-".join(text[i : i + 4] for i in range(0, 16, 4)) for text in texts], salt, hashes)
+
+
+async def replace_recovery_codes(session: AsyncSession, person: Person, batch: RecoveryBatch) -> None:
+    """Keep a batch instead of those there were."""
+    await session.execute(delete(RecoveryCode).where(RecoveryCode.person_id == person.id))
+    add_recovery_codes(session, person, batch)
 
 
 def add_recovery_codes(session: AsyncSession, person: Person, batch: RecoveryBatch) -> None:
@@ -99,3 +163,7 @@ async def use_recovery_code(session: AsyncSession, person_id: UUID, code_hash: b
     spend = update(RecoveryCode).where(*mine).values(used_at=func.clock_timestamp()).returning(RecoveryCode.id)
     if (await session.execute(spend)).first() is None:
         raise CodeRefused
+
+
+async def _any(session: AsyncSession, *which: ColumnElement[bool]) -> bool:
+    return bool(await session.scalar(select(exists().where(*which))))

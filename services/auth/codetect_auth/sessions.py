@@ -8,21 +8,22 @@ with the first are told to wait, so that fifty parallel refreshes are one succes
 import base64
 import hmac
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from codetect_shared.db import uuid7
 from codetect_shared.problems import Conflict, NotFound, Unauthenticated
 from codetect_shared.tokens import LIFETIME_S, Principal, Role, issue
-from sqlalchemy import ColumnElement, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from codetect_auth import revocations
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
 from codetect_auth.models import Facility, Person, RefreshToken, Session, Status
-from codetect_auth.refusing import refuse_access_tokens
 
 TOGETHER_S = 1
 GRACE_S = 10
+OPEN = Session.ended_at.is_(None), Session.expires_at > func.clock_timestamp()
 
 
 class RefreshRefused(Unauthenticated):
@@ -53,13 +54,14 @@ async def open_session(auth: Auth, session: AsyncSession, facility: Facility, pe
         person_id=person.id,
         address=caller.address,
         device=caller.device,
+        proven_at=await _now(session),
         expires_at=func.clock_timestamp() + timedelta(days=auth.settings.session_days),
     )
     session.add(row)
     await session.flush()
     token = opaque_token()
     _keep(auth, session, row, token, uuid7(), None)
-    return await _tokens(auth, session, facility, person, row, token)
+    return Tokens(await access_token(auth, session, facility, person, row), token)
 
 
 async def refresh(auth: Auth, caller: Caller, token: str) -> Tokens:
@@ -68,26 +70,48 @@ async def refresh(auth: Auth, caller: Caller, token: str) -> Tokens:
     if facility is None:
         raise RefreshRefused
     async with auth.db.facility(facility.id) as session:
-        login = (await session.scalars(_family(token).with_for_update())).one_or_none()
-        if login is None:
+        allowed = await revocations.hold_facility(session, facility.id)
+        owner = (
+            select(Person).where(Person.id.in_(select(Session.person_id).where(_of(token)))).with_for_update(read=True)
+        )
+        person = (await session.scalars(owner)).one_or_none()
+        login = (await session.scalars(select(Session).where(_of(token)).with_for_update())).one_or_none()
+        if login is None or person is None:
             raise RefreshRefused
-        now = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+        now = await _now(session)
         old = (await session.scalars(select(RefreshToken).where(RefreshToken.token_hash == token_hash(token)))).one()
-        person = await session.get_one(Person, login.person_id)
-        if login.ended_at or min(login.expires_at, old.expires_at) <= now or person.status != Status.ACTIVE:
+        over = login.ended_at or min(login.expires_at, old.expires_at) <= now
+        if over or not allowed or person.status != Status.ACTIVE:
             raise RefreshRefused
         if old.used_at is None:
             old.used_at, login.used_at, child_id = now, now, uuid7()
-            _keep(auth, session, login, _successor(auth, token, child_id), child_id, old.id)
-            return await _tokens(auth, session, facility, person, login, _successor(auth, token, child_id))
+            successor = _successor(auth, token, child_id)
+            _keep(auth, session, login, successor, child_id, old.id)
+            return Tokens(await access_token(auth, session, facility, person, login), successor)
         arrived_after_s = (now - old.used_at).total_seconds() - caller.waited_s
         if arrived_after_s < TOGETHER_S:
             raise RefreshUnderWay
         child = (await session.scalars(select(RefreshToken).where(RefreshToken.parent_id == old.id))).one()
         if arrived_after_s < GRACE_S and child.used_at is None:
-            return await _tokens(auth, session, facility, person, login, _successor(auth, token, child.id))
-        login.ended_at, login.end_reason = now, "a refresh token was used twice"
+            successor = _successor(auth, token, child.id)
+            return Tokens(await access_token(auth, session, facility, person, login), successor)
+        await _end(session, "a refresh token was used twice", Session.id == login.id)
     raise RefreshRefused
+
+
+async def access_token(auth: Auth, session: AsyncSession, facility: Facility, person: Person, login: Session) -> str:
+    """An access token of a login; its facility's and its person's rows are locked by the caller."""
+    principal = Principal(
+        str(person.id),
+        facility.id,
+        facility.slug,
+        Role(person.role),
+        frozenset(person.rights),
+        login.id,
+        issued_at=await revocations.moment(session, facility.id, person.id),
+        auth_time=int(login.proven_at.timestamp()),
+    )
+    return issue(principal, await auth.keys.current(session), issuer=auth.settings.issuer)
 
 
 async def log_out(auth: Auth, caller: Caller, token: str) -> None:
@@ -95,38 +119,28 @@ async def log_out(auth: Auth, caller: Caller, token: str) -> None:
     if caller.facility is None:
         return
     async with auth.db.facility(caller.facility.id) as session:
-        login = (await session.scalars(_family(token).with_for_update())).one_or_none()
-        if login and not login.ended_at:
-            login.ended_at, login.end_reason = func.clock_timestamp(), "logged out"
+        await _end(session, "logged out", _of(token))
 
 
-async def list_sessions(session: AsyncSession, person_id: UUID) -> list[Session]:
+async def list_sessions(session: AsyncSession, person_id: UUID, idle_hours: int) -> list[Session]:
     """A person's open logins, the latest used first."""
-    return list(await session.scalars(select(Session).where(*_open(person_id)).order_by(Session.used_at.desc())))
+    lately = Session.used_at > func.clock_timestamp() - timedelta(hours=idle_hours)
+    mine = select(Session).where(Session.person_id == person_id, *OPEN, lately)
+    return list(await session.scalars(mine.order_by(Session.used_at.desc())))
 
 
 async def end_session(session: AsyncSession, person_id: UUID, session_id: UUID) -> None:
     """End one of a person's logins."""
-    if not await _end(session, person_id, Session.id == session_id):
+    if not await _end(session, "ended by its owner", Session.person_id == person_id, Session.id == session_id):
         raise NotFound
 
 
-async def end_sessions(session: AsyncSession, person_id: UUID) -> None:
-    """End all of a person's logins."""
-    await _end(session, person_id)
-
-
-async def end_all(session: AsyncSession, person: Person, why: str, keep: UUID | None = None) -> None:
-    """End somebody's logins for a reason that isn't their wish, but for one to `keep`; their tokens are refused."""
-    ended = {"ended_at": func.clock_timestamp(), "end_reason": why}
-    others = [Session.id != keep] if keep else []
-    statement = update(Session).where(*_open(person.id), *others).values(ended).returning(Session.id)
-    over = (await session.scalars(statement)).all()
-    if keep is None:
-        await refuse_access_tokens(session, person.facility_id, person.id)
-    else:
-        for id in over:
-            await refuse_access_tokens(session, person.facility_id, session_id=id)
+async def end_sessions(
+    session: AsyncSession, person_id: UUID, reason: str = "ended by its owner", *, but: UUID | None = None
+) -> None:
+    """End all of a person's logins, or all but one."""
+    others = [Session.id != but] if but else []
+    await _end(session, reason, Session.person_id == person_id, *others)
 
 
 async def sweep(session: AsyncSession) -> None:
@@ -156,25 +170,21 @@ def _keep(auth: Auth, session: AsyncSession, login: Session, token: str, id: UUI
     )
 
 
-async def _tokens(
-    auth: Auth, session: AsyncSession, facility: Facility, person: Person, login: Session, refresh_token: str
-) -> Tokens:
-    scopes, role = frozenset(person.rights), Role(person.role)
-    principal = Principal(str(person.id), facility.id, facility.slug, role, scopes, login.id)
-    key = await auth.keys.current(session)
-    return Tokens(issue(principal, key, issuer=auth.settings.issuer), refresh_token)
+def _of(token: str) -> ColumnElement[bool]:
+    """The login that a refresh token belongs to."""
+    return Session.id.in_(select(RefreshToken.session_id).where(RefreshToken.token_hash == token_hash(token)))
 
 
-def _family(token: str) -> Select[Session]:
-    mine = select(RefreshToken.session_id).where(RefreshToken.token_hash == token_hash(token))
-    return select(Session).where(Session.id.in_(mine))
+async def _end(session: AsyncSession, reason: str, *which: ColumnElement[bool]) -> bool:
+    """End open logins; their access tokens are refused and their WebSockets closed."""
+    ended = {"ended_at": func.clock_timestamp(), "end_reason": reason}
+    statement = update(Session).where(*OPEN, *which).values(ended).returning(Session.id, Session.facility_id)
+    rows = (await session.execute(statement)).all()
+    for row in rows:
+        await revocations.refuse(session, row.facility_id, session_id=row.id)
+    return bool(rows)
 
 
-def _open(person_id: UUID) -> tuple[ColumnElement[bool], ...]:
-    return Session.person_id == person_id, Session.ended_at.is_(None), Session.expires_at > func.clock_timestamp()
-
-
-async def _end(session: AsyncSession, person_id: UUID, *which: ColumnElement[bool]) -> bool:
-    ended = {"ended_at": func.clock_timestamp(), "end_reason": "ended by its owner"}
-    statement = update(Session).where(*_open(person_id), *which).values(ended).returning(Session.id)
-    return (await session.execute(statement)).first() is not None
+async def _now(session: AsyncSession) -> datetime:
+    now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    return now

@@ -17,9 +17,13 @@ class Settings(ServiceSettings):
 
     port: int = Field(8101, description="Port the process listens on.")
     hash_threads: int = Field(2, description="Passwords hashed at once; each takes 19 MiB and some 40 ms.")
+    key_days: int = Field(30, ge=1, description="A key that signs access tokens is followed by another after so long.")
     session_idle_hours: int = Field(12, description="A login ends when it isn't used for so long.")
     breached_passwords_file: Path | None = Field(
         None, description="Stolen passwords: SHA-1 hashes in order, a line each, as Have I Been Pwned offers; optional."
+    )
+    webhook_networks: str = Field(
+        "", description="Networks inside the house, comma-separated, that webhooks may reach too, also by plain http."
     )
     session_days: int = Field(30, description="A login ends after so many days in any case.")
     facility_url: str = Field(

@@ -1,4 +1,4 @@
-"""`python -m codetect_gateway api | migrate`."""
+"""`python -m codetect_gateway api | migrate | reseal`."""
 
 import os
 import resource
@@ -44,8 +44,14 @@ def main() -> None:
             from codetect_shared.migrations import migrate  # Alembic is 11 MB that a running gateway doesn't need
 
             migrate("codetect_gateway", os.environ["CODETECT_GATEWAY_DATABASE_OWNER_URL"])
+        case ["reseal"]:
+            import asyncio
+
+            from codetect_gateway.browsers import reseal_all
+
+            print(asyncio.run(reseal_all(Settings())), "logins of browsers were sealed anew.")
         case _:
-            raise SystemExit("Usage: python -m codetect_gateway api | migrate")
+            raise SystemExit("Usage: python -m codetect_gateway api | migrate | reseal")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from codetect_gateway.proxy import Proxy
 from codetect_gateway.settings import Settings
 
 SWEEP_S = 60
+POLL_S = 10
 
 
 def api(settings: Settings) -> FastAPI:
@@ -44,11 +45,21 @@ def api(settings: Settings) -> FastAPI:
             await tickets.sweep(db)
             await limits.sweep()
             await browsers.sweep()
+            live.forget()
+
+        async def end_sockets() -> None:
+            await app.state.jwks.poll()
+            live.learn(app.state.jwks.refusals)
 
         async with AsyncExitStack() as stack:
             for part in opened.values():
                 await stack.enter_async_context(part.transport)
-            yield [live.run, every(TELL_S, "gateway.limits", limits.tell), every(SWEEP_S, "gateway.sweep", sweep)]
+            yield [
+                live.run,
+                every(TELL_S, "gateway.limits", limits.tell),
+                every(SWEEP_S, "gateway.sweep", sweep),
+                every(POLL_S, "gateway.endings", end_sockets),
+            ]
 
     app = create_app(settings, "gateway", parts, [sockets.router])
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") != app.openapi_url]

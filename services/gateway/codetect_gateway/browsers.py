@@ -16,21 +16,23 @@ from urllib.parse import urlsplit
 import httpx
 from codetect_shared.db import Database
 from codetect_shared.problems import Forbidden, Problem, Unauthenticated
-from codetect_shared.sealing import seal, unseal
+from codetect_shared.sealing import Sealed, reseal, seal, unseal
 from sqlalchemy import text
 from starlette.requests import HTTPConnection
 
 from codetect_gateway.parts import API, Part, PartUnavailable
+from codetect_gateway.settings import Settings
 
 COOKIE = "__Host-codetect"
 ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Strict"
 CLEARED = f"{COOKIE}=; {ATTRIBUTES}; Max-Age=0"
 REFRESH, LOGOUT = f"{API}/auth/refresh", f"{API}/auth/logout"
 SAFE = {"GET", "HEAD", "OPTIONS"}
-FRESH_S = 5
+FRESH_S = 1
 MARGIN_S = 60
 MAX_KNOWN = 10_000
 TRIES = 5
+SEALED = Sealed("browser_session", "sealed_tokens", "'browser-session/' || encode(hash, 'hex')", id="hash")
 
 INSERT = text("""
     INSERT INTO browser_session (hash, slug, sealed_tokens, token_expires_at)
@@ -107,17 +109,28 @@ class Browsers:
     def __init__(self, db: Database, auth: Part, master_key: bytes) -> None:
         self._db, self._auth, self._master_key = db, auth, master_key
         self._known: dict[bytes, Held] = {}
+        self._doubted: dict[bytes, str] = {}
         self._asking: dict[bytes, asyncio.Task[str | None]] = {}
 
-    async def token(self, cookie: str, slug: str, host: str, address: str) -> str | None:
-        """The access token behind a cookie; None when its login has ended. Raises PartUnavailable."""
+    async def token(self, cookie: str, slug: str, host: str, address: str, refused: str = "") -> str | None:
+        """The access token behind a cookie, another than `refused`; None when its login has ended.
+
+        Raises PartUnavailable.
+        """
         hash = _hash(cookie, slug)
+        refused = refused or self._doubted.get(hash, "")
         held = self._known.get(hash)
-        if held and time.monotonic() < held.ask_again:
+        if held and held.token != refused and time.monotonic() < held.ask_again:
             return held.token
         if hash not in self._asking:
-            self._asking[hash] = asyncio.create_task(self._ask(hash, slug, host, address))
+            self._asking[hash] = asyncio.create_task(self._ask(hash, slug, host, address, refused))
         return await asyncio.shield(self._asking[hash])  # who goes takes nobody else's answer along
+
+    def doubt(self, cookie: str, slug: str, token: str) -> None:
+        """A service has refused this token, as after a change of rights unheard of here: the next is another."""
+        self._doubted[_hash(cookie, slug)] = token
+        if len(self._doubted) > MAX_KNOWN:
+            del self._doubted[next(iter(self._doubted))]
 
     async def open(self, slug: str, tokens: dict[str, Any]) -> str:
         """Keep a login's tokens; return the cookie to set."""
@@ -141,20 +154,27 @@ class Browsers:
                 raise PartUnavailable(self._auth.name)
 
     async def renew(self, cookie: str, slug: str, host: str, address: str) -> bool:
-        """Refresh now, as after a step-up; False when the login has ended."""
+        """Refresh now; False when the login has ended."""
         hash = _hash(cookie, slug)
-        self._known.pop(hash, None)
-        return await self._refreshed(hash, slug, host, address, margin_s=float("inf")) is not None
+        known = await self._read(hash, slug)
+        return known is not None and await self.token(cookie, slug, host, address, refused=known.access) is not None
+
+    async def adopt(self, cookie: str, slug: str, told: dict[str, Any]) -> None:
+        """Go on with another access token of the same login, as after a step-up."""
+        hash = _hash(cookie, slug)
+        if known := await self._read(hash, slug):
+            await self._replace(hash, known, told | {"refresh_token": known.refresh})
+            self._known.pop(hash, None)
 
     async def sweep(self) -> None:
         """Forget logins that nobody came back to."""
         async with self._db.system() as session:
             await session.execute(SWEEP)
 
-    async def _ask(self, hash: bytes, slug: str, host: str, address: str) -> str | None:
+    async def _ask(self, hash: bytes, slug: str, host: str, address: str, refused: str) -> str | None:
         self._known.pop(hash, None)
         try:
-            tokens = await self._refreshed(hash, slug, host, address, MARGIN_S)
+            tokens = await self._refreshed(hash, slug, host, address, refused)
         finally:
             del self._asking[hash]
         if tokens is None:
@@ -164,33 +184,33 @@ class Browsers:
             del self._known[next(iter(self._known))]
         return tokens.access
 
-    async def _refreshed(self, hash: bytes, slug: str, host: str, address: str, margin_s: float) -> Tokens | None:
-        """A login's tokens, refreshed when the access token lasts for less than `margin_s`.
+    async def _refreshed(self, hash: bytes, slug: str, host: str, address: str, refused: str) -> Tokens | None:
+        """A login's tokens, refreshed when the access token is `refused` or about to end.
 
         Gateway processes may refresh at once: auth tells all but one of them to wait, and these find the new tokens.
         """
-        before = None
         for _ in range(TRIES):
             tokens = await self._read(hash, slug)
-            if tokens is None or tokens.left_s > margin_s or (before and tokens.sealed != before.sealed):
+            if tokens is None or (tokens.left_s > MARGIN_S and tokens.access != refused):
                 return tokens
-            before = tokens
-            answer = await self._at_auth_or_none(tokens.refresh, host, address)
+            try:
+                answer = await self._at_auth(REFRESH, tokens.refresh, host, address)
+            except PartUnavailable:
+                answer = None
             if answer is not None and answer.is_success:
-                if not await self._replace(hash, tokens, answer.json()):
-                    before = None  # another process was quicker, or the login was ended
-                continue
-            if answer is not None and answer.status_code == 401:
-                if (again := await self._read(hash, slug)) and again.sealed != tokens.sealed:
-                    return again
-                async with self._db.system() as session:
-                    await session.execute(DELETE, {"hash": hash, "slug": slug})
-                return None
-            if answer is None or answer.status_code != 409:
-                if tokens.left_s > 0 and margin_s < float("inf"):
-                    return tokens
-                raise PartUnavailable(self._auth.name)
-            await asyncio.sleep(1)
+                await self._replace(hash, tokens, answer.json())
+            elif answer is not None and answer.status_code == 401:
+                again = await self._read(hash, slug)
+                if again is None or again.sealed == tokens.sealed:
+                    async with self._db.system() as session:
+                        await session.execute(DELETE, {"hash": hash, "slug": slug})
+                    return None
+            elif answer is not None and answer.status_code == 409:
+                await asyncio.sleep(1)
+            elif tokens.left_s > 0 and tokens.access != refused:
+                return tokens
+            else:
+                break
         raise PartUnavailable(self._auth.name)
 
     async def _read(self, hash: bytes, slug: str) -> Tokens | None:
@@ -201,17 +221,10 @@ class Browsers:
         known = json.loads(unseal(self._master_key, row.sealed_tokens, _owner(hash)))
         return Tokens(known["access_token"], known["refresh_token"], row.left_s, row.sealed_tokens)
 
-    async def _replace(self, hash: bytes, before: Tokens, tokens: dict[str, Any]) -> bool:
+    async def _replace(self, hash: bytes, before: Tokens, tokens: dict[str, Any]) -> None:
         values = {"hash": hash, "sealed": self._seal(hash, tokens), "lasts_s": tokens["expires_in"]}
         async with self._db.system() as session:
-            result = await session.execute(REPLACE, values | {"before": before.sealed})
-        return bool(result.rowcount)  # type: ignore[attr-defined]
-
-    async def _at_auth_or_none(self, refresh: str, host: str, address: str) -> httpx.Response | None:
-        try:
-            return await self._at_auth(REFRESH, refresh, host, address)
-        except PartUnavailable:
-            return None
+            await session.execute(REPLACE, values | {"before": before.sealed})
 
     async def _at_auth(self, path: str, refresh: str, host: str, address: str) -> httpx.Response:
         inside = {"Content-Type": "application/json", "X-Forwarded-Host": host, "X-Forwarded-For": address}
@@ -220,6 +233,16 @@ class Browsers:
     def _seal(self, hash: bytes, tokens: dict[str, Any]) -> bytes:
         kept = {name: tokens[name] for name in ("access_token", "refresh_token")}
         return seal(self._master_key, json.dumps(kept).encode(), _owner(hash))
+
+
+async def reseal_all(settings: Settings) -> int:
+    """After the master key was changed: how many logins were sealed anew."""
+    db = Database(settings.database_url, settings.database_system_url, pool_size=1)
+    try:
+        async with db.system() as session:
+            return await reseal(session, settings.master_key, SEALED)
+    finally:
+        await db.close()
 
 
 def _hash(cookie: str, slug: str) -> bytes:

@@ -40,14 +40,19 @@ async def keep(gateway: Gateway, request: Request, visitor: Visitor, told: httpx
         return told
     body = await told.aread()
     said = json.loads(body) if told.headers.get("content-type") == "application/json" else None
+    tokens = said if isinstance(said, dict) and "access_token" in said else {}
     headers = [(name, value) for name, value in told.headers.raw if name.lower() != b"content-length"]
-    if isinstance(said, dict) and said.get("refresh_token"):
-        if before := request.cookies.get(COOKIE):
+    before = request.cookies.get(COOKIE)
+    if "refresh_token" in tokens:
+        if before:
             with suppress(PartUnavailable):
                 await gateway.browsers.end(before, visitor.slug, visitor.host, visitor.address)
-        cookie = await gateway.browsers.open(visitor.slug, said)
+        cookie = await gateway.browsers.open(visitor.slug, tokens)
         headers.append((b"set-cookie", cookie.encode()))
-        body = json.dumps({name: value for name, value in said.items() if name not in SECRET}).encode()
+    elif tokens and before:
+        await gateway.browsers.adopt(before, visitor.slug, tokens)
+    if tokens:
+        body = json.dumps({name: value for name, value in tokens.items() if name not in SECRET}).encode()
     headers.append((b"content-length", str(len(body)).encode()))
     return httpx.Response(told.status_code, headers=headers, stream=httpx.ByteStream(body))
 

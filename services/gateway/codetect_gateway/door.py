@@ -2,6 +2,7 @@
 
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from codetect_shared.problems import NotFound, Unauthenticated
@@ -132,9 +133,9 @@ class Door:
         principal = None
         if not scheme:
             check_origin(request)
-            if cookie := request.cookies.get(COOKIE):
-                scheme, token = await self._login(cookie, host, address, prefix)
-        if scheme.lower() == "bearer":
+        if not scheme and (cookie := request.cookies.get(COOKIE)):
+            token, principal = await self._login(cookie, host, address, prefix)
+        elif scheme.lower() == "bearer":
             try:
                 principal = await self._jwks.verify(token)
             except TokenInvalid:
@@ -154,13 +155,20 @@ class Door:
             raise TokenInvalid("The access token is refused: it is meant for something else.")
         return Visitor(slug, host, address, principal, token)
 
-    async def _login(self, cookie: str, host: str, address: str, prefix: Prefix) -> tuple[str, str]:
-        """A browser's login as if it had sent its token; one that has ended is in nobody's way to log in again."""
-        token = await self._browsers.token(cookie, self.facilities.slug(host), host, address)
-        if token is None and not prefix.anonymous:
+    async def _login(self, cookie: str, host: str, address: str, prefix: Prefix) -> tuple[str, Principal | None]:
+        """A browser's login, as if it had sent its token; one that has ended is in nobody's way to log in again."""
+        slug, token = self.facilities.slug(host), ""
+        for _ in range(2):  # a token that is refused, as after a change of rights, may be followed by a good one
+            fresh = await self._browsers.token(cookie, slug, host, address, refused=token)
+            if fresh is None:
+                break
+            token = fresh
+            with suppress(TokenInvalid):
+                return token, await self._jwks.verify(token)
+        if not prefix.anonymous:
             self.count(address)
             raise LoginEnded
-        return ("bearer", token) if token else ("", "")
+        return "", None
 
     async def _program(self, scheme: str, credentials: str, host: str, address: str) -> tuple[str, Principal]:
         """An API client's token for its id and secret; a pair that auth hasn't said yes to costs its address a try."""

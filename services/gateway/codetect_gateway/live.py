@@ -14,9 +14,11 @@ from uuid import UUID
 import structlog
 from codetect_shared import bus, streams
 from codetect_shared.bus import Envelope
-from codetect_shared.events import FacilityOpened, FacilityReactivated, FacilitySuspended
+from codetect_shared.events import AccessRefused, FacilityOpened, FacilityReactivated, FacilitySuspended, SessionEnded
 from codetect_shared.problems import ServiceUnavailable
+from codetect_shared.refusals import Refusal, Refusals
 from codetect_shared.streams import Cursor
+from codetect_shared.tokens import LIFETIME_S
 from prometheus_client import Counter, Gauge, Histogram
 from pydantic import SecretStr
 
@@ -38,6 +40,7 @@ STREAM = Gauge("codetect_gateway_stream_connected", "Whether the change stream i
 VISIBLE = ("codetect.upload.", "codetect.study.", "codetect.analysis.", "codetect.model.")
 AHEAD_S = 5.0
 QUIET_S = 5.0
+KEPT_S = LIFETIME_S + 60
 GONE, POLICY, TRY_LATER, BAD_TICKET, BAD_ORIGIN, TOO_SLOW = 0, 1008, 1013, 4401, 4403, 4408
 
 
@@ -74,6 +77,7 @@ class Live:
     def __init__(self, url: SecretStr, ring_events: int, room: int, on_facility: Callable[[], None]) -> None:
         self.ring = Ring(ring_events)
         self._url, self._ring_events, self._room, self._on_facility = url, ring_events, room, on_facility
+        self._refused = Refusals()
         self._sockets: defaultdict[UUID, set[Socket]] = defaultdict(set)
         self._at: Cursor | None = None
         self._wanted = 0
@@ -128,6 +132,9 @@ class Live:
             for socket in sockets if envelope.type == FacilitySuspended.type else ():
                 socket.close(BAD_TICKET)
 
+        elif refusal := refusal_in(envelope):
+            self._end(Refusals([refusal]), sockets)
+
     def _replaced(self) -> None:
         """What was told between the two streams may be lost: everybody asks the services for the present state."""
         self._at = None
@@ -170,6 +177,25 @@ class Live:
         """The other end of `join`."""
         self._sockets[socket.holder.facility_id].discard(socket)
 
+    def refuses(self, holder: Holder) -> bool:
+        """Whether what somebody holds a ticket for is over; nothing may be awaited between this and `join`."""
+        return _hit(self._refused, holder)
+
+    def learn(self, refusals: Refusals) -> None:
+        """What auth says of everybody, should the broker be away."""
+        self._end(refusals, (each for sockets in self._sockets.values() for each in sockets))
+
+    def _end(self, refusals: Refusals, sockets: Iterable[Socket]) -> None:
+        """Close the sockets of whoever is refused from now on, and remember it for tickets that are still out."""
+        self._refused.update(refusals)
+        for socket in sockets:
+            if _hit(refusals, socket.holder):
+                socket.close(BAD_TICKET)
+
+    def forget(self) -> None:
+        """Forget refusals that no token can meet any more."""
+        self._refused.forget(int(time.time()) - KEPT_S)
+
     def held_by(self, holder: Holder) -> int:
         """How many sockets somebody has open here."""
         return sum(each.holder.subject == holder.subject for each in self._sockets[holder.facility_id])
@@ -178,6 +204,20 @@ class Live:
         """The frame that says: something may be missing, ask the services."""
         RESYNCS.inc()
         return control("resync", self.ring.cursor)
+
+
+def refusal_in(envelope: Envelope) -> Refusal | None:
+    """Whom an event says is refused."""
+    event, facility_id = envelope.data, envelope.facility_id
+    if envelope.type == SessionEnded.type:
+        return Refusal(facility_id, int(envelope.time.timestamp()), session_id=UUID(event["session_id"]))
+    if envelope.type == AccessRefused.type:
+        return Refusal(facility_id, event["since"], event["subject"])
+    return None
+
+
+def _hit(refusals: Refusals, who: Holder) -> bool:
+    return refusals.hit(who.facility_id, who.subject, who.session_id, who.issued_at)
 
 
 def _push_all(sockets: Iterable[Socket], frame: str) -> None:

@@ -8,12 +8,17 @@ from typing import Any
 
 import structlog
 
-from codetect_gateway.parts import Part, PartUnavailable, part_of
+from codetect_gateway.parts import Part, PartUnavailable, part_of, prefix_of
 
 log = structlog.get_logger()
 Document = dict[str, Any]
 FRESH_S = 60
 RETRY_S = 3
+CLIENT = {
+    "type": "http",
+    "scheme": "basic",
+    "description": "An API client's id and secret: for a token, and for PACS in place of one.",
+}
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 ABOUT = """\
 CoDetect analyses chest CT studies. Not a medical device. Not for clinical use.
@@ -83,10 +88,18 @@ def merge(own: Document, documents: dict[str, Document], missing: list[str]) -> 
                     name = operation["operationId"] = f"{part}_{name}"
                 operation_ids.add(name)
                 operation["tags"] = list(dict.fromkeys(operation.get("tags") or [part]))
+                if (prefix := prefix_of(path)) and prefix.pacs:
+                    _take_basic(operation, merged["components"])
             merged["paths"][path] = item
     used = {tag for item in merged["paths"].values() for m in METHODS if m in item for tag in item[m]["tags"]}
     merged["tags"] = [{"name": tag} for tag in sorted(used)]
     return merged
+
+
+def _take_basic(operation: Document, components: Document) -> None:
+    """Say that the gateway takes a client's id and secret here, which the service never sees (ADR 65)."""
+    operation["security"] = [*operation.get("security", []), {"client": []}]
+    components.setdefault("securitySchemes", {})["client"] = CLIENT
 
 
 def _renamed(document: Document, part: str, taken: dict[str, dict[str, Any]]) -> Document:

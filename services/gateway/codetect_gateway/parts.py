@@ -57,10 +57,15 @@ PREFIXES = (
 PARTS = ("auth", "ingest", "inference", "analytics")
 
 
+def prefix_of(path: str) -> Prefix | None:
+    """Which prefix this path lies below."""
+    return next((p for p in PREFIXES if path == p.path or path.startswith(p.path + "/")), None)
+
+
 def part_of(path: str) -> str | None:
     """Which service answers this path."""
-    found = (p.part for p in PREFIXES if path == p.path or path.startswith(p.path + "/"))
-    return next(found, None)
+    found = prefix_of(path)
+    return found.part if found else None
 
 
 class PartUnavailable(ServiceUnavailable):

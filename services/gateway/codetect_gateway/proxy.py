@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope, Send
 
 from codetect_gateway import cookies
-from codetect_gateway.browsers import from_page
+from codetect_gateway.browsers import COOKIE, from_page
 from codetect_gateway.context import gateway_of
 from codetect_gateway.door import Visitor
 from codetect_gateway.parts import PartTooSlow, PartUnavailable, Prefix
@@ -134,6 +134,8 @@ class Exchange:
             raise PartUnavailable(part.name) from error
         if self._prefix.anonymous and from_page(request):
             answer = await cookies.keep(self._gateway, request, visitor, answer)
+        if answer.status_code == 401 and visitor.principal and (cookie := request.cookies.get(COOKIE)):
+            self._gateway.browsers.doubt(cookie, visitor.slug, visitor.token)
         self.begun = True
         try:
             # A redirect names the service's own address; the client knows only ours.

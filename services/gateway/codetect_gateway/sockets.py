@@ -51,7 +51,7 @@ class BadOrigin(Exception):
 
 
 class BadTicket(Exception):
-    """A ticket that is unknown, used, too old, or another facility's."""
+    """A ticket that is unknown, used, too old, another facility's, or of somebody who is refused by now."""
 
 
 class TooManySockets(Exception):
@@ -103,6 +103,8 @@ async def live_socket(websocket: WebSocket) -> None:
     await websocket.accept()
     try:
         holder, after = await _introduce(gateway, websocket)
+        if gateway.live.refuses(holder):
+            raise BadTicket
     except tuple(REFUSALS) as error:
         await _refuse(gateway, websocket, error)
         return

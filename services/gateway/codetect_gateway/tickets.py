@@ -14,25 +14,27 @@ from codetect_shared.tokens import Principal
 from sqlalchemy import text
 
 INSERT = text("""
-    INSERT INTO ticket (hash, facility_id, slug, subject, session_id, token_expires_at, expires_at)
-    VALUES (:hash, :facility_id, :slug, :subject, :session_id, to_timestamp(:token_expires),
+    INSERT INTO ticket (hash, facility_id, slug, subject, session_id, issued_at, token_expires_at, expires_at)
+    VALUES (:hash, :facility_id, :slug, :subject, :session_id, :issued_at, to_timestamp(:token_expires),
             clock_timestamp() + make_interval(secs => :ticket_s))
 """)
 CLAIM = text("""
     DELETE FROM ticket WHERE hash = :hash
-    RETURNING facility_id, slug, subject, session_id, token_expires_at, expires_at > clock_timestamp() AS good
+    RETURNING facility_id, slug, subject, session_id, issued_at, token_expires_at,
+              expires_at > clock_timestamp() AS good
 """)
 SWEEP = text("DELETE FROM ticket WHERE expires_at < clock_timestamp()")
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Whom a socket belongs to, and until when."""
+    """Whom a socket belongs to, and from when until when."""
 
     facility_id: UUID
     slug: str
     subject: str
     session_id: UUID | None
+    issued_at: int
     token_expires_at: datetime
 
 
@@ -48,6 +50,7 @@ async def issue(db: Database, principal: Principal, token_expires: int, ticket_s
                 "slug": principal.slug,
                 "subject": principal.subject,
                 "session_id": principal.session_id,
+                "issued_at": principal.issued_at,
                 "token_expires": float(token_expires),
                 "ticket_s": ticket_s,
             },
@@ -61,7 +64,7 @@ async def claim(db: Database, ticket: str) -> Holder | None:
         row = (await session.execute(CLAIM, {"hash": _hash(ticket)})).one_or_none()
     if row is None or not row.good:
         return None
-    return Holder(row.facility_id, row.slug, row.subject, row.session_id, row.token_expires_at)
+    return Holder(row.facility_id, row.slug, row.subject, row.session_id, row.issued_at, row.token_expires_at)
 
 
 async def sweep(db: Database) -> None:

@@ -1,4 +1,4 @@
-"""`python -m codetect_ingest api | importer | migrate`"""
+"""`python -m codetect_ingest api | importer | migrate | reseal`"""
 
 import os
 import sys
@@ -21,8 +21,14 @@ def main(arguments: list[str]) -> None:
             serve(app.importer(settings), settings)
         case ["migrate"]:
             migrate("codetect_ingest", os.environ["CODETECT_INGEST_DATABASE_OWNER_URL"])
+        case ["reseal"]:
+            import asyncio
+
+            from codetect_ingest.keys import rewrap_all
+
+            print(asyncio.run(rewrap_all(Settings())), "facilities' keys were wrapped anew.")
         case _:
-            raise SystemExit("Usage: python -m codetect_ingest api | importer | migrate")
+            raise SystemExit("Usage: python -m codetect_ingest api | importer | migrate | reseal")
 
 
 if __name__ == "__main__":

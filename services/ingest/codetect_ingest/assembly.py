@@ -90,6 +90,11 @@ class NewStudy:
         return self.known.id
 
     @property
+    def brought(self) -> int:
+        """How many slices are new; a file can hold several."""
+        return sum(1 for series in self.series for s in series.slices if s.new)
+
+    @property
     def still_waiting(self) -> set[str]:
         """The packs that hold slices which didn't go into this version."""
         taken = {s.instance.sop_instance_uid for series in self.series for s in series.slices}

@@ -3,6 +3,9 @@
 A child is reused while it answers, and replaced after a failure or `FILES_PER_CHILD` files. A file on which a used
 child dies is shown to a fresh one: an earlier file, or the kernel, may be to blame. What a child sends is never
 unpickled.
+
+A conversation is a file and a word about it, then one answer or several, none of which waits for the next: neither side
+holds more than one slice of a file of many.
 """
 
 import atexit
@@ -16,30 +19,41 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
-from typing import TypeVar
+from multiprocessing.reduction import recv_handle, send_handle
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from pydicom.uid import UID
 
 from codetect_ingest.dicom.deidentify import Pseudonyms
-from codetect_ingest.dicom.instance import Prepared, PreparedSlice, prepare
-from codetect_ingest.dicom.other import Other, other_of
+from codetect_ingest.dicom.instance import PreparedSlice, prepare
+from codetect_ingest.dicom.other import Other, named_by, other_of
+from codetect_ingest.dicom.reading import MAX_FRAMES
 from codetect_ingest.dicom.refusals import Refusal, Refused
 
 FILES_PER_CHILD = 500
 TIMEOUT_S = 5.0
+EARNED_S = 1.0  # with each answer, to make the next
 MEMORY_BYTES = 512 * 2**20
 ANSWER_BYTES = 256 * 2**20
+ANSWER_RATIO = 16  # answers to one file may be so many times as large as the file, on top
 ANSWER_PARTS = 10_000
+ANSWERS = MAX_FRAMES
 PRELOADED = "codetect_ingest.dicom.instance"
 ACCEPTED, REFUSED = b"accepted", b"refused"
+SENT, LENT = b"s", b"l"
 OURS = "CODETECT_"
 STARTING = threading.Lock()
-EXHAUSTED = {Refusal.MEMORY, Refusal.UNREADABLE}
+EXHAUSTED = {Refusal.MEMORY, Refusal.UNREADABLE, Refusal.TIMEOUT}
 T = TypeVar("T")
-Answer = Callable[[bytes, bytes], list[bytes]]  # a file and a word about it, to parts
+Source = bytes | Path  # a file's bytes, or where it lies when it is large
+Answer = Callable[[BinaryIO, bytes], Iterable[list[bytes]]]  # a file and a word about it, to answers in parts
 
 
 class Died(Refused):
@@ -55,10 +69,42 @@ class Child:
     files: int = 0
 
 
+@dataclass
+class Allowance:
+    """The time that children have left for a file: never more than at first. What we do with answers doesn't count."""
+
+    most_s: float
+    left_s: float
+
+    @contextlib.contextmanager
+    def limit(self, child: Child) -> Iterator[None]:
+        """Talk to a child inside; the timer's kill ends one that hangs, even in the middle of an answer."""
+        late, started = threading.Event(), time.monotonic()
+
+        def kill() -> None:
+            late.set()
+            child.process.kill()
+
+        timer = threading.Timer(self.left_s, kill)
+        timer.start()
+        try:
+            yield
+        except (EOFError, OSError):
+            raise (Refused(Refusal.TIMEOUT) if late.is_set() else Died(Refusal.UNREADABLE)) from None
+        finally:
+            timer.cancel()
+            self.left_s -= time.monotonic() - started
+
+    def earn(self) -> None:
+        """Give time for the next answer."""
+        self.left_s = min(self.most_s, self.left_s + EARNED_S)
+
+
 class Children:
     """`size` children, for as many threads; `prepare` blocks until one is free and has answered.
 
-    What they do with a file is `answer`; by default they prepare it.
+    What they do with a file is `answer`; by default they prepare it. Each file gets `timeout_s`, and `EARNED_S` more
+    for each slice, of which none may take longer than `timeout_s`.
     """
 
     def __init__(
@@ -87,27 +133,30 @@ class Children:
         for child in idle:
             self._idle.put(child or self._start())
 
-    def prepare(self, data: bytes, key: bytes) -> Prepared:
-        """Run `dicom.instance.prepare` in a child. Raises `Refused`, also for a child that died or took too long."""
-        return self.ask(data, key, understand)
+    def prepare(self, source: Source, key: bytes, take: Callable[[Iterator[PreparedSlice]], T]) -> T:
+        """Run `dicom.instance.prepare` in a child; return what `take` makes of the slices, which come one by one.
 
-    def ask(self, data: bytes, key: bytes, understand: Callable[[list[bytes]], T | Refused]) -> T:
-        """Show a file, with a word about it, to a child; return its answer as understood. Raises `Refused`."""
+        Should the child die under them, `take` is given them anew from the first. Raises `Refused`, for a child that
+        died or took too long as well, out of the slices.
+        """
+        return self.ask(source, key, lambda answers: take(slices_of(answers)))
+
+    def ask(self, source: Source, word: bytes, understand: Callable[[Iterator[list[bytes]]], T]) -> T:
+        """Show a file, with a word about it, to a child; return its answers as understood. Raises `Refused`."""
         child, healthy = self._idle.get(), False
         try:
             if child is None or not child.process.is_alive():
                 child = self._start(instead_of=child)
-            until = time.monotonic() + self._timeout_s
+            allowance = Allowance(self._timeout_s, self._timeout_s)
             try:
-                answer = understand(self._ask(child, data, key, until))
+                answer, healthy = self._converse(child, source, word, allowance, understand)
             except Died:
                 if child.files == 0 or self._closed:
                     raise
                 child = self._start(instead_of=child)
-                answer = understand(self._ask(child, data, key, until))
+                answer, healthy = self._converse(child, source, word, allowance, understand)
             child.files += 1
-            exhausted = isinstance(answer, Refused) and answer.code in EXHAUSTED
-            healthy = child.files < FILES_PER_CHILD and not exhausted
+            healthy = healthy and child.files < FILES_PER_CHILD
         finally:
             if child is not None and not healthy:
                 self._end(child)
@@ -115,6 +164,23 @@ class Children:
         if isinstance(answer, Refused):
             raise answer
         return answer
+
+    def _converse(
+        self,
+        child: Child,
+        source: Source,
+        word: bytes,
+        allowance: Allowance,
+        understand: Callable[[Iterator[list[bytes]]], T],
+    ) -> tuple[T | Refused, bool]:
+        """Return what was understood, and whether the child has ended its answers well."""
+        answers = _answers(child, source, word, allowance)
+        try:
+            return understand(answers), next(answers, None) is None
+        except Refused as refused:
+            if isinstance(refused, Died):
+                raise
+            return refused, refused.code not in EXHAUSTED and next(answers, None) is None
 
     def close(self) -> None:
         """End every child, also those at work: whoever waits for one gets `UNREADABLE`, and buries it."""
@@ -151,25 +217,6 @@ class Children:
         child.process.join()
         child.pipe.close()
 
-    def _ask(self, child: Child, data: bytes, key: bytes, until: float) -> list[bytes]:
-        """Exchange one file for its answer; the timer's kill ends a child that hangs, even in the middle of one."""
-        late = threading.Event()
-
-        def kill() -> None:
-            late.set()
-            child.process.kill()
-
-        timer = threading.Timer(until - time.monotonic(), kill)
-        timer.start()
-        try:
-            child.pipe.send_bytes(key)
-            child.pipe.send_bytes(data)
-            return _received(child.pipe)
-        except (EOFError, OSError):
-            raise (Refused(Refusal.TIMEOUT) if late.is_set() else Died(Refusal.UNREADABLE)) from None
-        finally:
-            timer.cancel()
-
 
 def _run_forkserver() -> None:
     """See to it that the process runs which children are forked from, without the secrets of our own environment."""
@@ -181,31 +228,78 @@ def _run_forkserver() -> None:
             os.environ.update(hidden)
 
 
-def _received(pipe: Connection) -> list[bytes]:
-    """Take an answer's parts, bounded in number and in sum. Raises OSError for more."""
+def _answers(child: Child, source: Source, word: bytes, allowance: Allowance) -> Iterator[list[bytes]]:
+    """Exchange one file for its answers, bounded in sum. Raises Refused for one that takes too long, Died."""
+    left = ANSWER_BYTES + ANSWER_RATIO * size_of(source)
+    for number in range(ANSWERS + 1):
+        with allowance.limit(child):
+            if number == 0:
+                _show(child, source, word)
+            answer = _received(child.pipe, min(left, ANSWER_BYTES))
+            if number == ANSWERS and answer:
+                raise OSError("too many answers")
+        if not answer:
+            return
+        allowance.earn()
+        left -= sum(map(len, answer))
+        yield answer
+
+
+def size_of(source: Source) -> int:
+    """Return how many bytes a file has."""
+    return len(source) if isinstance(source, bytes) else source.stat().st_size
+
+
+def _show(child: Child, source: Source, word: bytes) -> None:
+    """Send a file, or lend it, to be read only: a child opens none itself."""
+    if isinstance(source, bytes):
+        child.pipe.send_bytes(SENT + word)
+        child.pipe.send_bytes(source)
+        return
+    child.pipe.send_bytes(LENT + word)
+    with source.open("rb") as file:
+        send_handle(child.pipe, file.fileno(), child.process.pid)
+
+
+def _received(pipe: Connection, left: int) -> list[bytes]:
+    """Take an answer's parts, bounded in number and in sum; none at the end. Raises OSError for more."""
     count = int.from_bytes(pipe.recv_bytes(4), "big")
     if count > ANSWER_PARTS:
         raise OSError("too many parts")
-    left, parts = ANSWER_BYTES, []
+    parts: list[bytes] = []
     for _ in range(count):
+        if left <= 0:
+            raise OSError("too many bytes")
         parts.append(pipe.recv_bytes(left))
         left -= len(parts[-1])
     return parts
 
 
-def understand(answer: list[bytes]) -> Prepared | Refused:
-    """Read what a child said; one that talks nonsense was taken over by its file, and is as good as dead."""
-    try:
-        if answer[0] == REFUSED:
-            refused = Refused(Refusal(answer[1].decode()), answer[2].decode())
-            refused.other = Other.model_validate_json(answer[3]) if answer[3:] and answer[3] else None
-            return refused
-        if len(answer) % 3 != 1:
-            return Refused(Refusal.UNREADABLE)
-        told = zip(answer[1::3], answer[2::3], answer[3::3], strict=True)
-        return Prepared(slices=[_slice(*parts) for parts in told])
-    except (ValueError, IndexError):
-        return Refused(Refusal.UNREADABLE)
+def slices_of(answers: Iterator[list[bytes]]) -> Iterator[PreparedSlice]:
+    """Read what a child says; one that talks nonsense was taken over by its file, and is as good as dead."""
+    nothing = True
+    for answer in answers:
+        nothing = False
+        try:
+            if answer[0] == REFUSED:
+                refused = Refused(Refusal(answer[1].decode()), answer[2].decode())
+                refused.other = Other.model_validate_json(answer[3]) if answer[3:] and answer[3] else None
+                refused.named = _two_uids(answer[4]) if answer[4:] and answer[4] else None
+                raise refused
+            _, facts, clean, hu = answer
+            found = _slice(facts, clean, hu)
+        except (ValueError, IndexError):
+            raise Refused(Refusal.UNREADABLE) from None
+        yield found
+    if nothing:
+        raise Refused(Refusal.UNREADABLE)
+
+
+def _two_uids(text: bytes) -> tuple[str, str]:
+    kind, instance = text.decode().split()
+    if not (UID(kind).is_valid and UID(instance).is_valid):
+        raise ValueError("a UID that is none")
+    return kind, instance
 
 
 def _slice(facts: bytes, clean: bytes, hu: bytes) -> PreparedSlice:
@@ -220,44 +314,55 @@ def _live(pipe: Connection, memory_bytes: int, orphan_s: float, answer: Answer) 
     _limit(memory_bytes)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            key, data = pipe.recv_bytes(), pipe.recv_bytes()
-            signal.setitimer(signal.ITIMER_REAL, orphan_s)
-            parts = answered(answer, data, key)
-            pipe.send_bytes(len(parts).to_bytes(4, "big"))
-            for part in parts:
-                pipe.send_bytes(part)
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            asked = pipe.recv_bytes()
+            lent = asked[:1] == LENT
+            with open(recv_handle(pipe), "rb") if lent else BytesIO(pipe.recv_bytes()) as file:
+                answers = answered(answer, file, asked[1:])
+                signal.setitimer(signal.ITIMER_REAL, orphan_s)
+                for parts in answers:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                    pipe.send_bytes(len(parts).to_bytes(4, "big"))
+                    for part in parts:
+                        pipe.send_bytes(part)
+                    signal.setitimer(signal.ITIMER_REAL, orphan_s)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            pipe.send_bytes(bytes(4))
 
 
-def _answer(data: bytes, key: bytes) -> list[bytes]:
+def _answer(file: BinaryIO, key: bytes) -> Iterator[list[bytes]]:
     try:
-        found = prepare(data, Pseudonyms(key))
+        for one in prepare(file, Pseudonyms(key)):
+            yield [ACCEPTED, one.model_dump_json(exclude={"clean", "hu"}).encode(), one.clean, one.hu]
     except Refused as refused:
-        return [REFUSED, refused.code.encode(), refused.note.encode(), _other(refused, data, key)]
-    answer = [ACCEPTED]
-    for one in found.slices:
-        answer += one.model_dump_json(exclude={"clean", "hu"}).encode(), one.clean, one.hu
-    return answer
+        yield [REFUSED, refused.code.encode(), refused.note.encode(), _other(refused, file, key), _named(file)]
 
 
-def answered(answer: Answer, data: bytes, key: bytes) -> list[bytes]:
+def answered(answer: Answer, file: BinaryIO, word: bytes) -> Iterator[list[bytes]]:
     """Answer, whatever happens."""
     try:
-        return answer(data, key)
+        yield from answer(file, word)
     except Refused as refused:
-        return [REFUSED, refused.code.encode(), refused.note.encode()]
+        yield [REFUSED, refused.code.encode(), refused.note.encode()]
     except MemoryError:
-        return [REFUSED, Refusal.MEMORY.encode(), b""]
+        yield [REFUSED, Refusal.MEMORY.encode(), b""]
     except Exception:
-        return [REFUSED, Refusal.UNREADABLE.encode(), b""]
+        yield [REFUSED, Refusal.UNREADABLE.encode(), b""]
 
 
-def _other(refused: Refused, data: bytes, key: bytes) -> bytes:
+def _other(refused: Refused, file: BinaryIO, key: bytes) -> bytes:
     """Say what a file is that may be kept although it isn't analysed; nothing where that can't be told."""
     if not refused.keepable:
         return b""
     try:
-        return other_of(data, Pseudonyms(key)).model_dump_json().encode()
+        return other_of(file, Pseudonyms(key)).model_dump_json().encode()
+    except Exception:
+        return b""
+
+
+def _named(file: BinaryIO) -> bytes:
+    """Say which instance a refused file is; nothing where that can't be told."""
+    try:
+        return " ".join(named_by(file) or ()).encode()
     except Exception:
         return b""
 

@@ -67,11 +67,17 @@ class Deposit:
             unfit = strangers(found, known)
             packed = await self._pack([one for one in flat if one.number not in unfit], known)
             written = await write_kept(self._storage, self._sealer, attempt, kept, known)
+            accepted = {
+                number: known[frames[0].instance.study_instance_uid].id
+                for number, frames in found.items()
+                if number not in unfit
+            }
             taken = {one.kept.number for one in written}
             left = {number: why for number, why in (refused | unfit).items() if number not in taken}
             try:
                 async with self._db.facility(self._who.facility_id) as session:
                     outcomes = await file_kept(session, self._who.facility_id, self.id, written, self._sealer)
+                    outcomes |= {n: Outcome(FileState.ACCEPTED, study_id=of) for n, of in accepted.items()}
                     await self._commit(session, sizes, packed, found, left, outcomes)
             except StudyMoved:
                 continue
@@ -111,13 +117,17 @@ class Deposit:
         packed: list[Packed],
         found: Mapping[int, list[Found]],
         refused: Mapping[int, Refused],
-        kept: Mapping[int, Outcome],
+        outcomes: Mapping[int, Outcome],
     ) -> None:
-        """Write all rows of the deposit in one transaction. Raises StudyMoved when a study was erased meanwhile."""
-        studies: dict[UUID, Study] = {}
-        for study_id in sorted({one.study_id for one in packed}):
-            studies[study_id] = await filing.lock_study(session, self._who.facility_id, study_id)
-        upload = await self._enter(session, sizes, found, refused, studies, kept)
+        """Write all rows of the deposit in one transaction. Raises StudyMoved when a study was erased meanwhile.
+
+        That counts for slices that are there already just as they are, too: a study that goes takes them along.
+        """
+        locked: dict[UUID, Study] = {}
+        for study_id in sorted({one.study_id for one in outcomes.values() if one.study_id}):
+            locked[study_id] = await filing.lock_study(session, self._who.facility_id, study_id)
+        studies = {one.study_id: locked[one.study_id] for one in packed}
+        upload = await self._enter(session, sizes, found, refused, outcomes)
         for one in packed:
             await self._file(session, studies[one.study_id], one)
         quiet_s = (await settings_of(session, self._who.facility_id)).quiet_s
@@ -135,8 +145,7 @@ class Deposit:
         sizes: Mapping[int, int],
         found: Mapping[int, list[Found]],
         refused: Mapping[int, Refused],
-        studies: Mapping[UUID, Study],
-        kept: Mapping[int, Outcome],
+        outcomes: Mapping[int, Outcome],
     ) -> Upload:
         """Enter the deposit as an upload that is done, with the outcome of each file."""
         ended = now()
@@ -157,16 +166,11 @@ class Deposit:
         )
         session.add(upload)
         await session.flush()
-        ids = {study.study_instance_uid: study.id for study in studies.values()}
-        outcomes = {number: Outcome.of(why) for number, why in refused.items()} | dict(kept)
-        for number, frames in found.items():
-            if number not in outcomes:
-                study_id = ids.get(frames[0].instance.study_instance_uid)
-                outcomes[number] = Outcome(FileState.ACCEPTED, study_id=study_id)
+        all_outcomes = {number: Outcome.of(why) for number, why in refused.items()} | dict(outcomes)
         values = [
             {"upload_id": upload.id, "number": number, "facility_id": upload.facility_id, "etag": "", "size": size}
             | {"report": found[number][0].report if number in found and number not in refused else None}
-            | vars(outcomes[number])
+            | vars(all_outcomes[number])
             for number, size in sizes.items()
         ]
         await session.execute(insert(UploadFile), values)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from codetect_shared.db import SessionDep
 from codetect_shared.problems import BadInput, Forbidden, responses
-from codetect_shared.tokens import Principal, Role, require
+from codetect_shared.tokens import Principal, Role, StepUpRequired, require
 from fastapi import APIRouter
 
 from codetect_ingest import destinations, schemas
@@ -13,6 +13,7 @@ from codetect_ingest.models import DeliveryState
 from codetect_ingest.routes import IngestDep
 
 Admin = Annotated[Principal, require(Role.ADMIN)]
+FreshAdmin = Annotated[Principal, require(Role.ADMIN, fresh=True)]
 router = APIRouter(prefix="/api/v1/ingest", tags=["destinations"], responses=responses(Forbidden))
 
 
@@ -22,17 +23,17 @@ async def list_destinations(session: SessionDep, who: Admin) -> schemas.Destinat
     return schemas.DestinationList(items=await destinations.every(session, who))
 
 
-@router.post("/destinations", status_code=201, responses=responses(destinations.NameTaken, BadInput))
+@router.post("/destinations", status_code=201, responses=responses(StepUpRequired, destinations.NameTaken, BadInput))
 async def add_destination(
-    session: SessionDep, ingest: IngestDep, who: Admin, body: schemas.DestinationIn
+    session: SessionDep, ingest: IngestDep, who: FreshAdmin, body: schemas.DestinationIn
 ) -> schemas.DestinationOut:
     """Have results sent to a DICOMweb server; its password is sealed and never shown."""
     return await destinations.add(session, ingest, who, body)
 
 
-@router.patch("/destinations/{destination_id}", responses=responses(destinations.DestinationNotFound))
+@router.patch("/destinations/{destination_id}", responses=responses(StepUpRequired, destinations.DestinationNotFound))
 async def switch_destination(
-    session: SessionDep, who: Admin, destination_id: UUID, body: schemas.Switch
+    session: SessionDep, who: FreshAdmin, destination_id: UUID, body: schemas.Switch
 ) -> schemas.DestinationOut:
     """Switch a destination on or off."""
     return await destinations.switch(session, who, destination_id, body.enabled)

@@ -1,7 +1,8 @@
 """Erasing studies: rows at once, in one transaction; objects after it, as often as it takes, and again an hour later.
 
 An `erasures` row says how far one is: asked for, its prefix emptied, the store's disk reclaimed, looked through once
-more for what a late importer wrote (`done_at`). Each step can be done again: a crash between any two is harmless.
+more for what a late importer wrote (`done_at`); and, beside these, whether what was told of it is forgotten. Each step
+can be done again: a crash between any two is harmless.
 """
 
 from datetime import timedelta
@@ -14,8 +15,7 @@ from codetect_shared import audit, outbox
 from codetect_shared.events import StudyErased
 from codetect_shared.storage import StorageUnavailable
 from codetect_shared.tokens import Principal
-from sqlalchemy import case, cast, delete, func, literal, select, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import objects, problems
@@ -28,8 +28,6 @@ AT_ONCE = 50
 LATE = timedelta(hours=1)
 LAZILY = timedelta(seconds=15)  # SeaweedFS says "removed" a moment before the bytes can be reclaimed
 VACUUM_S = 60
-RECEIVED = "codetect.study.received.v1"
-EMPTIED = {"study_instance_uid": "", "series": []}
 
 
 async def erase(session: AsyncSession, who: Principal, study_id: UUID, why: str = "request") -> Erasure:
@@ -51,13 +49,13 @@ async def erase(session: AsyncSession, who: Principal, study_id: UUID, why: str 
             delete(table).where(table.study_id == study_id, table.facility_id == who.facility_id),
             execution_options={"synchronize_session": False},
         )
-    await _empty_events(session, study_id, who.facility_id)
     session.expunge(study)
     await session.execute(delete(Study).where(Study.id == study_id, Study.facility_id == who.facility_id))
     erasure = Erasure(study_id=study_id, facility_id=who.facility_id)
     session.add(erasure)
     await session.flush()
     await session.refresh(erasure)
+    await _forget_events(session, erasure)
     return erasure
 
 
@@ -88,28 +86,24 @@ async def _unlink_uploads(session: AsyncSession, study: Study) -> None:
     await session.execute(alone.values(sealed_reference=None))
 
 
-async def _empty_events(session: AsyncSession, study_id: UUID, facility_id: UUID) -> None:
-    """Take the content out of what was told of a study; what isn't sent yet goes out whole, and is emptied later."""
-    table = outbox.outbox
-    await session.execute(
-        update(table)
-        .where(
-            table.c.subject == f"study/{study_id}",
-            table.c.facility_id == facility_id,
-            table.c.queue.is_(None),
-            table.c.type == RECEIVED,
-            table.c.sent_at.is_not(None),
-        )
-        .values(data=table.c.data.concat(cast(literal(EMPTIED, JSONB), JSONB)))
-    )
+async def _forget_events(session: AsyncSession, erasure: Erasure) -> None:
+    """Take the study out of what was told of it; what isn't sent yet goes out as it is, and is its turn later."""
+    assert erasure.events_key
+    if await outbox.forget(session, erasure.study_id, erasure.events_key):
+        mine = Erasure.study_id == erasure.study_id, Erasure.facility_id == erasure.facility_id
+        await session.execute(update(Erasure).where(*mine).values(events_key=None))
 
 
 async def finish(ingest: Ingest) -> None:
     """Bring every open erasure one step further, in any order: one that fails holds up no other."""
     due = Erasure.emptied_at.is_(None) | (Erasure.requested_at < func.clock_timestamp() - LATE)
     query = select(Erasure).where(Erasure.done_at.is_(None), due).order_by(func.random()).limit(AT_ONCE)
+    told = select(Erasure).where(Erasure.events_key.is_not(None)).order_by(func.random()).limit(AT_ONCE)
     async with ingest.db.system() as session:
-        erasures = list(await session.scalars(query))
+        erasures, unforgotten = list(await session.scalars(query)), list(await session.scalars(told))
+    for erasure in unforgotten:
+        async with ingest.db.system() as session:
+            await _forget_events(session, erasure)
     for erasure in erasures:
         await empty(ingest, erasure)
     if ingest.settings.storage_vacuum_url:
@@ -131,7 +125,6 @@ async def empty(ingest: Ingest, erasure: Erasure) -> None:
     if removed:
         values |= {"emptied_at": clock, "reclaimed_at": None}
     async with ingest.db.system() as session:
-        await _empty_events(session, erasure.study_id, erasure.facility_id)
         await session.execute(update(Erasure).where(Erasure.study_id == erasure.study_id).values(values))
 
 

@@ -161,7 +161,7 @@ async def file_upload(
         await _receive(session, study, upload, import_ms)
         outcomes |= dict.fromkeys(new.numbers, Outcome(FileState.ACCEPTED, study_id=study.id))
         here = {"study_id": str(study.id), "version": study.version, "series": len(new.series)}
-        upload.studies = [*upload.studies, here | {"instances": len(new.numbers)}]
+        upload.studies = [*upload.studies, here | {"instances": new.brought}]
     kept = await keep(session)
     outcomes |= kept
     await record(session, upload, outcomes)

@@ -6,11 +6,12 @@ from uuid import UUID
 from codetect_shared.db import SessionDep
 from codetect_shared.problems import Forbidden, responses
 from codetect_shared.tokens import CurrentPrincipal, Principal, Role, Scope, authenticated
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 
 from codetect_ingest import looking, problems, schemas_life
 from codetect_ingest.routes import IngestDep
 
+MOST_FILES = 2**31 - 1  # as many as a number in the database can count
 identities = APIRouter(prefix="/api/v1/studies", tags=["identities"])
 of_uploads = APIRouter(prefix="/api/v1/uploads", tags=["identities"])
 
@@ -50,7 +51,7 @@ async def get_reference(
 
 @of_uploads.get("/{upload_id}/files/{number}/report", responses=responses(problems.ReportNotFound))
 async def get_report(
-    session: SessionDep, who: CurrentPrincipal, upload_id: UUID, number: int
+    session: SessionDep, who: CurrentPrincipal, upload_id: UUID, number: Annotated[int, Path(ge=1, le=MOST_FILES)]
 ) -> schemas_life.ReportOut:
     """What de-identification did to a file: which attributes it removed, replaced or kept."""
     return await looking.show_report(session, who, upload_id, number)

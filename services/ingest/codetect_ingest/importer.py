@@ -65,7 +65,8 @@ class Importer:
             query = select(UploadFile).where(UploadFile.upload_id == job.id).order_by(UploadFile.number)
             files = list(await session.scalars(query))
         reader = Reader(self._children, sealer, scratch)
-        await Intake(self._db, self._storage, reader, job, IN_HAND_PER_CHILD * self._children.size).read(files)
+        in_hand = IN_HAND_PER_CHILD * self._children.size
+        await Intake(self._db, self._storage, reader, job, scratch, in_hand).read(files)
         refused = reader.refused | sort_out(reader.found)
         staying = {number: frames for number, frames in reader.found.items() if number not in refused}
         assembler = Assembler(self._storage, scratch, job.facility_id, job.id, job.fence)

@@ -12,8 +12,10 @@ from codetect_shared.storage import ObjectMissing, Storage
 from prometheus_client import Counter
 
 from codetect_ingest import filing, objects
-from codetect_ingest.children import Children
+from codetect_ingest.children import Children, Source, size_of
+from codetect_ingest.dicom.instance import PreparedSlice
 from codetect_ingest.dicom.other import Other
+from codetect_ingest.dicom.reading import LARGE
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.filing import Outcome
 from codetect_ingest.identities import Sealer
@@ -24,6 +26,7 @@ from codetect_ingest.packs import Found, Kept
 log = structlog.get_logger()
 SHOW_S = 0.5
 IN_HAND_PER_CHILD = 3
+KEPT_BYTES = 64 * 2**20  # of a file that isn't analysed: it is sealed in one piece, in memory
 FILES = Counter("codetect_ingest_files_total", "Files read, by outcome.", ["outcome"])
 
 
@@ -37,16 +40,22 @@ class Reader:
         self.refused: dict[int, Refused] = {}
         self.kept: dict[int, Kept] = {}
 
-    async def read(self, number: int, data: bytes) -> Outcome:
-        """Read a file; what it holds costs its own outcome only. Raises OSError of the scratch folder."""
+    async def read(self, number: int, source: Source) -> Outcome:
+        """Read a file; what it holds costs its own outcome only. Raises OSError of the scratch folder.
+
+        One that lies in the scratch folder is removed.
+        """
         async with self._turns:
             try:
-                self.found[number] = await asyncio.to_thread(self._prepare, number, data)
+                self.found[number] = await asyncio.to_thread(self._prepare, number, source)
                 outcome = Outcome(FileState.ACCEPTED)
             except Refused as refused:
                 outcome = self.refuse(number, refused)
-                if refused.other and self._sealer.keeps_others:
-                    self.kept[number] = await asyncio.to_thread(self._keep, number, data, refused, refused.other)
+                if refused.other and self._sealer.keeps_others and size_of(source) <= KEPT_BYTES:
+                    self.kept[number] = await asyncio.to_thread(self._keep, number, source, refused, refused.other)
+            finally:
+                if isinstance(source, Path):
+                    await asyncio.to_thread(source.unlink)
         FILES.labels(outcome.code or "accepted").inc()
         return outcome
 
@@ -55,18 +64,28 @@ class Reader:
         self.refused[number] = why
         return Outcome.of(why)
 
-    def _prepare(self, number: int, data: bytes) -> list[Found]:
-        found = []
-        for frame, one in enumerate(self._children.prepare(data, self._sealer.key.pseudonyms).slices):
-            clean, chunk = (path(self._scratch, number, frame) for path in (objects.clean_path, objects.chunk_path))
-            clean.write_bytes(one.clean)
-            chunk.write_bytes(one.hu)
-            found.append(
-                Found(number, frame, one.instance, one.identity, one.attributes, one.report, one.header, clean, chunk)
-            )
+    def _prepare(self, number: int, source: Source) -> list[Found]:
+        return self._children.prepare(source, self._sealer.key.pseudonyms, lambda slices: self._take(number, slices))
+
+    def _take(self, number: int, slices: Iterator[PreparedSlice]) -> list[Found]:
+        """Write each slice as it comes; nothing stays of a file that is refused after some of them."""
+        found: list[Found] = []
+        try:
+            for frame, one in enumerate(slices):
+                clean, chunk = (path(self._scratch, number, frame) for path in (objects.clean_path, objects.chunk_path))
+                clean.write_bytes(one.clean)
+                chunk.write_bytes(one.hu)
+                facts = one.instance, one.identity, one.attributes, one.report, one.header
+                found.append(Found(number, frame, *facts, clean, chunk))
+        except Refused:
+            for written in found:
+                written.clean.unlink()
+                written.chunk.unlink()
+            raise
         return found
 
-    def _keep(self, number: int, data: bytes, why: Refused, other: Other) -> Kept:
+    def _keep(self, number: int, source: Source, why: Refused, other: Other) -> Kept:
+        data = source if isinstance(source, bytes) else source.read_bytes()
         sealed = self._scratch / f"{number:06}.sealed"
         sealed.write_bytes(self._sealer.key.seal_bytes(data, scratch_owner(number)))
         return Kept(number, why, other, sealed)
@@ -75,9 +94,12 @@ class Reader:
 class Intake:
     """One upload's frozen files on their way through a reader."""
 
-    def __init__(self, db: Database, storage: Storage, reader: Reader, upload: Upload, in_hand: int) -> None:
-        self._db, self._storage, self._reader, self._upload = db, storage, reader, upload
+    def __init__(
+        self, db: Database, storage: Storage, reader: Reader, upload: Upload, scratch: Path, in_hand: int
+    ) -> None:
+        self._db, self._storage, self._reader, self._upload, self._scratch = db, storage, reader, upload, scratch
         self._in_hand = in_hand
+        self._room = asyncio.Lock()  # for large files: one of them lies in the scratch folder at a time
         self._unshown: dict[int, Outcome] = {}
 
     async def read(self, files: list[UploadFile]) -> None:
@@ -92,13 +114,24 @@ class Intake:
 
     async def _read_some(self, waiting: Iterator[UploadFile]) -> None:
         for file in waiting:
-            key = objects.raw_key(self._upload.facility_id, self._upload.id, file.number)
-            try:
-                data = await self._storage.get("raw", key, etag=file.etag)
-            except ObjectMissing:
-                self._unshown[file.number] = self._reader.refuse(file.number, Refused(Refusal.GONE))
-                continue
-            self._unshown[file.number] = await self._reader.read(file.number, data)
+            async with self._room if file.size > LARGE else contextlib.nullcontext():
+                self._unshown[file.number] = await self._read(file)
+
+    async def _read(self, file: UploadFile) -> Outcome:
+        try:
+            source = await self._fetch(file)
+        except ObjectMissing:
+            return self._reader.refuse(file.number, Refused(Refusal.GONE))
+        return await self._reader.read(file.number, source)
+
+    async def _fetch(self, file: UploadFile) -> Source:
+        """Raises ObjectMissing, StorageUnavailable, OSError."""
+        key = objects.raw_key(self._upload.facility_id, self._upload.id, file.number)
+        if file.size <= LARGE:
+            return await self._storage.get("raw", key, etag=file.etag)
+        path = objects.large_path(self._scratch, file.number)
+        await self._storage.get_file("raw", key, path, etag=file.etag)
+        return path
 
     async def _show(self, done: asyncio.Event) -> None:
         """Now and then, write down what has become of files: people watch."""

@@ -89,11 +89,12 @@ async def _enter(session: AsyncSession, study: Study, upload_id: UUID, one: Kept
         "upload_id": upload_id,
         "sop_class_uid": other.sop_class_uid,
         "transfer_syntax_uid": other.transfer_syntax_uid,
+        "instance_number": other.instance_number,
         "bucket": "studies",
         "key": one.key,
         "length": one.length,
         "source": one.kept.number,
-        "facts": {},
+        "facts": other.facts,
         "sealed_identity": sealer.instance(other.identity, one.series_id, other.sop_instance_uid),
     }
     await rows.enter_whole(session, study, series, instance, replace=True)

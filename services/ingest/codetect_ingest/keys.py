@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from codetect_shared.db import Database
+from codetect_shared.sealing import keys_of
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest.models import FacilityKeyRow
+from codetect_ingest.settings import Settings
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -97,4 +100,36 @@ async def facility_key(session: AsyncSession, facility_id: UUID, master_key: byt
         row = {"facility_id": facility_id, "wrapped": fresh}
         await session.execute(insert(FacilityKeyRow).values(row).on_conflict_do_nothing())
         wrapped = (await session.scalars(mine)).one()
-    return FacilityKey(aes_key_unwrap(master_key, wrapped))
+    return FacilityKey(_unwrapped(master_key, wrapped))
+
+
+async def rewrap(session: AsyncSession, master_key: bytes) -> int:
+    """Wrap anew, with the present master key, what an old one had wrapped; return how many keys that were."""
+    changed = 0
+    for row in await session.scalars(select(FacilityKeyRow).with_for_update()):
+        try:
+            aes_key_unwrap(master_key, row.wrapped)
+        except InvalidUnwrap:
+            row.wrapped = aes_key_wrap(master_key, _unwrapped(master_key, row.wrapped))
+            changed += 1
+    return changed
+
+
+async def rewrap_all(settings: Settings) -> int:
+    """Do so for every facility: the command `reseal`."""
+    db = Database(settings.database_url, settings.database_system_url, pool_size=1)
+    try:
+        async with db.system() as session:
+            return await rewrap(session, settings.master_key)
+    finally:
+        await db.close()
+
+
+def _unwrapped(master_key: bytes, wrapped: bytes) -> bytes:
+    """Open a key with the master key or one of before. Raises InvalidUnwrap."""
+    for key in keys_of(master_key):
+        try:
+            return aes_key_unwrap(key, wrapped)
+        except InvalidUnwrap:
+            continue
+    raise InvalidUnwrap

@@ -1,5 +1,6 @@
 """Tables: uploads and studies (which are the jobs), files, series, instances, what a facility wants, what it sealed."""
 
+import secrets
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -7,6 +8,7 @@ from uuid import UUID
 
 from codetect_shared import topology
 from codetect_shared.db import TYPES, AggregateRow, FacilityRow
+from codetect_shared.forgetting import KEY_BYTES
 from codetect_shared.jobs import JobRow, Jobs
 from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint, func
 from sqlalchemy.dialects.postgresql import JSONB
@@ -277,12 +279,16 @@ class Delivery(Base, JobRow):
 
 
 class Erasure(Base):
-    """A study whose rows are gone; its objects go (`emptied_at`), then what came late (`done_at`)."""
+    """A study whose rows are gone; its objects go (`emptied_at`), then what came late (`done_at`).
+
+    `events_key` makes ids in what was told of it strangers; it goes once all of that is sent and changed.
+    """
 
     __tablename__ = "erasures"
 
     study_id: Mapped[UUID] = mapped_column(primary_key=True)
     facility_id: Mapped[UUID]
+    events_key: Mapped[bytes | None] = mapped_column(default=lambda: secrets.token_bytes(KEY_BYTES))
     requested_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     emptied_at: Mapped[datetime | None]
     reclaimed_at: Mapped[datetime | None]

@@ -91,10 +91,9 @@ async def enter_whole(
     alone = {"series_id": series["id"], "offset": 0, "header_offset": 0, "header_length": NOWHERE_ELSE}
     statement = upsert(InstanceRow).values(instance | owners | alone)
     if replace:
-        names = ("upload_id", "key", "length", "source", "sealed_identity")
         statement = statement.on_conflict_do_update(
             index_elements=[InstanceRow.series_id, InstanceRow.sop_instance_uid],
-            set_={name: statement.excluded[name] for name in names},
+            set_={name: statement.excluded[name] for name in instance},
         )
     else:
         statement = statement.on_conflict_do_nothing()

@@ -18,7 +18,7 @@ class Settings(ServiceSettings):
     upload_minutes: float = Field(10, description="Time to post files with one policy; renewable.")
     upload_hours: float = Field(24, description="An upload that nobody renewed for so long is given up.")
     max_files: int = Field(5000, description="Files an upload may hold.")
-    max_file_bytes: int = Field(64 * MIB, description="Size of one file.")
+    max_file_bytes: int = Field(512 * MIB, description="Size of one file.")
     max_total_bytes: int = Field(8192 * MIB, description="Size of an upload.")
     children: int = Field(os.cpu_count() or 1, description="Processes that read DICOM files side by side.")
     destination_hosts: str = Field(

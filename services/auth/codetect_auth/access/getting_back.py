@@ -4,13 +4,12 @@ from uuid import UUID
 
 from codetect_shared.db import uuid7
 from codetect_shared.events import PersonSecured
-from codetect_shared.outbox import tell
 from codetect_shared.problems import BadInput, Conflict, Unauthenticated
 from codetect_shared.tokens import Principal
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_auth import sessions, strength, throttle
+from codetect_auth import recording, revocations, sessions, strength, throttle
 from codetect_auth.access import links
 from codetect_auth.access.steps import LINK, By, record
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
@@ -44,12 +43,11 @@ async def change(auth: Auth, caller: Caller, principal: Principal, old: str, new
     password_hash = await auth.passwords.hash(new)
     async with auth.db.facility(facility.id) as session:
         same = Person.id == id, Person.password_hash == person.password_hash, Person.status == Status.ACTIVE
-        await _void(session, id)
         row = (await session.scalars(select(Person).where(*same).with_for_update())).one_or_none()
         if row is None:
             raise PasswordChangedMeanwhile
         await throttle.clear(session, key)
-        me = By(principal.role.value, id)
+        me = By(principal.role.value, id, principal=principal)
         await _set(auth, session, row, password_hash, caller, me, keep=principal.session_id)
 
 
@@ -90,12 +88,10 @@ async def reset(auth: Auth, caller: Caller, token: str, password: str) -> None:
         await _must_be_new_and_strong(auth, facility, person, password)
         password_hash = await auth.passwords.hash(password)
         async with auth.db.facility(facility.id) as session:
-            spend = update(PasswordReset).where(*usable, PasswordReset.expires_at > now).values(used_at=now)
-            if (await session.execute(spend.returning(PasswordReset.id))).first() is None:
-                raise links.LinkGone
-            await _void(session, person.id)
             row = await session.get_one(Person, person.id, with_for_update=True)
-            if row.status != Status.ACTIVE:
+            spend = update(PasswordReset).where(*usable, PasswordReset.expires_at > now).values(used_at=now)
+            used = (await session.execute(spend.returning(PasswordReset.id))).first()
+            if used is None or row.status != Status.ACTIVE:
                 raise links.LinkGone
             await throttle.clear(session, throttle.account_key(str(facility.id), row.email_key, None))
             await _set(auth, session, row, password_hash, caller, LINK)
@@ -106,10 +102,7 @@ async def _must_be_new_and_strong(auth: Auth, facility: Facility, person: Person
 
 
 async def _void(session: AsyncSession, person_id: UUID) -> None:
-    """What hangs on the old password: mailed links, and logins that stand before their second step.
-
-    Before the person's row is locked: a login locks its step, then the person.
-    """
+    """What hangs on the old password: mailed links, and logins that stand before their second step."""
     for table in (PasswordReset, LoginChallenge):
         unused = table.person_id == person_id, table.used_at.is_(None)
         await session.execute(update(table).where(*unused).values(used_at=func.clock_timestamp()))
@@ -124,10 +117,14 @@ async def _set(
     by: By,
     keep: UUID | None = None,
 ) -> None:
+    """The person's row is locked by the caller: all that follows from it is locked after it."""
     person.password_hash = password_hash
-    await sessions.end_all(session, person, "the password was changed", keep)
+    await _void(session, person.id)
+    await sessions.end_sessions(session, person.id, "the password was changed", but=keep)
+    if keep is None:
+        await revocations.refuse(session, person.facility_id, person.id)
     await record(session, person.facility_id, "person", person.id, "password set", by)
-    await tell(session, person, PersonSecured(person_id=person.id))
+    await recording.record(session, by.principal, "password.set", person, PersonSecured(person_id=person.id))
     cause, key = f"password/{person.id}/{uuid7()}", auth.settings.master_key
     facts = {"address": caller.address, "device": caller.device}
     await ask(session, key, person.facility_id, Kind.PASSWORD_CHANGED, person.email, cause, **facts)

@@ -7,19 +7,19 @@ from uuid import UUID
 
 from codetect_shared.db import uuid7
 from codetect_shared.events import InvitationAccepted, InvitationRevoked, InvitationSent, PersonAdded
-from codetect_shared.outbox import tell
 from codetect_shared.problems import BadInput, Conflict, NotFound
 from codetect_shared.tokens import Role
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_auth import login, strength, throttle
+from codetect_auth import recording, strength, throttle
+from codetect_auth import steps as login_steps
 from codetect_auth.access import links, terms
 from codetect_auth.access.states import InvitationState, begin, move
 from codetect_auth.access.steps import LINK, By, record
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
 from codetect_auth.mails.asking import Kind, ask
-from codetect_auth.models import Facility, Invitation, Person
+from codetect_auth.models import Facility, Invitation, Person, Purpose
 from codetect_auth.people import OPERATORS, PersonExists, email_key
 
 MOST_AT_ONCE = 200
@@ -165,7 +165,8 @@ async def revoke(session: AsyncSession, invitation_id: UUID, by: By) -> None:
     row = await move(session, Invitation, InvitationState.REVOKED, by, Invitation.id == invitation_id)
     if row is None:
         raise InvitationClosed
-    await tell(session, row, InvitationRevoked(invitation_id=row.id, revoked_by=by.id))
+    told = InvitationRevoked(invitation_id=row.id, revoked_by=by.id)
+    await recording.record(session, by.principal, "invitation.revoke", row, told)
 
 
 async def accept(auth: Auth, caller: Caller, token: str, password: str, terms_version: int) -> str:
@@ -193,7 +194,7 @@ async def accept(auth: Auth, caller: Caller, token: str, password: str, terms_ve
             if await session.scalar(select(Person.id).where(Person.email_key == row.email_key)):
                 raise PersonExists
             person = await _become(auth, session, facility, row, password_hash, terms_version)
-            return login.begin_enrolment(session, person)
+            return login_steps.start(session, person, Purpose.ENROL)
 
 
 async def _become(
@@ -212,8 +213,9 @@ async def _become(
     session.add(person)
     await session.flush()
     row.accepted_by = person.id
-    await tell(session, person, PersonAdded(person_id=person.id, role=person.role))
-    await tell(session, row, InvitationAccepted(invitation_id=row.id, person_id=person.id))
+    await recording.record(session, None, "person.add", person, PersonAdded(person_id=person.id, role=person.role))
+    told = InvitationAccepted(invitation_id=row.id, person_id=person.id)
+    await recording.record(session, None, "invitation.accept", row, told)
     await terms.keep(session, person, terms_version)
     url, key = links.link(auth, facility, ""), auth.settings.master_key
     await ask(session, key, facility.id, Kind.WELCOME, person.email, f"welcome/{person.id}", url=url)
@@ -228,7 +230,8 @@ def _new_link(row: Invitation) -> str:
 
 
 async def _send(auth: Auth, session: AsyncSession, facility: Facility, row: Invitation, token: str, by: By) -> None:
-    await tell(session, row, InvitationSent(invitation_id=row.id, role=row.role, invited_by=by.id))
+    told = InvitationSent(invitation_id=row.id, role=row.role, invited_by=by.id)
+    await recording.record(session, by.principal, "invitation.send", row, told, role=row.role)
     url, cause = links.link(auth, facility, "access/join", token), f"invitation/{row.id}/{row.sent}"
     key = auth.settings.master_key
     await ask(session, key, facility.id, Kind.INVITATION, row.email, cause, url=url, invited_by=by.name)

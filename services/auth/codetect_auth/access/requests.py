@@ -6,12 +6,12 @@ from uuid import UUID
 
 from codetect_shared.db import uuid7
 from codetect_shared.events import RequestApproved, RequestConfirmed, RequestRejected
-from codetect_shared.outbox import tell
 from codetect_shared.problems import BadInput, Conflict, Forbidden, NotFound
 from codetect_shared.tokens import Role
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from codetect_auth import recording
 from codetect_auth.access import invitations, links
 from codetect_auth.access.states import InvitationState, RequestState, begin, move
 from codetect_auth.access.steps import LINK, By
@@ -102,7 +102,8 @@ async def _standing(session: AsyncSession, key: str) -> Standing | None:
 
 async def _hand_to_admins(auth: Auth, session: AsyncSession, facility: Facility, row: AccessRequest) -> None:
     row.expires_at = func.clock_timestamp() + links.DECISION_LASTS
-    await tell(session, row, RequestConfirmed(request_id=row.id, role=row.role))
+    told = RequestConfirmed(request_id=row.id, role=row.role)
+    await recording.record(session, None, "access-request.confirm", row, told)
     url = links.link(auth, facility, f"access/requests/{row.id}")
     facts = {"name": row.name, "email": row.email, "role": row.role, "reason": row.reason, "url": url}
     for admin in await active_admins(session):
@@ -131,7 +132,8 @@ async def approve(
         raise BadInput(f"{asked.role} was asked for; that may be narrowed, not widened.")
     await links.one_at_a_time(session, facility.id, asked.email_key)
     row = await _decide(session, request_id, RequestState.APPROVED, by)
-    await tell(session, row, RequestApproved(request_id=row.id, decided_by=by.id, role=role.value))
+    told = RequestApproved(request_id=row.id, decided_by=by.id, role=role.value)
+    await recording.record(session, by.principal, "access-request.approve", row, told, role=role.value)
     return await invitations.open_invitation(auth, session, facility, row.email, row.name, role, by, row.id)
 
 
@@ -141,7 +143,8 @@ async def reject(
     """Refuse, and say why to who asked."""
     await _find(session, request_id)
     row = await _decide(session, request_id, RequestState.REJECTED, by, reason)
-    await tell(session, row, RequestRejected(request_id=row.id, decided_by=by.id))
+    told = RequestRejected(request_id=row.id, decided_by=by.id)
+    await recording.record(session, by.principal, "access-request.reject", row, told)
     key, cause = auth.settings.master_key, f"request/{row.id}/refused"
     await ask(session, key, facility.id, Kind.ACCESS_REFUSED, row.email, cause, reason=reason)
     await session.refresh(row)

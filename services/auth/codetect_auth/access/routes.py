@@ -5,7 +5,7 @@ from uuid import UUID
 
 from codetect_shared.db import SessionDep
 from codetect_shared.problems import BadInput, Forbidden, NotFound, Problem, Unauthenticated, responses
-from codetect_shared.tokens import Principal, Role, require
+from codetect_shared.tokens import Principal, Role, StepUpRequired, require
 from fastapi import APIRouter, Depends, Request
 
 from codetect_auth import facility_schemas as shapes
@@ -14,7 +14,7 @@ from codetect_auth.access import getting_back, invitations, links, reading, requ
 from codetect_auth.access.states import InvitationState, RequestState
 from codetect_auth.admin_routes import REFUSALS, Cursor, FacilityAdmin, Limit, page
 from codetect_auth.context import AuthDep, CallerDep
-from codetect_auth.facility_routes import Operator
+from codetect_auth.facility_routes import FreshOperator
 from codetect_auth.models import Facility, Person
 from codetect_auth.people import PersonExists
 from codetect_auth.routes import Human, no_store
@@ -146,8 +146,8 @@ async def get_old_terms(auth: AuthDep, version: int) -> shapes.TermsOut:
         return shapes.TermsOut.model_validate(await terms.show(session, version))
 
 
-@router.post("/terms", status_code=201, responses=responses(*REFUSALS))
-async def publish_terms(auth: AuthDep, operator: Operator, body: shapes.NewTerms) -> shapes.TermsOut:
+@router.post("/terms", status_code=201, responses=responses(*REFUSALS, StepUpRequired))
+async def publish_terms(auth: AuthDep, operator: FreshOperator, body: shapes.NewTerms) -> shapes.TermsOut:
     """A new version; everybody is asked to agree to it."""
     return shapes.TermsOut.model_validate(await terms.publish(auth, body.text, UUID(operator.subject)))
 

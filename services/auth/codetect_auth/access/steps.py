@@ -16,11 +16,15 @@ About = Literal["access_request", "invitation", "person", "facility", "api_clien
 
 @dataclass(frozen=True)
 class By:
-    """Who takes a step: a role, or `link` (whoever has the mailed link), `clock` or `command`; `name` is for mails."""
+    """Who takes a step: a role, or `link` (whoever has the mailed link), `clock` or `command`; `name` is for mails.
+
+    `principal` is who is logged in, for the audit trail.
+    """
 
     role: str
     id: UUID | None = None
     name: str = "CoDetect"
+    principal: Principal | None = None
 
 
 LINK, CLOCK, COMMAND = By("link"), By("clock"), By("command", name="an operator")
@@ -30,9 +34,9 @@ async def by(session: AsyncSession, principal: Principal) -> By:
     """The person an access token speaks for; an operator who acts in a facility is named by that alone."""
     id = UUID(principal.subject)
     if principal.role is Role.OPERATOR:
-        return By(Role.OPERATOR.value, id, "an operator")
+        return By(Role.OPERATOR.value, id, "an operator", principal)
     name = await session.scalar(select(Person.name).where(Person.id == id))
-    return By(principal.role.value, id, name or "an admin")
+    return By(principal.role.value, id, name or "an admin", principal)
 
 
 async def record(

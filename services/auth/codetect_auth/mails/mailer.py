@@ -10,6 +10,7 @@ import structlog
 from codetect_shared import bus
 from codetect_shared.db import Database
 from codetect_shared.jobs import LeaseLost
+from codetect_shared.sealing import unseal
 from prometheus_client import Counter
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,7 +26,6 @@ from codetect_auth.mails.unsubscribing import unsubscribe_url
 from codetect_auth.mails.wording import LANGUAGES, Place, word
 from codetect_auth.models import MAILS, Facility, Mail, MailState, Person
 from codetect_auth.people import email_key
-from codetect_shared.sealing import unseal
 from codetect_auth.settings import MailerSettings
 
 log = structlog.get_logger()

@@ -5,6 +5,8 @@ This is what a child runs.
 
 import hashlib
 import math
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from numcodecs import blosc  # type: ignore[import-untyped]
 from numcodecs.blosc import Blosc  # type: ignore[import-untyped]
@@ -76,16 +78,14 @@ class PreparedSlice(BaseModel):
     hu: bytes
 
 
-class Prepared(BaseModel):
-    """The slices of one file: one, unless the file holds several frames."""
+def prepare(source: bytes | BinaryIO, pseudonyms: Pseudonyms) -> Iterator[PreparedSlice]:
+    """Check, decode and de-identify one file: yield its slice, or one after the other where it holds several frames.
 
-    slices: list[PreparedSlice]
-
-
-@tolerant()
-def prepare(data: bytes, pseudonyms: Pseudonyms) -> Prepared:
-    """Check, decode and de-identify one file. Raises `Refused`, or MemoryError under a limit."""
-    return Prepared(slices=[_slice(ds, pseudonyms) for ds in frames_of(read(data))])
+    Raises `Refused`, also after some of them, or MemoryError under a limit.
+    """
+    with tolerant():
+        for ds in frames_of(read(source)):
+            yield _slice(ds, pseudonyms)
 
 
 def _slice(ds: Dataset, pseudonyms: Pseudonyms) -> PreparedSlice:

@@ -3,8 +3,9 @@
 import copy
 import re
 import uuid
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
+from io import BytesIO
+from typing import Any, BinaryIO, cast
 
 from pydicom import uid
 from pydicom.datadict import keyword_for_tag
@@ -12,7 +13,16 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.tag import BaseTag
 
-from codetect_ingest.dicom.reading import ENHANCED, NATIVE, check_image, frame_count, integer, transfer_syntax, value
+from codetect_ingest.dicom.reading import (
+    ENHANCED,
+    NATIVE,
+    check_image,
+    frame_count,
+    integer,
+    transfer_syntax,
+    unread_image,
+    value,
+)
 from codetect_ingest.dicom.refusals import Refusal, Refused
 
 
@@ -74,7 +84,7 @@ def split(ds: Dataset) -> Iterator[Dataset]:
     each, shared = _items(ds, "PerFrameFunctionalGroupsSequence"), _items(ds, "SharedFunctionalGroupsSequence")
     if len(each) != count or len(shared) > 1:
         raise Refused(Refusal.ENHANCED)
-    common = {tag: element for tag, element in _unread(ds).items() if keyword_for_tag(tag) not in LEFT_OUT}
+    common = _unread(ds, LEFT_OUT)
     first = integer(ds, "ConcatenationFrameOffsetNumber", 0) + 1
     for index, (own, pixels) in enumerate(zip(each, _pixels(ds, count), strict=True)):
         frame = _fresh(common, ds)
@@ -92,9 +102,10 @@ def _items(ds: Dataset, keyword: str) -> list[Dataset]:
     return [item for item in found or () if isinstance(item, Dataset)]
 
 
-def _unread(ds: Dataset) -> dict[BaseTag, Any]:
+def _unread(ds: Dataset, but: Collection[str] = ()) -> dict[BaseTag, Any]:
     """Return the elements as they are, those that haven't been looked at as raw bytes."""
-    return {tag: ds.get_item(tag) for tag in ds.keys()}  # noqa: SIM118 - the data set itself yields what it has read
+    tags = ds.keys()  # the data set itself yields what it has read
+    return {tag: ds.get_item(tag) for tag in tags if keyword_for_tag(tag) not in but}
 
 
 def _fresh(common: dict[BaseTag, Any], ds: Dataset) -> Dataset:
@@ -136,20 +147,33 @@ def _say(frame: Dataset, keyword: str, found: Any) -> None:
 
 def _pixels(ds: Dataset, count: int) -> Iterator[bytes]:
     """Yield each frame's pixel data, by itself, still as it is encoded."""
-    data: bytes = ds.PixelData
+    file = _image_file(ds)
     if transfer_syntax(ds) in NATIVE:
         size = ds.Rows * ds.Columns * ds.BitsAllocated // 8
-        for begin in range(0, count * size, size):
-            yield data[begin : begin + size]
+        for _ in range(count):
+            yield file.read(size)
         return
     offsets, lengths = value(ds, "ExtendedOffsetTable"), value(ds, "ExtendedOffsetTableLengths")
     extended = (offsets, lengths) if offsets and lengths else None
-    frames = generate_frames(data, number_of_frames=count, extended_offsets=extended)
-    for _ in range(count):
+    frames = generate_frames(file, number_of_frames=count, extended_offsets=extended)
+    for number in range(count + 1):
         try:
-            frame = next(frames)
+            frame = next(frames, None)
         except MemoryError:
             raise
-        except Exception:  # StopIteration, too: fewer than promised
+        except Exception:
             raise Refused(Refusal.SIZE_MISMATCH) from None
-        yield encapsulate([frame])
+        if (frame is None) != (number == count):  # fewer than promised, or more
+            raise Refused(Refusal.SIZE_MISMATCH)
+        if frame is not None:
+            yield encapsulate([frame])
+
+
+def _image_file(ds: Dataset) -> BinaryIO:
+    """Return where the image can be read from its beginning; of a large one nothing is in memory."""
+    element = unread_image(ds)
+    if element is None:
+        return BytesIO(ds.PixelData)
+    file = cast(BinaryIO, ds.buffer)
+    file.seek(element.value_tell)
+    return file

@@ -1,12 +1,16 @@
-"""Bytes of one hostile file to a checked data set. Runs in a limited child: see `codetect_ingest.children`."""
+"""One hostile file to a checked data set. Runs in a limited child: see `codetect_ingest.children`.
+
+A value of more than `LARGE` bytes stays in the file until somebody asks for it: an image of many frames is read frame
+by frame.
+"""
 
 import math
 import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import BytesIO
-from typing import Any, NamedTuple
+from io import SEEK_END, BytesIO
+from typing import Any, BinaryIO, NamedTuple
 
 import pydicom
 from pydicom import charset, uid
@@ -15,9 +19,11 @@ from pydicom.config import disable_value_validation
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.filebase import ReadableBuffer
 
 from codetect_ingest.dicom.refusals import Refusal, Refused
 
+LARGE = 32 * 2**20  # bytes
 MAX_ROWS = MAX_COLUMNS = 4096
 MAX_FRAMES = 4096
 MAX_PIXELS = 2**29  # of all frames of a file: 2048 of 512 x 512
@@ -59,6 +65,7 @@ LOCALIZER_WORDS = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
 SCREEN_WORDS = {"SCREEN SAVE", "SCREEN_SAVE", "PASTED", "DOSE_INFO", "DOSE INFO"}
 MAPS = {"OD", "MGML", "Z_EFF", "ED", "EDW", "PCT"}  # PS3.3 C.11.1.1.2; "US" is unspecified, as older writers leave it
 PREAMBLE = 128
+PIXEL_DATA = 0x7FE00010
 # pydicom 3.0 leaves the escapes of GB 2312 in names, and doesn't know Latin-9 (PS3.3 C.12.1.1.2)
 charset.handled_encodings = ("iso2022_jp", "iso2022_jp_2")  # type: ignore[assignment]
 charset.python_encoding |= {"ISO_IR 203": "iso8859_15", "ISO 2022 IR 203": "iso8859_15"}
@@ -74,15 +81,15 @@ def tolerant() -> Iterator[None]:
 
 
 @tolerant()
-def read(data: bytes) -> Dataset:
+def read(source: bytes | BinaryIO) -> Dataset:
     """Parse a file and refuse what isn't a sound CT image; `multiframe.frames_of` gives its slices, one or many.
 
     Raises `Refused`. Pixels are not decoded yet. Limits of memory and time are the caller's: a small deflated file can
     ask for gigabytes.
     """
-    ds = parse(data)
+    ds = parse(source)
     _check_kind(ds)
-    _check_pixels(ds, data)
+    _check_pixels(ds, _size(source))
     _check_identifiers(ds)
     _check_size(ds)
     _complete(ds)
@@ -169,19 +176,23 @@ def words(ds: Dataset, keyword: str) -> list[str]:
 
 
 @tolerant()
-def parse(data: bytes) -> Dataset:
+def parse(source: bytes | BinaryIO) -> Dataset:
     """Read any DICOM file without converting a value; headless ones are read when they begin as a data set does.
 
     Raises `Refused`, also for a file that was cut: pydicom reads what is left and says nothing.
     """
-    if not data:
+    file = BytesIO(source) if isinstance(source, bytes) else source
+    file.seek(0)
+    start = file.read(PREAMBLE + 4)
+    file.seek(0)
+    if not start:
         raise Refused(Refusal.EMPTY)
-    headless = data[PREAMBLE : PREAMBLE + 4] != b"DICM"
-    if headless and not (data[:2] in (b"\x02\x00", b"\x08\x00") and data[2:4] < b"\xff\xff"):
+    headless = start[PREAMBLE:] != b"DICM"
+    if headless and not (start[:2] in (b"\x02\x00", b"\x08\x00") and start[2:4] < b"\xff\xff"):
         raise Refused(Refusal.NOT_DICOM)
     warnings.filterwarnings("error", message="End of file reached")
     try:
-        ds = pydicom.dcmread(BytesIO(data), force=headless)
+        ds = pydicom.dcmread(file, defer_size=LARGE, force=headless)
     except MemoryError:
         raise
     except UserWarning:
@@ -191,9 +202,25 @@ def parse(data: bytes) -> Dataset:
         raise Refused(Refusal.TRUNCATED if cut else Refusal.MALFORMED) from None
     if len(ds) == 0:
         raise Refused(Refusal.NOT_DICOM if headless else Refusal.TRUNCATED)
-    if any(len(e.value or b"") < e.length for e in _raw(ds)):
+    ds.buffer = ds.buffer or file  # where pydicom reads on; by itself it would open the file again, by name
+    end = _size(ds.buffer)
+    if any(e.value_tell + e.length > end if _unread(e) else len(e.value or b"") < e.length for e in _raw(ds)):
         raise Refused(Refusal.TRUNCATED)
     return ds
+
+
+def unread_image(ds: Dataset) -> RawDataElement | None:
+    """Return where the image lies in `ds.buffer`, if it is large and was left there."""
+    element = ds.get_item(PIXEL_DATA, keep_deferred=True)
+    return element if isinstance(element, RawDataElement) and _unread(element) else None
+
+
+def _unread(element: RawDataElement) -> bool:
+    return element.value is None and element.length != 0
+
+
+def _size(source: bytes | ReadableBuffer) -> int:
+    return len(source) if isinstance(source, bytes) else source.seek(0, SEEK_END)
 
 
 def _raw(ds: Dataset) -> list[RawDataElement]:
@@ -226,11 +253,11 @@ def check_image(ds: Dataset) -> None:
         raise Refused(Refusal.NOT_HU)
 
 
-def _check_pixels(ds: Dataset, data: bytes) -> None:
+def _check_pixels(ds: Dataset, size: int) -> None:
     """Tell a file that was cut before its image from one that has none."""
-    if not value(ds, "PixelData"):
+    if _image_bytes(ds) == 0:
         end = max((e.value_tell + e.length for e in _raw(ds)), default=0)
-        cut = "Rows" not in ds or 0 < len(data) - end < 8
+        cut = "Rows" not in ds or 0 < size - end < 8
         raise Refused(Refusal.TRUNCATED if cut else Refusal.NO_PIXEL_DATA)
 
 
@@ -266,9 +293,15 @@ def _check_size(ds: Dataset) -> None:
     if integer(ds, "PixelRepresentation", 0) not in (0, 1):
         raise Refused(Refusal.MALFORMED, "PixelRepresentation")
     if syntax in NATIVE:
-        expected = frames * rows * columns * allocated // 8
-        if not 0 <= len(ds.PixelData) - expected <= 1:
-            raise Refused(Refusal.SIZE_MISMATCH, f"{expected} bytes expected, {len(ds.PixelData)} found")
+        expected, found = frames * rows * columns * allocated // 8, _image_bytes(ds)
+        if not 0 <= found - expected <= 1:
+            raise Refused(Refusal.SIZE_MISMATCH, f"{expected} bytes expected, {found} found")
+
+
+def _image_bytes(ds: Dataset) -> int:
+    """Return how long the image is, also one that is yet to be read."""
+    element = unread_image(ds)
+    return element.length if element else len(value(ds, "PixelData") or b"")
 
 
 def frame_count(ds: Dataset) -> int:

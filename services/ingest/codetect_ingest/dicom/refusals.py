@@ -86,6 +86,7 @@ class Refused(Exception):
         self.code = code
         self.note = note
         self.other: Other | None = None  # what a sound file says that only isn't analysed
+        self.named: tuple[str, str] | None = None  # SOP class and instance as its sender calls them
 
     @property
     def keepable(self) -> bool:

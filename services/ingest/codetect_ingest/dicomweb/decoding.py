@@ -4,20 +4,22 @@ A child gets a file and a `Job`; native images of ours are read by the same func
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
+from pydicom.valuerep import BYTES_VR, VR
 
 from codetect_ingest.children import ACCEPTED, REFUSED
 from codetect_ingest.dicom.identity import Attributes
@@ -26,16 +28,18 @@ from codetect_ingest.dicom.refusals import Refusal, Refused
 
 LONGEST_INLINE = 1024
 BULK = "bulk:"
+WORDS = {VR.OW: 2, VR.OF: 4, VR.OL: 4, VR.OD: 8, VR.OV: 8}  # bytes a word, whose order the transfer syntax says
 MONOCHROME1, PALETTE = "MONOCHROME1", "PALETTE COLOR"
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked of a file; `frames` count from 1, `native` wants them decoded."""
+    """What is asked of a file; `frames` count from 1, `native` wants them decoded, `path` is that of a value."""
 
-    what: Literal["file", "frames", "picture", "attributes"]
+    what: Literal["file", "frames", "picture", "attributes", "bulk"]
     frames: tuple[int, ...] = ()
     native: bool = True
+    path: str = ""
 
     def message(self) -> bytes:
         """As a child gets it."""
@@ -69,35 +73,37 @@ def be_silent() -> None:
 
 
 @tolerant()
-def answer(data: bytes, message: bytes) -> list[bytes]:
+def answer(file: BinaryIO, message: bytes) -> list[list[bytes]]:
     """Do a job in a child."""
     asked = json.loads(message)
-    job = Job(asked["what"], tuple(asked["frames"]), asked["native"])
-    ds = pydicom.dcmread(BytesIO(data), force=True)
+    job = Job(asked["what"], tuple(asked["frames"]), asked["native"], asked["path"])
+    ds = pydicom.dcmread(file, force=True)
     if job.what == "file":
-        return [ACCEPTED, decoded_file(ds)]
+        return [[ACCEPTED, decoded_file(ds)]]
     if job.what == "frames":
-        return [ACCEPTED, *frames(ds, job.frames, native=job.native)]
+        return [[ACCEPTED, *frames(ds, job.frames, native=job.native)]]
     if job.what == "picture":
         found = asdict(picture(ds, job.frames[0]))
         values = found.pop("values")
-        return [ACCEPTED, json.dumps(found).encode(), values]
-    return [ACCEPTED, json.dumps(attributes(ds)).encode()]
+        return [[ACCEPTED, json.dumps(found).encode(), values]]
+    if job.what == "bulk":
+        return [[ACCEPTED, bulk(ds, job.path)]]
+    return [[ACCEPTED, json.dumps(attributes(ds)).encode()]]
 
 
-def understand(parts: list[bytes]) -> list[bytes] | Refused:
-    """Read what a child said."""
-    if parts[0] == REFUSED:
-        return Refused(Refusal(parts[1].decode()))
-    return parts[1:] if parts[0] == ACCEPTED else Refused(Refusal.UNREADABLE)
+def understand(answers: Iterator[list[bytes]]) -> list[bytes]:
+    """Read what a child said. Raises `Refused`."""
+    parts = next(answers, [])
+    if parts[:1] == [REFUSED]:
+        raise Refused(Refusal(parts[1].decode()))
+    if parts[:1] != [ACCEPTED]:
+        raise Refused(Refusal.UNREADABLE)
+    return parts[1:]
 
 
-def understand_picture(parts: list[bytes]) -> Picture | Refused:
-    """Read a picture out of what a child said."""
-    found = understand(parts)
-    if isinstance(found, Refused):
-        return found
-    facts, values = found
+def understand_picture(answers: Iterator[list[bytes]]) -> Picture:
+    """Read a picture out of what a child said. Raises `Refused`."""
+    facts, values = understand(answers)
     told = json.loads(facts)
     return Picture(**(told | {"window": tuple(told["window"]) if told["window"] else None}), values=values)
 
@@ -151,15 +157,46 @@ def picture(ds: Dataset, number: int) -> Picture:
     )
 
 
-def attributes(ds: Dataset) -> Attributes:
-    """Return a data set as DICOM JSON; of what is long only where it can be found, for the caller to say."""
+def attributes(ds: Dataset, above: str = "") -> Attributes:
+    """Return a data set as DICOM JSON; of images and what is long only its path, for the caller to give as an address.
+
+    A path is a tag, below a sequence the sequence's, the item's number from 1, the tag: `00880200/1/7FE00010`.
+    """
     found: Attributes = {}
     for element in ds:
+        tag = f"{element.tag:08X}"
         try:
-            found[f"{element.tag:08X}"] = element.to_json_dict(lambda one: f"{BULK}{one.tag:08X}", LONGEST_INLINE)
+            found[tag] = _attribute(element, f"{above}{tag}")
         except (ValueError, TypeError, AttributeError):
-            found[f"{element.tag:08X}"] = {"vr": str(element.VR)}
+            found[tag] = {"vr": str(element.VR)}
     return found
+
+
+def _attribute(element: DataElement, path: str) -> dict[str, Any]:
+    if element.VR == VR.SQ:
+        items = [attributes(item, f"{path}/{number}/") for number, item in enumerate(element.value, 1)]
+        return {"vr": "SQ"} | ({"Value": items} if items else {})
+    inline = 0 if element.keyword == "PixelData" else LONGEST_INLINE
+    told: dict[str, Any] = element.to_json_dict(lambda _: f"{BULK}{path}", inline)
+    return told
+
+
+def bulk(ds: Dataset, path: str) -> bytes:
+    """Return the bytes of a value by its path, little endian. Raises Refused where there are none."""
+    big_endian = transfer_syntax(ds) == ExplicitVRBigEndian
+    *above, tag = path.split("/")
+    try:
+        for sequence, number in zip(above[::2], above[1::2], strict=True):
+            ds = ds[int(sequence, 16)].value[int(number) - 1]
+        element = ds[int(tag, 16)]
+    except (KeyError, IndexError, TypeError):
+        raise Refused(Refusal.NO_PIXEL_DATA) from None
+    if element.VR not in BYTES_VR or not element.value:
+        raise Refused(Refusal.NO_PIXEL_DATA)
+    width = WORDS.get(VR(element.VR), 1)
+    if not big_endian or width == 1:
+        return bytes(element.value)
+    return np.frombuffer(element.value, f">u{width}").astype(f"<u{width}").tobytes()
 
 
 def _frame_bytes(ds: Dataset) -> int:

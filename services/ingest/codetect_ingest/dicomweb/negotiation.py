@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
+from fastapi import Depends
 from pydicom import uid
 from starlette.requests import Request
 
@@ -79,6 +81,9 @@ def accepted(request: Request) -> list[Accepted]:
     return sorted((one for one in found if one.q > 0), key=lambda one: -one.q)
 
 
+Accepts = Annotated[list[Accepted], Depends(accepted)]
+
+
 def choose_document(accepts: Sequence[Accepted]) -> Form:
     """JSON or XML, for results of a search and for metadata."""
     for one in accepts:
@@ -87,6 +92,15 @@ def choose_document(accepts: Sequence[Accepted]) -> Form:
         if one.multipart and one.takes(DICOM_XML):
             return Form(DICOM_XML, True)
     raise _not_acceptable([DICOM_JSON, f'{MULTIPART}; type="{DICOM_XML}"'])
+
+
+def choose_outcome(accepts: Sequence[Accepted]) -> Form:
+    """JSON or XML, in one document either way, for what became of instances to be stored (PS3.18 10.5.3.2)."""
+    for one in accepts:
+        for kind, also in ((DICOM_JSON, JSON), (DICOM_XML, DICOM_XML)):
+            if not one.multipart and (one.takes(kind) or one.takes(also)):
+                return Form(kind, False)
+    raise _not_acceptable([DICOM_JSON, DICOM_XML])
 
 
 def choose_dicom(accepts: Sequence[Accepted], count: int) -> Form:

@@ -1,12 +1,18 @@
-"""The parts of a multipart/related body (RFC 2387), one after the other while it arrives."""
+"""The parts of a multipart/related body (RFC 2387), one after the other while it arrives; large ones in files."""
 
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass, field
 from email.message import Message
+from functools import partial
+from pathlib import Path
 
+from codetect_shared.db import uuid7
 from codetect_shared.problems import Problem
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser
+
+from codetect_ingest.children import Source
+from codetect_ingest.dicom.reading import LARGE
 
 DICOM = "application/dicom"
 
@@ -25,11 +31,43 @@ class BodyMalformed(Problem):
 
 @dataclass
 class Part:
-    """One part: its Content-Type, its bytes; `too_large` when it went beyond the limit, and then without bytes."""
+    """One part: its Content-Type, its size, its bytes; `too_large` when it went beyond the limit, and then without any.
 
+    More than `LARGE` bytes lie in a file of `folder`.
+    """
+
+    folder: Path
+    largest: int
     content_type: str = ""
-    data: bytearray = field(default_factory=bytearray)
+    size: int = 0
     too_large: bool = False
+    _data: bytearray = field(default_factory=bytearray)
+    _file: Path | None = None
+
+    @property
+    def source(self) -> Source:
+        """Its bytes, or where they lie."""
+        return self._file or bytes(self._data)
+
+    def grow(self, chunk: bytes | memoryview) -> None:
+        """Take more of it. Raises OSError of the folder."""
+        self.size += len(chunk)
+        if self.too_large or self.size > self.largest:
+            self._drop()
+        elif self.size > LARGE:
+            self._file = self._file or self.folder / f"{uuid7()}.part"
+            with self._file.open("ab") as file:
+                file.write(self._data)
+                file.write(chunk)
+            self._data.clear()
+        else:
+            self._data += chunk
+
+    def _drop(self) -> None:
+        self.too_large, self.size = True, 0
+        self._data.clear()
+        if self._file:
+            self._file.unlink(missing_ok=True)
 
 
 def boundary_of(content_type: str) -> str | None:
@@ -46,17 +84,17 @@ def boundary_of(content_type: str) -> str | None:
     return boundary
 
 
-async def parts(body: AsyncIterable[bytes], content_type: str, largest: int) -> AsyncIterator[Part]:
+async def parts(body: AsyncIterable[bytes], content_type: str, folder: Path, largest: int) -> AsyncIterator[Part]:
     """Yield each part once it is whole; never more than one is held. Raises MediaTypeUnsupported, BodyMalformed."""
     boundary = boundary_of(content_type)
     if boundary is None:
-        only = Part(DICOM)
+        only = Part(folder, largest, DICOM)
         async for chunk in body:
-            _grow(only, chunk, largest)
-        if only.data or only.too_large:
+            only.grow(chunk)
+        if only.size or only.too_large:
             yield only
         return
-    collector = _Collector(boundary, largest)
+    collector = _Collector(boundary, folder, largest)
     async for chunk in body:
         for part in collector.feed(chunk):
             yield part
@@ -66,15 +104,16 @@ async def parts(body: AsyncIterable[bytes], content_type: str, largest: int) -> 
 class _Collector:
     """Turns the parser's callbacks into parts."""
 
-    def __init__(self, boundary: str, largest: int) -> None:
+    def __init__(self, boundary: str, folder: Path, largest: int) -> None:
         self._done = False
-        self._part, self._ready = Part(), list[Part]()
+        self._new = partial(Part, folder, largest)
+        self._part, self._ready = self._new(), list[Part]()
         self._name, self._value = bytearray(), bytearray()
         self._parser = MultipartParser(
             boundary,
             {
                 "on_part_begin": self._begin,
-                "on_part_data": lambda data, start, end: _grow(self._part, memoryview(data)[start:end], largest),
+                "on_part_data": lambda data, start, end: self._part.grow(memoryview(data)[start:end]),
                 "on_part_end": lambda: self._ready.append(self._part),
                 "on_header_field": lambda data, start, end: self._name.extend(data[start:end]),
                 "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
@@ -98,7 +137,7 @@ class _Collector:
             raise BodyMalformed("It ended before its closing boundary: part of it was lost. Send it again.")
 
     def _begin(self) -> None:
-        self._part = Part()
+        self._part = self._new()
 
     def _header(self) -> None:
         if self._name.lower() == b"content-type":
@@ -108,10 +147,3 @@ class _Collector:
 
     def _end(self) -> None:
         self._done = True
-
-
-def _grow(part: Part, chunk: bytes | memoryview, largest: int) -> None:
-    if part.too_large or len(part.data) + len(chunk) > largest:
-        part.too_large, part.data = True, bytearray()
-    else:
-        part.data += chunk

@@ -185,8 +185,9 @@ def _flag(parameters: QueryParams, name: str) -> bool:
 
 
 def _within(value: str, begin: str, end: str, vr: str) -> bool:
-    if vr == "TM":  # an end without minutes or seconds holds all of them
-        value, begin, end = value.ljust(13, "0"), begin.ljust(13, "0"), end.ljust(13, "9") if end else ""
+    if vr == "TM":  # an end without minutes, seconds or fractions of one holds all of them
+        value, begin, end = (time.replace(".", "") for time in (value, begin, end))
+        value, begin, end = value.ljust(12, "0"), begin.ljust(12, "0"), end.ljust(12, "9") if end else ""
     return bool(value) and (not begin or begin <= value) and (not end or value <= end)
 
 

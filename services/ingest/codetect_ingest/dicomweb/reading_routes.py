@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
@@ -16,7 +16,7 @@ from codetect_ingest.dicomweb import negotiation, problems, qido, queries
 from codetect_ingest.dicomweb.finding import Address, checked_uid
 from codetect_ingest.dicomweb.multipart import Multipart
 from codetect_ingest.dicomweb.narrowing import Level
-from codetect_ingest.dicomweb.negotiation import DICOM, DICOM_JSON, DICOM_XML, JPEG, MULTIPART, OCTETS, PNG, Accepted
+from codetect_ingest.dicomweb.negotiation import DICOM, DICOM_JSON, DICOM_XML, JPEG, MULTIPART, OCTETS, PNG, Accepts
 from codetect_ingest.dicomweb.problems import QueryInvalid
 from codetect_ingest.dicomweb.rendering import rendering_of
 from codetect_ingest.dicomweb.stow import base_of
@@ -30,6 +30,14 @@ FRAME_LIST = re.compile(r"[1-9][0-9]{0,8}(,[1-9][0-9]{0,8})*")
 STUDY = "/studies/{study}"
 SERIES = f"{STUDY}/series/{{series}}"
 INSTANCE = f"{SERIES}/instances/{{instance}}"
+BYTES = {"type": "string", "format": "binary"}
+DATA_SETS = {"type": "array", "items": {"type": "object"}}
+ACCEPT = {
+    "name": "accept",
+    "in": "query",
+    "description": "Media types, in place of the header (PS3.18 8.3.3.1).",
+    "schema": {"type": "string"},
+}
 SEARCH_PARAMETERS = [
     {"name": name, "in": "query", "description": text, "schema": {"type": kind}}
     for name, kind, text in (
@@ -40,6 +48,13 @@ SEARCH_PARAMETERS = [
         ("PatientName", "string", "As every attribute of the level, by keyword or tag: what has to match."),
     )
 ]
+
+WINDOW = ("window", "string", "center,width,function; the function is linear, linear-exact or sigmoid.")
+VIEWPORT = ("viewport", "string", "width,height of the picture; left,top,width,height of the part that it shows.")
+PICTURE_PARAMETERS, THUMBNAIL_PARAMETERS = (
+    [{"name": name, "in": "query", "description": text, "schema": {"type": kind}} for name, kind, text in several]
+    for several in ((WINDOW, VIEWPORT, ("quality", "integer", "Of a JPEG: 1 to 100.")), (VIEWPORT,))
+)
 
 
 def given(*media_types: str) -> dict[int | str, dict[str, Any]]:
@@ -52,13 +67,16 @@ def given(*media_types: str) -> dict[int | str, dict[str, Any]]:
         problems.ImageUnreadable,
         ServiceUnavailable,
     )
-    content: dict[str, Any] = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media_types}
+    content = {kind: {"schema": DATA_SETS if kind == DICOM_JSON else BYTES} for kind in media_types}
     return {**wrong, 200: {"description": "What was asked for.", "content": content}}
 
 
 FOUND = {
     **responses(Forbidden, QueryInvalid, problems.NotAcceptable, problems.SearchTooBroad),
-    200: {"description": "What was found.", "content": {DICOM_JSON: {"schema": {"type": "array", "items": {}}}}},
+    200: {
+        "description": "What was found.",
+        "content": {DICOM_JSON: {"schema": DATA_SETS}, f'{MULTIPART}; type="{DICOM_XML}"': {"schema": BYTES}},
+    },
     204: {"description": "Nothing was found, and XML has no word for that."},
 }
 FILES = given(f'{MULTIPART}; type="{DICOM}"', DICOM)
@@ -67,7 +85,6 @@ PIXELS = given(f'{MULTIPART}; type="{OCTETS}"', OCTETS)
 PICTURES = given(JPEG, PNG, f'{MULTIPART}; type="{JPEG}"')
 
 dicomweb = APIRouter(prefix="/dicomweb", tags=["dicomweb"])
-Accepts = Annotated[list[Accepted], Depends(negotiation.accepted)]
 
 
 @dataclass(frozen=True)
@@ -143,43 +160,45 @@ def frame_numbers(text: str) -> list[int]:
     return [int(number) for number in text.split(",")]
 
 
-def route(path: str, answers: dict[int | str, dict[str, Any]], *, search: bool = False) -> Callable[[F], F]:
-    """A route whose answer is written by hand."""
-    extra = {"parameters": SEARCH_PARAMETERS} if search else None
+def route(
+    path: str, answers: dict[int | str, dict[str, Any]], parameters: Sequence[dict[str, Any]] = ()
+) -> Callable[[F], F]:
+    """A route whose parameters are read, and whose answer is written, by hand."""
+    extra = {"parameters": [*parameters, ACCEPT]}
     return dicomweb.get(path, response_class=Response, responses=answers, openapi_extra=extra)
 
 
-@route("/studies", FOUND, search=True)
+@route("/studies", FOUND, SEARCH_PARAMETERS)
 async def search_studies(searching: Searched) -> Response:
     """Search for studies."""
     return await searching.answer(Level.STUDY)
 
 
-@route("/series", FOUND, search=True)
+@route("/series", FOUND, SEARCH_PARAMETERS)
 async def search_series(searching: Searched) -> Response:
     """Search for series of all studies."""
     return await searching.answer(Level.SERIES)
 
 
-@route("/instances", FOUND, search=True)
+@route("/instances", FOUND, SEARCH_PARAMETERS)
 async def search_instances(searching: Searched) -> Response:
     """Search for instances of all studies."""
     return await searching.answer(Level.INSTANCE)
 
 
-@route(f"{STUDY}/series", FOUND, search=True)
+@route(f"{STUDY}/series", FOUND, SEARCH_PARAMETERS)
 async def search_series_of_study(searching: Searched, study: str) -> Response:
     """Search for a study's series."""
     return await searching.answer(Level.SERIES, study)
 
 
-@route(f"{STUDY}/instances", FOUND, search=True)
+@route(f"{STUDY}/instances", FOUND, SEARCH_PARAMETERS)
 async def search_instances_of_study(searching: Searched, study: str) -> Response:
     """Search for a study's instances."""
     return await searching.answer(Level.INSTANCE, study)
 
 
-@route(f"{SERIES}/instances", FOUND, search=True)
+@route(f"{SERIES}/instances", FOUND, SEARCH_PARAMETERS)
 async def search_instances_of_series(searching: Searched, study: str, series: str) -> Response:
     """Search for a series' instances."""
     return await searching.answer(Level.INSTANCE, study, series)
@@ -229,56 +248,56 @@ async def retrieve_frames(retrieving: Retrieved, study: str, series: str, instan
     return await found.frames(numbers, retrieving.accepts)
 
 
-@route(f"{INSTANCE}/bulkdata/{{tag}}", PIXELS)
+@route(f"{INSTANCE}/bulkdata/{{tag:path}}", PIXELS)
 async def retrieve_bulkdata(retrieving: Retrieved, study: str, series: str, instance: str, tag: str) -> Response:
-    """The image's data, whose address the metadata gives."""
+    """The image's data, or another large value, by the address that the metadata gives."""
     found = await retrieving.begin("bulkdata", study, series, instance)
     return await found.bulkdata(tag, retrieving.accepts)
 
 
-@route(f"{STUDY}/rendered", PICTURES)
+@route(f"{STUDY}/rendered", PICTURES, PICTURE_PARAMETERS)
 async def render_study(retrieving: Retrieved, study: str) -> Response:
     """Pictures of a study's images, or of one in the middle."""
     return await retrieving.rendered(study)
 
 
-@route(f"{SERIES}/rendered", PICTURES)
+@route(f"{SERIES}/rendered", PICTURES, PICTURE_PARAMETERS)
 async def render_series(retrieving: Retrieved, study: str, series: str) -> Response:
     """Pictures of a series' images, or of the one in the middle."""
     return await retrieving.rendered(study, series)
 
 
-@route(f"{INSTANCE}/rendered", PICTURES)
+@route(f"{INSTANCE}/rendered", PICTURES, PICTURE_PARAMETERS)
 async def render_instance(retrieving: Retrieved, study: str, series: str, instance: str) -> Response:
     """A picture of an image."""
     return await retrieving.rendered(study, series, instance)
 
 
-@route(f"{INSTANCE}/frames/{{frames}}/rendered", PICTURES)
+@route(f"{INSTANCE}/frames/{{frames}}/rendered", PICTURES, PICTURE_PARAMETERS)
 async def render_frames(retrieving: Retrieved, study: str, series: str, instance: str, frames: str) -> Response:
     """Pictures of frames."""
     return await retrieving.rendered(study, series, instance, frames=frames)
 
 
-@route(f"{STUDY}/thumbnail", PICTURES)
+@route(f"{STUDY}/thumbnail", PICTURES, THUMBNAIL_PARAMETERS)
 async def show_study_thumbnail(retrieving: Retrieved, study: str) -> Response:
     """A small picture of a study."""
     return await retrieving.thumbnail(study)
 
 
-@route(f"{SERIES}/thumbnail", PICTURES)
+@route(f"{SERIES}/thumbnail", PICTURES, THUMBNAIL_PARAMETERS)
 async def show_series_thumbnail(retrieving: Retrieved, study: str, series: str) -> Response:
     """A small picture of a series."""
     return await retrieving.thumbnail(study, series)
 
 
-@route(f"{INSTANCE}/thumbnail", PICTURES)
+@route(f"{INSTANCE}/thumbnail", PICTURES, THUMBNAIL_PARAMETERS)
 async def show_instance_thumbnail(retrieving: Retrieved, study: str, series: str, instance: str) -> Response:
     """A small picture of an image."""
     return await retrieving.thumbnail(study, series, instance)
 
 
-@route(f"{INSTANCE}/frames/{{frames}}/thumbnail", PICTURES)
+@route(f"{INSTANCE}/frames/{{frames}}/thumbnail", PICTURES, THUMBNAIL_PARAMETERS)
 async def show_frame_thumbnail(retrieving: Retrieved, study: str, series: str, instance: str, frames: str) -> Response:
     """A small picture of a frame."""
     return await retrieving.thumbnail(study, series, instance, frames=frames)

@@ -1,30 +1,37 @@
 """STOW-RS over HTTP."""
 
+import json
 from typing import Any
 
-from codetect_shared.problems import BadInput, Forbidden, ServiceUnavailable, responses
+from codetect_shared.problems import Forbidden, ServiceUnavailable, responses
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 
 from codetect_ingest.dicomweb import stow
+from codetect_ingest.dicomweb.negotiation import DICOM_JSON, DICOM_XML, Accepts, Form, choose_outcome
 from codetect_ingest.dicomweb.parts import BodyMalformed, MediaTypeUnsupported
+from codetect_ingest.dicomweb.problems import NotAcceptable, QueryInvalid
+from codetect_ingest.dicomweb.xml import to_xml
 from codetect_ingest.routes import QUOTA, IngestDep, Submitter
 
-DICOM_JSON = "application/dicom+json"
 PROBLEMS = responses(
     Forbidden,
     MediaTypeUnsupported,
     BodyMalformed,
     stow.NothingStored,
     stow.TooManyInstances,
-    BadInput,
+    QueryInvalid,
+    NotAcceptable,
     ServiceUnavailable,
     *QUOTA,
 )
 OUTCOMES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "All instances are stored.", "content": {DICOM_JSON: {}}},
-    202: {"description": "Some are stored; the answer names those that failed.", "content": {DICOM_JSON: {}}},
-    409: {"description": "None is stored; the answer says why.", "content": {DICOM_JSON: {}}},
+    status: {"description": text, "content": {DICOM_JSON: {}, DICOM_XML: {}}}
+    for status, text in (
+        (200, "All instances are stored."),
+        (202, "Some are stored; the answer names those that failed."),
+        (409, "None is stored; the answer says why."),
+    )
 }
 BODY = {
     "requestBody": {
@@ -39,19 +46,25 @@ BODY = {
 router = APIRouter(prefix="/dicomweb", tags=["dicomweb"], responses={**PROBLEMS, **OUTCOMES})
 
 
-@router.post("/studies", openapi_extra=BODY, response_class=JSONResponse)
-async def store_instances(request: Request, ingest: IngestDep, who: Submitter) -> JSONResponse:
-    """Store instances (PS3.18 10.5); each has its outcome in the answer."""
-    return _answer(await stow.store(request, ingest, who, None))
+@router.post("/studies", openapi_extra=BODY, response_class=Response)
+async def store_instances(request: Request, ingest: IngestDep, who: Submitter, accepts: Accepts) -> Response:
+    """Store instances (PS3.18 10.5); each has its outcome in the answer. What isn't acceptable stores nothing."""
+    form = choose_outcome(accepts)
+    return _answer(await stow.store(request, ingest, who, None), form)
 
 
-@router.post("/studies/{study}", openapi_extra=BODY, response_class=JSONResponse)
-async def store_instances_of_study(request: Request, ingest: IngestDep, who: Submitter, study: str) -> JSONResponse:
+@router.post("/studies/{study}", openapi_extra=BODY, response_class=Response)
+async def store_instances_of_study(
+    request: Request, ingest: IngestDep, who: Submitter, accepts: Accepts, study: str
+) -> Response:
     """Store instances of one study; those of another are refused."""
-    return _answer(await stow.store(request, ingest, who, study))
+    form = choose_outcome(accepts)
+    return _answer(await stow.store(request, ingest, who, study), form)
 
 
-def _answer(stored: stow.Stored) -> JSONResponse:
+def _answer(stored: stow.Stored, form: Form) -> Response:
     """The link leads to codes and sentences, which the DICOM answer has no place for."""
     link = f'</api/v1/uploads/{stored.upload_id}>; rel="describedby"'
-    return JSONResponse(stored.answer(), stored.status, {"Link": link}, media_type=DICOM_JSON)
+    module = stored.answer()
+    body = to_xml(module) if form.media_type == DICOM_XML else json.dumps(module, separators=(",", ":")).encode()
+    return Response(body, stored.status, {"Link": link}, media_type=form.media_type)

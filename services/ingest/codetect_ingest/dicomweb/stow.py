@@ -3,20 +3,22 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from codetect_shared.problems import BadInput, Problem, ServiceUnavailable
 from codetect_shared.storage import StorageUnavailable
 from codetect_shared.tokens import Principal
-from pydicom.uid import UID
 from starlette.requests import Request
 
 from codetect_ingest.assembly import sort_out
+from codetect_ingest.children import Source
 from codetect_ingest.depositing import Deposit
 from codetect_ingest.dicom.identity import SERIES_UID, SOP_UID, STUDY_UID, Identity
 from codetect_ingest.dicom.instance import Instance
 from codetect_ingest.dicom.other import Other
 from codetect_ingest.dicom.refusals import Refusal, Refused
+from codetect_ingest.dicomweb.finding import checked_uid
 from codetect_ingest.dicomweb.parts import DICOM, parts
 from codetect_ingest.filing import StudyMoved
 from codetect_ingest.identities import sealer_of
@@ -97,7 +99,12 @@ class Stored:
             else:
                 referenced.append(sop | {"00081190": _ur(url)})
         for number in sorted(self.refused.keys() - named.keys()):
-            others.append({"00081197": _us(REASONS.get(self.refused[number].code, CANNOT_UNDERSTAND))})
+            why = self.refused[number]
+            reason = {"00081197": _us(REASONS.get(why.code, CANNOT_UNDERSTAND))}
+            if why.named:
+                failed.append(_sop(*why.named) | reason)
+            else:
+                others.append(reason)
         module: dict[str, Any] = {}
         if referenced:
             module["00081190"] = _ur(referenced[0]["00081190"]["Value"][0].partition("/series/")[0])
@@ -127,10 +134,11 @@ class Stored:
 async def store(request: Request, ingest: Ingest, who: Principal, study_instance_uid: str | None) -> Stored:
     """Store a request's instances.
 
-    Raises MediaTypeUnsupported, BodyMalformed, NothingStored, ServiceUnavailable, and what `check_quota` does.
+    Raises QueryInvalid, MediaTypeUnsupported, BodyMalformed, NothingStored, ServiceUnavailable, and what `check_quota`
+    does.
     """
-    if study_instance_uid is not None and not UID(study_instance_uid).is_valid:
-        raise BadInput("The study in the address is no valid UID.")
+    if study_instance_uid is not None:
+        checked_uid(study_instance_uid)
     started, settings = now(), ingest.settings
     async with ingest.db.facility(who.facility_id) as session:
         await check_quota(session, settings, who.facility_id, _announced(request))
@@ -142,17 +150,17 @@ async def store(request: Request, ingest: Ingest, who: Principal, study_instance
         hands = asyncio.Semaphore(IN_HAND_PER_CHILD * ingest.children.size)
         reading: list[asyncio.Task[None]] = []
 
-        async def read(number: int, data: bytes) -> None:
+        async def read(number: int, source: Source) -> None:
             try:
-                await reader.read(number, data)
+                await reader.read(number, source)
             finally:
                 hands.release()
 
         try:
             content_type = request.headers.get("content-type", "")
-            async for part in parts(request.stream(), content_type, settings.max_file_bytes):
+            async for part in parts(request.stream(), content_type, scratch, settings.max_file_bytes):
                 number = len(sizes) + 1
-                sizes[number] = len(part.data)
+                sizes[number] = part.size
                 total += sizes[number]
                 if number > settings.max_files or total > settings.max_total_bytes:
                     raise TooManyInstances(max_files=settings.max_files, max_total_bytes=settings.max_total_bytes)
@@ -160,7 +168,10 @@ async def store(request: Request, ingest: Ingest, who: Principal, study_instance
                     reader.refuse(number, Refused(Refusal.TOO_LARGE if part.too_large else Refusal.NOT_DICOM))
                     continue
                 await hands.acquire()
-                reading.append(asyncio.create_task(read(number, bytes(part.data))))
+                source = part.source
+                reading.append(asyncio.create_task(read(number, source)))
+                if isinstance(source, Path):
+                    await reading[-1]  # before more is taken: large ones need room on the disk
             await asyncio.gather(*reading)
         finally:
             for task in reading:

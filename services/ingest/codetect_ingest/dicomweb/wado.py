@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from io import BytesIO
 
@@ -11,12 +12,13 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from starlette.responses import Response, StreamingResponse
 
-from codetect_ingest.dicom.identity import Attributes, restored_file
+from codetect_ingest.dicom.identity import Attributes
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.dicomweb import decoding, elements
 from codetect_ingest.dicomweb.decoding import BULK, Job, Picture
 from codetect_ingest.dicomweb.elements import Bytes
 from codetect_ingest.dicomweb.finding import Address, Located, find, names_of
+from codetect_ingest.dicomweb.giving import Giving
 from codetect_ingest.dicomweb.multipart import Multipart
 from codetect_ingest.dicomweb.negotiation import (
     DICOM,
@@ -34,22 +36,14 @@ from codetect_ingest.dicomweb.negotiation import (
 from codetect_ingest.dicomweb.problems import ImageUnreadable, NotAcceptable, NothingThere
 from codetect_ingest.dicomweb.reading import read_file, read_files, read_headers
 from codetect_ingest.dicomweb.rendering import Rendering, render
-from codetect_ingest.dicomweb.views import (
-    PSEUDONYMOUS_TAGS,
-    OriginalView,
-    View,
-    restored,
-    view_of,
-    with_uids,
-)
+from codetect_ingest.dicomweb.views import View, restored, view_of, with_uids
 from codetect_ingest.dicomweb.xml import to_xml
-from codetect_ingest.identities import instance_owner
 from codetect_ingest.models import Kind
 from codetect_ingest.service import Ingest
 
 AT_ONCE = 50
 PIXEL_DATA = "7FE00010"
-UTF_8 = elements.encode({"00080005": {"vr": "CS", "Value": ["ISO_IR 192"]}})
+BULK_PATH = re.compile(r"([0-9A-Fa-f]{8}/[1-9][0-9]{0,8}/){0,20}[0-9A-Fa-f]{8}")
 
 
 class Retrieval:
@@ -58,7 +52,7 @@ class Retrieval:
     def __init__(self, ingest: Ingest, view: View, located: list[Located], names: Mapping[str, str]) -> None:
         self._ingest, self.view, self.located, self._names = ingest, view, located, names
         self._seen: elements.Seen = {}
-        self._levels: dict[tuple[object, object], dict[int, bytes]] = {}
+        self._giving = Giving(view, names)
 
     @classmethod
     async def begin(
@@ -106,13 +100,24 @@ class Retrieval:
         return self._pixels(form, await self._frames(self.located[0], numbers, native=form.media_type == OCTETS))
 
     async def bulkdata(self, tag: str, accepts: Sequence[Accepted]) -> Response:
-        """Give the image's data, a part a frame where it is compressed. Raises NothingThere for other attributes."""
+        """Give the image's data, a part a frame where it is compressed; or what `metadata` gives an address of.
+
+        Raises NothingThere for other attributes.
+        """
         if tag.upper() != PIXEL_DATA:
-            raise NothingThere
+            return await self._bulk(tag, accepts)
         form = choose_pixels(accepts, _syntax(self.located[0]), 1)
         native = form.media_type == OCTETS
         found = await self._frames(self.located[0], (), native=native)
         return self._pixels(form, [b"".join(found)] if native else found)
+
+    async def _bulk(self, path: str, accepts: Sequence[Accepted]) -> Response:
+        """Only of files that a child described: in others nothing is too long."""
+        one = self.located[0]
+        if one.instance.header_length or not BULK_PATH.fullmatch(path):
+            raise NothingThere
+        form = choose_pixels(accepts, EXPLICIT, 1)
+        return self._pixels(form, await self._ask(await self._file(one), Job("bulk", path=path)))
 
     def _pixels(self, form: Form, found: list[bytes]) -> Response:
         if not form.multipart and len(found) == 1:
@@ -147,34 +152,10 @@ class Retrieval:
 
     async def _as_given(self, one: Located, data: bytes, syntaxes: Mapping[str, str]) -> list[Bytes]:
         """Return a file, in pieces, as who asks may see it, in the syntax it is given in."""
-        pieces: list[Bytes] = [data]
-        if one.series.kind == Kind.SEALED:
-            pieces = [await asyncio.to_thread(self._unsealed, one, data)]
-        elif isinstance(self.view, OriginalView):
-            whole = one.series.kind == Kind.RESULT or not one.instance.header_length
-            pieces = [await asyncio.to_thread(self._restored_whole, one, data)] if whole else self._spliced(one, data)
+        pieces = await self._giving.given(one, data)
         if syntaxes[_syntax(one)] == _syntax(one):
             return pieces
         return list(await self._ask(b"".join(pieces), Job("file")))
-
-    def _unsealed(self, one: Located, data: bytes) -> bytes:
-        assert isinstance(self.view, OriginalView)
-        owner = instance_owner(one.instance.series_id, one.instance.sop_instance_uid)
-        return self.view.key.unseal_bytes(data, owner)
-
-    def _spliced(self, one: Located, data: bytes) -> list[Bytes]:
-        """Put the identity back without touching the image; levels that many instances share are encoded once."""
-        shared = (one.study.id, one.series.id)
-        if shared not in self._levels:
-            levels = (self.view.study(one.study), self.view.series(one.series))
-            self._levels[shared] = {tag: part for level in levels for tag, part in elements.encode(level).items()}
-        put = self._levels[shared] | elements.encode(self.view.instance(one.instance))
-        return elements.splice(data, one.instance.header_length, put | UTF_8, PSEUDONYMOUS_TAGS) if put else [data]
-
-    def _restored_whole(self, one: Located, data: bytes) -> bytes:
-        """Put identities back into a document, whose references have to follow."""
-        levels = (self.view.study(one.study), self.view.series(one.series), self.view.instance(one.instance))
-        return restored_file(data, self._names, *levels) if any(levels) else data
 
     async def _json(self, base: str) -> AsyncGenerator[bytes]:
         before = b"["
@@ -204,14 +185,12 @@ class Retrieval:
 
     async def _described(self, one: Located, header: bytes | None, base: str) -> Attributes:
         """Return an instance's data set in this view, with the address of its image."""
-        url = f"{one.url(base, self.view)}/bulkdata/{PIXEL_DATA}"
+        url = f"{one.url(base, self.view)}/bulkdata"
         syntax = {"00083002": {"vr": "UI", "Value": [_syntax(one)]}}
         if header is None:
             (told,) = await self._ask(await self._file(one), Job("attributes"))
             found: Attributes = json.loads(told)
-            for tag, attribute in found.items():
-                if attribute.get("BulkDataURI", "").startswith(BULK):
-                    found[tag] = {"vr": attribute["vr"]} | ({"BulkDataURI": url} if tag == PIXEL_DATA else {})
+            _place(found, url)
             return {tag: a for tag, a in found.items() if not tag.startswith("0002")} | syntax
         clean = elements.to_json(header, seen=self._seen)
         if self._names:
@@ -220,7 +199,7 @@ class Retrieval:
         found = restored(clean, *levels) | syntax
         if "00280010" in clean:
             vr = "OW" if _syntax(one) == EXPLICIT and (clean["00280100"]["Value"][0] > 8) else "OB"
-            found[PIXEL_DATA] = {"vr": vr, "BulkDataURI": url}
+            found[PIXEL_DATA] = {"vr": vr, "BulkDataURI": f"{url}/{PIXEL_DATA}"}
         return dict(sorted(found.items()))
 
     async def _frames(self, one: Located, numbers: Sequence[int], *, native: bool) -> list[bytes]:
@@ -237,7 +216,7 @@ class Retrieval:
         """Return a file to take images out of, and whether this process may do that: never with what is compressed."""
         data = await read_file(self._ingest.blocks, one)
         if one.series.kind == Kind.SEALED:
-            return await asyncio.to_thread(self._unsealed, one, data), False
+            return await asyncio.to_thread(self._giving.unsealed, one, data), False
         return data, one.instance.transfer_syntax_uid == ExplicitVRLittleEndian
 
     async def _pictures(
@@ -284,6 +263,16 @@ class Retrieval:
 
 def _rendered(picture: Picture, how: Rendering, media_type: str) -> bytes:
     return render(picture, how, media_type)
+
+
+def _place(attributes: Attributes, url: str) -> None:
+    """Make addresses of paths, however deep they lie."""
+    for attribute in attributes.values():
+        if "BulkDataURI" in attribute:
+            attribute["BulkDataURI"] = f"{url}/{attribute['BulkDataURI'].removeprefix(BULK)}"
+        elif attribute["vr"] == "SQ":
+            for item in attribute.get("Value", []):
+                _place(item, url)
 
 
 def _parsed(data: bytes) -> Dataset:

@@ -1,0 +1,1 @@
+"""Webhooks: what happens in a facility, told to addresses its admins name (Standard Webhooks)."""

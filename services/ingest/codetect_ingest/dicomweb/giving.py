@@ -1,0 +1,52 @@
+"""Files as who asks may see them: clean as they are kept, or with the original identity put back."""
+
+import asyncio
+from collections.abc import Mapping
+
+from codetect_ingest.dicom.identity import restored_file
+from codetect_ingest.dicomweb import elements
+from codetect_ingest.dicomweb.elements import Bytes
+from codetect_ingest.dicomweb.finding import Located
+from codetect_ingest.dicomweb.views import PSEUDONYMOUS_TAGS, OriginalView, View
+from codetect_ingest.identities import instance_owner
+from codetect_ingest.models import Kind
+
+UTF_8 = elements.encode({"00080005": {"vr": "CS", "Value": ["ISO_IR 192"]}})
+
+
+class Giving:
+    """What a view makes of files; `names` are the originals of UIDs that documents among them refer to."""
+
+    def __init__(self, view: View, names: Mapping[str, str]) -> None:
+        self._view, self._names = view, names
+        self._levels: dict[tuple[object, object], dict[int, bytes]] = {}
+
+    async def given(self, one: Located, data: bytes) -> list[Bytes]:
+        """Return a file that is kept, in pieces, as it is given."""
+        if one.series.kind == Kind.SEALED:
+            return [await asyncio.to_thread(self.unsealed, one, data)]
+        if not isinstance(self._view, OriginalView):
+            return [data]
+        if one.series.kind == Kind.RESULT or not one.instance.header_length:
+            return [await asyncio.to_thread(self._restored_whole, one, data)]
+        return self._spliced(one, data)
+
+    def unsealed(self, one: Located, data: bytes) -> bytes:
+        """Open a file that was kept as it came."""
+        assert isinstance(self._view, OriginalView)
+        owner = instance_owner(one.instance.series_id, one.instance.sop_instance_uid)
+        return self._view.key.unseal_bytes(data, owner)
+
+    def _spliced(self, one: Located, data: bytes) -> list[Bytes]:
+        """Put the identity back without touching the image; levels that many instances share are encoded once."""
+        shared = (one.study.id, one.series.id)
+        if shared not in self._levels:
+            levels = (self._view.study(one.study), self._view.series(one.series))
+            self._levels[shared] = {tag: part for level in levels for tag, part in elements.encode(level).items()}
+        put = self._levels[shared] | elements.encode(self._view.instance(one.instance))
+        return elements.splice(data, one.instance.header_length, put | UTF_8, PSEUDONYMOUS_TAGS) if put else [data]
+
+    def _restored_whole(self, one: Located, data: bytes) -> bytes:
+        """Put identities back into a document, whose references have to follow."""
+        levels = (self._view.study(one.study), self._view.series(one.series), self._view.instance(one.instance))
+        return restored_file(data, self._names, *levels) if any(levels) else data

@@ -1,0 +1,54 @@
+"""Every operation of inference keeps to its document, whatever it is asked, and asks who is there first."""
+
+from dataclasses import replace
+
+import pytest
+from codetect_shared.db import uuid7
+from codetect_shared.tokens import Role
+
+from tests.contract import SEEDED, STRANGERS, Contract, operations
+from tests.inference.conftest import Facility, House, lung
+from tests.inference.samples import bundle_files, tiny_model
+
+SERVICE = "inference"
+pytestmark = SEEDED
+
+
+@pytest.fixture(scope="module")
+def facility(house: House) -> Facility:
+    return Facility(house, uuid7())
+
+
+@pytest.fixture(scope="module")
+async def contract(house: House, facility: Facility) -> Contract:
+    """An admin of a facility with a model, and an analysis that waits."""
+    registered = await facility.register(bundle_files(tiny_model()))
+    model = registered.json()
+    event = await facility.receive(await facility.store(lung(12)))
+    (analysis,) = await facility.analyses(event.study_id)
+    known = {
+        "analysis_id": str(analysis.id),
+        "study_id": str(event.study_id),
+        "name": model["name"],
+        "version": model["version"],
+        "n": "0",
+        "number": "0",
+    }
+    return Contract(SERVICE, house.client, house.tokens.headers(facility.id, Role.ADMIN), known)
+
+
+@pytest.mark.parametrize("operation", operations(SERVICE))
+async def test_an_admin_is_answered_as_documented(contract: Contract, operation: str) -> None:
+    await contract.holds(operation)
+
+
+@pytest.mark.parametrize("operation", operations(SERVICE))
+async def test_an_operator_is_answered_as_documented(contract: Contract, facility: Facility, operation: str) -> None:
+    operator = facility.house.tokens.headers(facility.id, Role.OPERATOR)
+    await replace(contract, headers=operator).holds(operation, examples=3)
+
+
+@pytest.mark.parametrize("operation", operations(SERVICE))
+async def test_strangers_are_told_to_log_in_and_nothing_else(contract: Contract, operation: str) -> None:
+    for headers in STRANGERS:
+        await replace(contract, headers=headers).holds(operation, examples=1, only=(401,))
