@@ -231,7 +231,7 @@ TABLE = (
         ),
     ),
     Doing(
-        "end members' logins, reset their factors (operators: also a sole admin's), see mails and addresses without a box",
+        "end members' logins, reset their factors (operators: also a sole admin's), see mails and dead addresses",
         BOTH,
         (
             "DELETE /api/v1/members/{member_id}/sessions",
