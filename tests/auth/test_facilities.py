@@ -84,7 +84,10 @@ async def test_a_suspended_facility_works_no_more_until_it_is_back(house: House)
     assert (await desk.client.post("/oauth/token", data=form)).status_code == 401
     assert (await desk.confirm(email)).status_code == 404
     assert (await operator.ask("PATCH", path, json={"status": "active"})).json()["status"] == "active"
-    assert (await desk.account.refresh(issued["refresh_token"])).status_code == 200
+    assert (await desk.ask("GET", "/auth/me")).status_code == 401  # from before the suspension
+    refreshed = await desk.account.refresh(issued["refresh_token"])
+    assert refreshed.status_code == 200
+    desk.access_token = refreshed.json()["access_token"]
     assert (await desk.client.post("/oauth/token", data=form)).status_code == 200
     told = await house.sql("SELECT type FROM outbox WHERE facility_id = :f ORDER BY id", f=desk.facility.id)
     kinds = [row.type for row in told if row.type.startswith("codetect.facility.")]
@@ -175,7 +178,7 @@ async def test_the_same_by_commands(house: House, shell: Shell) -> None:
     assert (await desk.accept(new)).status_code == 200
     assert (await shell("change-person", *named, "--email", new, "--role", "member"))[1]["role"] == "member"
     code, _, err = await shell("remove-person", *named, "--email", email)
-    assert (code, err) == (1, "A facility keeps at least one active admin: make somebody else an admin first.\n")
+    assert (code, err) == (1, "This is the last active admin; make somebody else an admin first.\n")
     assert (await shell("remove-person", *named, "--email", new))[0] == 0
     assert (await shell("suspend-facility", *named, "--reason", "test"))[1]["status"] == "suspended"
     assert (await desk.knock("GET", "/facility")).status_code == 404

@@ -50,7 +50,8 @@ class Receiver:
 
 @pytest.fixture(scope="module", autouse=True)
 async def sender(house: House) -> AsyncIterator[None]:
-    """The mailer, which sends webhooks, too, beside the API."""
+    """The mailer, which sends webhooks, too, beside the API; no mail of other tests waits."""
+    await clean(house)
     async with mailbox() as box:
         post = {"smtp_host": "127.0.0.1", "smtp_port": box.port, "smtp_tls": Tls.NONE}
         app = mailer(MailerSettings(webhook_networks=house.auth.settings.webhook_networks, **post))

@@ -102,7 +102,7 @@ async def test_a_reset_sets_the_password_ends_everything_and_leaves_the_second_f
     assert Counter(answer.status_code for answer in answers) == {204: 1, 410: 19}
     assert not [answer for answer in answers if answer.status_code == 204 and answer.content]
     assert (await account.step_two(begun, account.code())).status_code == 401
-    assert (await desk.ask("GET", "/auth/sessions")).json()["items"] == []
+    assert (await desk.ask("GET", "/auth/sessions")).status_code == 401
     renewed = Account(desk.client, account.email, NEW, account.totp_secret)
     step = (await renewed.step_one()).json()
     assert step.keys() == {"mfa_token", "methods"}
