@@ -96,6 +96,21 @@ async def test_a_suspended_facility_works_no_more_until_it_is_back(house: House)
     assert [(step["step"], step["reason"]) for step in steps] == [("reactivated", None), ("suspended", "unpaid")]
 
 
+async def test_an_operator_proves_again_before_changing_facilities_and_terms(house: House) -> None:
+    operator, desk = await desk_of(house, Role.OPERATOR), await desk_of(house)
+    mfa = (await operator.account.step_one()).json()["mfa_token"]
+    issued = (await operator.account.step_two(mfa, operator.account.code())).json()
+    operator.access_token = (await house.stale(operator.account, issued["refresh_token"]))["access_token"]
+    dangerous = (("PATCH", f"/facilities/{desk.facility.id}", {"name": "X"}), ("POST", "/terms", {"text": "Be good."}))
+    for method, path, body in dangerous:
+        refused = await operator.ask(method, path, json=body)
+        assert (refused.status_code, refused.json()["type"]) == (403, "urn:codetect:problem:step-up-required"), path
+    assert (await operator.ask("GET", f"/facilities/{desk.facility.id}")).json()["name"] != "X"
+    proof = {"method": "recovery_code", "code": operator.account.recovery_codes[0]}
+    operator.access_token = (await operator.ask("POST", "/auth/step-up", json=proof)).json()["access_token"]
+    assert (await operator.ask("PATCH", f"/facilities/{desk.facility.id}", json={"name": "X"})).json()["name"] == "X"
+
+
 async def test_the_operators_own_facility_stays(house: House) -> None:
     operator = await desk_of(house, Role.OPERATOR)
     answer = await operator.ask("PATCH", f"/facilities/{operator.facility.id}", json={"status": "suspended"})
@@ -188,6 +203,8 @@ async def test_the_same_by_commands(house: House, shell: Shell) -> None:
     _, client, _ = await shell("create-api-client", *named, "--name", "PACS")
     _, rotated, _ = await shell("rotate-api-client", *named, "--client-id", client["client_id"])
     assert rotated["client_secret"] != client["client_secret"]
+    mfa = (await desk.account.step_one()).json()["mfa_token"]
+    desk.access_token = (await desk.account.step_two(mfa, desk.account.code())).json()["access_token"]
     assert {step["by_role"] for step in await desk.steps(by_role="command")} == {"command"}
     before = (await desk.knock("GET", "/terms")).json()["version"]
     assert (await shell("publish-terms", password="Be good."))[1]["version"] == before + 1

@@ -30,7 +30,7 @@ def test_a_viewer_changes_nothing_but_the_own_account() -> None:
         if doing.who and Role.VIEWER in doing.who and not doing.reads
         if any(not route.startswith("GET ") for route in doing.routes)
     ]
-    assert writing == ["look after one's own account: logins, password, terms"]
+    assert writing == ["look after one's own account: logins, password, second factors, mail, terms"]
 
 
 def test_every_role_reads_its_facilitys_figures() -> None:
