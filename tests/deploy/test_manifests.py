@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections import defaultdict
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,9 @@ def allowed(objects: dict, source: str, target: str, port: int) -> bool:
                     ports = [names.get(p["port"], p["port"]) for p in rule.get("ports", [])]
                     peers = rule.get(side)
                     fits = peers is None or any(
-                        "namespaceSelector" not in peer and matches(peer["podSelector"], labels[there])
+                        "podSelector" in peer
+                        and "namespaceSelector" not in peer
+                        and matches(peer["podSelector"], labels[there])
                         for peer in peers
                     )
                     if fits and (not ports or port in ports):
@@ -204,6 +207,29 @@ def test_pods_reach_what_they_need_and_nothing_else(objects: dict) -> None:
     assert reached == expected
     deny = objects["NetworkPolicy"]["deny-all"]["spec"]
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def test_the_mailer_alone_reaches_the_internet_and_by_that_way_nothing_inside(objects: dict) -> None:
+    blocks = {
+        name: [
+            peer["ipBlock"]
+            for rule in policy["spec"].get("egress", [])
+            for peer in rule.get("to", [])
+            if "ipBlock" in peer
+        ]
+        for name, policy in objects["NetworkPolicy"].items()
+    }
+    assert [name for name, found in blocks.items() if found] == ["to-internet"]
+    selector = objects["NetworkPolicy"]["to-internet"]["spec"]["podSelector"]
+    assert {name for name, pod in pods(objects).items() if matches(selector, pod["metadata"]["labels"])} == {"mailer"}
+    for address in ("10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "127.0.0.1", "fd00::1"):
+        inside = [
+            block
+            for block in blocks["to-internet"]
+            if ip_address(address) in ip_network(block["cidr"])
+            and not any(ip_address(address) in ip_network(but) for but in block.get("except", []))
+        ]
+        assert not inside, address
 
 
 def test_compose_runs_the_same_processes(compose: dict) -> None:
