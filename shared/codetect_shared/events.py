@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 Priority = Literal["routine", "urgent"]
+SUBMITTED_BY = "Subject of who sent the study or asked for the analysis; none: told before it was known."
 
 
 class Event(BaseModel):
@@ -89,12 +90,88 @@ class FacilityOpened(Event):
 
     facility_id: UUID
     slug: str
+    retention_days: int | None = Field(None, description="How long the operator wants studies kept; none: said later.")
+    profile: Literal["seal", "forget"] | None = Field(None, description="What becomes of identities; none: said later.")
+    opened_by: UUID | None = Field(None, description="The operator; none: a command of the machine's owner.")
+
+
+class FacilityChanged(Event):
+    """A facility got another name, or other mail domains."""
+
+    facility_id: UUID
+    changed_by: UUID | None = None
 
 
 class FacilitySuspended(Event):
     """A facility's people can no longer work."""
 
     facility_id: UUID
+
+
+class FacilityReactivated(Event):
+    """The people of a facility that was suspended may work again."""
+
+    facility_id: UUID
+
+
+class FacilityAdministered(Event):
+    """An operator did something in a facility that its admins should know."""
+
+    facility_id: UUID
+    step: str
+    by: UUID | None = Field(None, description="The operator; none: a command of the machine's owner.")
+
+
+class SettingsChanged(Event):
+    """How a facility wants its images treated, as it is now; ingest tells it."""
+
+    facility_id: UUID
+    retention_days: int | None
+    profile: Literal["seal", "forget"]
+
+
+class RequestConfirmed(Event):
+    """Somebody asks to belong to a facility, and the mailbox is theirs."""
+
+    request_id: UUID
+    role: str
+
+
+class RequestApproved(Event):
+    """An admin let somebody in who had asked."""
+
+    request_id: UUID
+    decided_by: UUID | None
+    role: str
+
+
+class RequestRejected(Event):
+    """An admin refused somebody who had asked."""
+
+    request_id: UUID
+    decided_by: UUID | None
+
+
+class InvitationSent(Event):
+    """An invitation was mailed, the first time or again."""
+
+    invitation_id: UUID
+    role: str
+    invited_by: UUID | None
+
+
+class InvitationAccepted(Event):
+    """Somebody came in who was invited."""
+
+    invitation_id: UUID
+    person_id: UUID
+
+
+class InvitationRevoked(Event):
+    """An invitation was taken back."""
+
+    invitation_id: UUID
+    revoked_by: UUID | None
 
 
 class PersonAdded(Event):
@@ -105,10 +182,37 @@ class PersonAdded(Event):
 
 
 class PersonChanged(Event):
-    """A person has other rights than before, was suspended, or may work again."""
+    """A person was given a right or lost one, or got another role."""
 
     person_id: UUID
     changed_by: UUID | None = Field(None, description="The admin; none: a command of the machine's owner.")
+
+
+class PersonSuspended(Event):
+    """A person may not work for now."""
+
+    person_id: UUID
+    changed_by: UUID | None = None
+
+
+class PersonReactivated(Event):
+    """A person who was suspended may work again."""
+
+    person_id: UUID
+    changed_by: UUID | None = None
+
+
+class PersonSecured(Event):
+    """A person set another password; all their other logins ended."""
+
+    person_id: UUID
+
+
+class PersonRemoved(Event):
+    """A person belongs to the facility no longer; their name and address are forgotten."""
+
+    person_id: UUID
+    removed_by: UUID | None = None
 
 
 class PersonAuthenticated(Event):
@@ -158,6 +262,7 @@ class UploadOpened(Event):
 
     upload_id: UUID
     priority: Priority
+    submitted_by: UUID | None = Field(None, description=SUBMITTED_BY)
 
 
 class UploadCompleted(Event):
@@ -206,6 +311,7 @@ class StudyReceived(Event):
     upload_ms: int
     import_ms: int
     submitted_at: datetime
+    submitted_by: UUID | None = Field(None, description=SUBMITTED_BY)
 
 
 class StudyErased(Event):
@@ -233,6 +339,7 @@ class AnalysisQueued(Event):
     model: str
     model_version: str
     priority: Priority
+    submitted_by: UUID | None = Field(None, description=SUBMITTED_BY)
 
 
 class AnalysisStarted(Event):
@@ -277,6 +384,10 @@ class AnalysisCompleted(Event):
     queued_ms: int
     inference_ms: int
     total_ms: int
+    priority: Priority = Field(
+        "routine", description="As it was asked for; routine in what was told before it was known."
+    )
+    submitted_by: UUID | None = Field(None, description=SUBMITTED_BY)
 
 
 class AnalysisFailed(Event):
@@ -288,6 +399,8 @@ class AnalysisFailed(Event):
     model: str
     model_version: str
     code: str
+    priority: Priority = Field("routine", description="As in AnalysisCompleted.")
+    submitted_by: UUID | None = Field(None, description=SUBMITTED_BY)
 
 
 class AnalysisCancelled(Event):

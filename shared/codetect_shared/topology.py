@@ -19,6 +19,9 @@ from codetect_shared.events import (
     AuditRecorded,
     Event,
     FacilityOpened,
+    FacilityReactivated,
+    FacilitySuspended,
+    SettingsChanged,
     StudyErased,
     StudyReceived,
     UploadCompleted,
@@ -46,9 +49,11 @@ class EventQueue:
 
 
 STUDIES = EventQueue("inference.studies", (StudyReceived, StudyErased), ordered=True)
-FACILITIES = EventQueue("ingest.facilities", (FacilityOpened,))
+FACILITIES = EventQueue("ingest.facilities", (FacilityOpened, FacilitySuspended, FacilityReactivated))
 RESULTS = EventQueue("ingest.results", (AnalysisCompleted,))
 AUDIT = EventQueue("auth.audit", (AuditRecorded,), ordered=True, direct=True)
+FACTS = EventQueue("auth.facts", (SettingsChanged, AnalysisCompleted))
+ENDED = EventQueue("auth.results", (AnalysisCompleted, AnalysisFailed), ordered=True)
 WEBHOOKS = EventQueue(
     "auth.webhooks",
     (
@@ -65,7 +70,7 @@ WEBHOOKS = EventQueue(
     ),
     ordered=True,
 )
-EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS, WEBHOOKS, AUDIT)
+EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS, FACTS, ENDED, WEBHOOKS, AUDIT)
 
 UPLOADS_TO_IMPORT = "ingest.uploads"
 STUDIES_TO_ASSEMBLE = "ingest.studies"

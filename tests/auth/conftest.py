@@ -19,6 +19,7 @@ from codetect_auth.app import api
 from codetect_auth.context import Auth
 from codetect_auth.models import Facility
 from codetect_auth.settings import Settings
+from codetect_shared.sealing import unseal
 from codetect_shared.tokens import Role
 from fastapi import FastAPI
 from sqlalchemy import text
@@ -106,11 +107,29 @@ class House:
         await people.add_person(self.auth.db, facility, email, "Test Person", role, hashed)
         return Account(self.client(f"{facility.slug}.localhost"), email, password)
 
+    def account_at(self, slug: str, email: str) -> Account:
+        """Somebody who isn't there yet."""
+        return Account(self.client(f"{slug}.localhost"), email, "seven quiet herons")
+
     async def sql(self, statement: str, **values: Any) -> list[Any]:
         """Look at, or bend, the database behind the service's back."""
         async with self.auth.db.system() as session:
             result = await session.execute(text(statement), values)
             return list(result) if result.returns_rows else []
+
+    async def mails(self, to: str, kind: str | None = None) -> list[dict[str, Any]]:
+        """The facts of the mails asked for to an address, oldest first, unsealed as the mailer would."""
+        found = []
+        for row in await self.sql("SELECT id, kind, sealed_letter FROM mails ORDER BY created_at, id"):
+            if row.sealed_letter is not None and kind in (None, row.kind):
+                letter = json.loads(unseal(self.auth.settings.master_key, row.sealed_letter, f"mail/{row.id}"))
+                if letter["to"] == to:
+                    found.append({"kind": row.kind, **letter["facts"]})
+        return found
+
+    async def token(self, to: str, kind: str) -> str:
+        """The token in the newest mail of a kind."""
+        return str((await self.mails(to, kind))[-1]["url"]).partition("#token=")[2]
 
     async def stale(self, account: Account, refresh_token: str) -> dict[str, Any]:
         """The account's tokens as they would be eleven minutes after it last gave a second factor."""

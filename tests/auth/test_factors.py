@@ -174,8 +174,15 @@ DANGEROUS = [
     ("POST", f"{AUTH}/passkeys/options", {}),
     ("POST", f"{AUTH}/recovery-codes", {}),
     ("PATCH", "/api/v1/members/0192a000-0000-7000-8000-000000000000", {"rights": []}),
+    ("DELETE", "/api/v1/members/0192a000-0000-7000-8000-000000000000", None),
     ("POST", "/api/v1/members/0192a000-0000-7000-8000-000000000000/reset-factors", {}),
     ("POST", "/api/v1/api-clients", {"name": "x"}),
+    ("POST", "/api/v1/api-clients/0192a000-0000-7000-8000-000000000000/rotate", {}),
+    (
+        "PATCH",
+        "/api/v1/api-clients/0192a000-0000-7000-8000-000000000000",
+        {"owner_id": "0192a000-0000-7000-8000-000000000000"},
+    ),
     ("DELETE", "/api/v1/api-clients/0192a000-0000-7000-8000-000000000000", None),
 ]
 

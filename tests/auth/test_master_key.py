@@ -48,7 +48,7 @@ async def test_every_sealed_column_is_sealed_anew(house: House) -> None:
     await account.enrol()
     facility = (await house.facility()).id
     async with house.auth.db.facility(facility) as session:
-        await ask(session, present, facility, Kind.TEST, "a@b.example", f"test/{opaque_token()}", url="x")
+        await ask(session, present, facility, Kind.TEST, "a@b.example", f"test/{opaque_token()}")
     changing = MasterKey.of(NEW, [present])
     try:
         changed = await reseal_all(house.auth.db, changing)

@@ -95,9 +95,12 @@ async def test_nobody_but_the_facilitys_own_admin_gives_rights(house: House) -> 
         {"rights": ["operator"]},
         {"rights": "identity"},
         {"rights": None},
-        {"rights": [], "role": "admin"},
+        {"rights": [], "role": "operator"},
+        {"role": None},
+        {"status": "removed"},
         {"status": "gone"},
         {"status": None},
+        {"rights": [], "name": "x"},
     ],
 )
 async def test_what_is_no_right_is_refused_in_words(house: House, body: dict[str, Any]) -> None:

@@ -13,6 +13,8 @@ from uuid import UUID
 import httpx
 import pytest
 import uvicorn
+from codetect_auth.app import mailer
+from codetect_auth.settings import MailerSettings, Tls
 from codetect_auth.webhooks import delivering
 from codetect_auth.webhooks.reaching import Guarded, Reach, Unreachable, check_url, is_allowed, networks
 from codetect_shared import bus, topology
@@ -24,6 +26,8 @@ from fastapi.responses import RedirectResponse
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.auth.conftest import Account, House
+from tests.auth.mailbox import mailbox
+from tests.auth.post import clean
 
 FAILED = "codetect.analysis.failed.v1"
 
@@ -42,6 +46,18 @@ class Receiver:
             while len(self.seen) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         return self.seen
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def sender(house: House) -> AsyncIterator[None]:
+    """The mailer, which sends webhooks, too, beside the API; no mail of other tests waits."""
+    await clean(house)
+    async with mailbox() as box:
+        post = {"smtp_host": "127.0.0.1", "smtp_port": box.port, "smtp_tls": Tls.NONE}
+        app = mailer(MailerSettings(webhook_networks=house.auth.settings.webhook_networks, **post))
+        async with app.router.lifespan_context(app):
+            yield
+    await clean(house)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.analytics.stories import Story
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("script", ["asyncapi", "deidentification-doc", "openapi", "settings-doc"])
+@pytest.mark.parametrize("script", ["asyncapi", "deidentification-doc", "openapi", "roles-doc", "settings-doc"])
 def test_generated_documents_are_up_to_date(script: str) -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / script, "--check"], capture_output=True, text=True, check=False

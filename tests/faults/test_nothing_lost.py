@@ -15,7 +15,7 @@ from tests.faults.ledger import Facility, Ledger
 from tests.faults.studies import new_study
 
 CHANCE = random.Random(20261122)
-SERVICES = ["gateway", "auth", "ingest", "importer", "inference", "worker", "analytics", "projector"]
+SERVICES = ["gateway", "auth", "mailer", "ingest", "importer", "inference", "worker", "analytics", "projector"]
 
 
 @pytest.fixture

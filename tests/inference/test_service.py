@@ -38,6 +38,17 @@ async def test_a_study_is_queued_for_the_facilitys_models_with_its_reason(facili
     assert look["queue"] == topology.ANALYSES_TO_RUN
 
 
+async def test_events_of_an_analysis_say_who_sent_the_study_and_how_urgent_it_was(
+    facility: Facility, house: House
+) -> None:
+    sender = uuid7()
+    event = await facility.receive(series(plane="coronal"), priority="urgent", submitted_by=sender)
+    (analysis,) = await facility.analyses(event.study_id)
+    told = dict(await house.told(analysis.id))
+    assert told.keys() == {"queued", "failed"}
+    assert {(said["submitted_by"], said["priority"]) for said in told.values()} == {(str(sender), "urgent")}
+
+
 async def test_the_event_comes_through_the_broker_and_counts_once(facility: Facility, house: House) -> None:
     event = received(series())
     envelope = bus.Envelope(

@@ -61,6 +61,9 @@ async def test_a_folder_becomes_a_study_told_once_with_all_a_reader_needs(
     (series,) = event["series"]
     assert (series["plane"], series["slices"], series["body_part"]) == ("axial", 45, "CHEST")
     assert event["study_instance_uid"].startswith("2.25.")
+    (opened,) = await clinic.events("upload.opened")
+    ((sender,),) = await clinic.sql("SELECT created_by FROM uploads WHERE id = :id", id=upload["id"])
+    assert event["submitted_by"] == opened.data["submitted_by"] == sender
     manifest = await clinic.manifest(series["manifest_key"])
     assert manifest.slice_spacing_mm == 7.5
     assert [i.position_mm[2] for i in manifest.instances] == sorted(i.position_mm[2] for i in manifest.instances)

@@ -27,7 +27,7 @@ from coverage import Coverage
 from tests.infrastructure import clear, settings_apart
 
 TARGET = 800
-SERVICES = ("gateway", "auth", "ingest", "importer", "inference", "worker", "analytics", "projector")
+SERVICES = ("gateway", "auth", "mailer", "ingest", "importer", "inference", "worker", "analytics", "projector")
 RC = """
 [run]
 source_pkgs = codetect_shared, codetect_gateway, codetect_auth, codetect_ingest, codetect_inference, codetect_analytics

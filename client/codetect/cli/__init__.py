@@ -1,6 +1,7 @@
 """The `codetect` command."""
 
 from codetect.cli.access import access
+from codetect.cli.admin import administration
 from codetect.cli.export import exports
 from codetect.cli.models import models
 from codetect.cli.results import results
@@ -9,7 +10,7 @@ from codetect.cli.studies import kept
 from codetect.cli.submitting import submitting
 from codetect.cli.watching import watching
 
-for commands in (access, submitting, watching, results, exports, kept):
+for commands in (access, submitting, watching, results, exports, kept, administration):
     app.add_typer(commands)
 app.add_typer(models, name="models")
 

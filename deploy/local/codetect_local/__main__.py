@@ -1,7 +1,8 @@
-"""`python -m codetect_local up|down|reset|demo|status|env`: the stack on this machine."""
+"""`python -m codetect_local up|down|reset|demo|status|env|admin`: the stack on this machine."""
 
 import argparse
 import asyncio
+import os
 import shlex
 import sys
 import time
@@ -21,7 +22,11 @@ def main() -> None:
     commands.add_parser("demo", help="start everything, open a demo facility, analyse the sample CT")
     commands.add_parser("status", help="what runs")
     commands.add_parser("env", help="the environment of the services, for a shell")
-    arguments = parser.parse_args()
+    admin = commands.add_parser("admin", help="a command of the auth service, on this stack", add_help=False)
+    admin.add_argument("rest", nargs=argparse.REMAINDER)
+    arguments, rest = parser.parse_known_args()
+    if rest and arguments.command != "admin":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     stack = Stack(Settings())
     try:
         if arguments.command == "up":
@@ -47,6 +52,11 @@ def main() -> None:
             from codetect_local import demo  # takes a while to import, and only this command needs it
 
             sys.exit(demo.run(stack.settings))
+        elif arguments.command == "admin":
+            if not stack.settings.state.is_dir():
+                raise Trouble(f"There is no stack in {stack.settings.state}; start one with `make up`.")
+            call = [sys.executable, "-m", "codetect_auth", "admin", *sys.argv[sys.argv.index("admin") + 1 :]]
+            os.execve(sys.executable, call, os.environ | stack.environment())  # noqa: S606
         elif arguments.command == "status":
             print(stack.status())
         else:

@@ -15,11 +15,12 @@ from typing import Any
 import httpx
 import pyotp
 
+from codetect_local.coming_in import Mailbox, accept, approve, come_in
 from codetect_local.services import command
 from codetect_local.settings import ROOT, Settings, Trouble, private_file
 from codetect_local.stack import Stack
 
-SLUG = "demo"
+SLUG, NAME = "demo", "Demo Hospital"
 SAMPLE = ROOT / "tests" / "data" / "lidc-idri-0001"
 PEOPLE = {
     "operator": ("olga@operators.example", "Olga Operator"),
@@ -62,18 +63,15 @@ class Demo:
 
     async def open_facility(self) -> None:
         """The facility, one person of each kind with a second factor, and an API client; most see who patients are."""
-        await self.auth("create-facility", "--slug", SLUG, "--name", "Demo Hospital")
-        making = []
-        for who, (email, name) in PEOPLE.items():
+        for who, (email, _) in PEOPLE.items():
             person = self.known.setdefault(who, {"email": email, "password": random.token_urlsafe(15)})
             if who == "operator":
                 person["url"] = self.settings.address.format("admin")
-            self.keep()
-            place = [] if who == "operator" else ["--facility", SLUG, "--role", who]
-            kind = "create-operator" if who == "operator" else "create-person"
-            named = ["--email", email, "--name", name, "--password-stdin"]
-            making.append(self.auth(kind, *place, *named, password=person["password"]))
-        await asyncio.gather(*making)
+        self.keep()
+        email, name = PEOPLE["operator"]
+        named = ("--email", email, "--name", name, "--password-stdin")
+        await self.auth("create-operator", *named, password=self.known["operator"]["password"])
+        await asyncio.to_thread(self.bring_in)
         # By a command of its own: people of an older demo are there already, without it.
         grant = ("grant", "--facility", SLUG, "--right", "identity", "--email")
         await asyncio.gather(*(self.auth(*grant, PEOPLE[who][0]) for who in SEE_PATIENTS))
@@ -86,6 +84,45 @@ class Demo:
             self.known["api_client"] = {key: made[key] for key in ("client_id", "client_secret")}
             self.known["api_client_scopes"] = list(CLIENT_SCOPES)
             self.keep()
+
+    def bring_in(self) -> None:
+        """By the way in: the operator opens the facility, its admin is invited, the member asks and is let in."""
+        mailbox = Mailbox(self.settings.state / "mail")
+        if not self.is_in("admin"):
+            before = mailbox.seen()
+            fresh = self.invite_admin(self.log_in("operator"))
+            with self.door("admin") as door:
+                accept(door, mailbox, self.person("admin"), before if fresh else None)
+        if not self.is_in("member"):
+            token = self.log_in("admin")
+            with self.door("member") as door:
+                come_in(door, mailbox, self.person("member"), "member", lambda address: approve(door, token, address))
+
+    def invite_admin(self, access_token: str) -> bool:
+        """Have the facility opened, and its first admin invited; False: the mail is there already."""
+        email, name = PEOPLE["admin"]
+        first, bearer = {"email": email, "name": name}, {"Authorization": f"Bearer {access_token}"}
+        with self.door("operator") as door:
+            wish = {"slug": SLUG, "name": NAME, "first_admin": first}
+            reply = door.post("/api/v1/facilities", json=wish, headers=bearer)
+            if reply.status_code == httpx.codes.CONFLICT:
+                known = answer(door.get("/api/v1/facilities", params={"limit": 200}, headers=bearer))["items"]
+                [id] = [facility["id"] for facility in known if facility["slug"] == SLUG]
+                reply = door.post(f"/api/v1/facilities/{id}/invitations", json=first, headers=bearer)
+                if reply.status_code == httpx.codes.CONFLICT:
+                    return False
+        answer(reply)
+        return True
+
+    def person(self, who: str) -> dict[str, Any]:
+        """Somebody's name, e-mail address and password."""
+        return {**self.known[who], "name": PEOPLE[who][1]}
+
+    def is_in(self, who: str) -> bool:
+        """Whether somebody belongs to the facility already: the password opens the first step of a login."""
+        login = {key: self.known[who][key] for key in ("email", "password")}
+        with self.door(who) as door:
+            return door.post("/api/v1/auth/login", json=login).is_success
 
     def log_in(self, who: str) -> str:
         """As the person would: password, then the second factor, which the first login sets up. An access token."""

@@ -16,6 +16,7 @@ from codetect_local.tls import Certificate
 PROCESSES = (
     ("gateway", "gateway", "api"),
     ("auth", "auth", "api"),
+    ("mailer", "auth", "mailer"),
     ("ingest", "ingest", "api"),
     ("importer", "ingest", "importer"),
     ("inference", "inference", "api"),

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     ingest_port: int = Field(default=8102, description="ingest API")
     inference_port: int = Field(default=8103, description="inference API")
     analytics_port: int = Field(default=8104, description="analytics API")
+    mailer_port: int = Field(default=8111, description="Health and metrics of the mailer")
     importer_port: int = Field(default=8112, description="Health and metrics of the importer")
     worker_port: int = Field(default=8113, description="Health and metrics of the worker")
     projector_port: int = Field(default=8114, description="Health and metrics of the projector")

@@ -1,4 +1,4 @@
-"""`python -m codetect_auth api | migrate | admin ...`; each imports what it needs, so that commands start quickly."""
+"""`python -m codetect_auth api | mailer | migrate | admin ...`; each imports only what it needs."""
 
 import os
 import sys
@@ -15,6 +15,14 @@ def main(arguments: list[str]) -> None:
 
             settings = Settings()
             serve(api(settings), settings)
+        case ["mailer"]:
+            from codetect_shared.app import serve
+
+            from codetect_auth.app import mailer
+            from codetect_auth.settings import MailerSettings
+
+            mailer_settings = MailerSettings()
+            serve(mailer(mailer_settings), mailer_settings)
         case ["migrate"]:
             from codetect_shared.migrations import migrate
 
@@ -24,7 +32,7 @@ def main(arguments: list[str]) -> None:
 
             admin.run(rest)
         case _:
-            raise SystemExit("Usage: python -m codetect_auth api | migrate | admin --help")
+            raise SystemExit("Usage: python -m codetect_auth api | mailer | migrate | admin --help")
 
 
 if __name__ == "__main__":

@@ -15,16 +15,27 @@ from typing import Any, get_args
 
 import pyotp
 from codetect_shared.db import Database
-from codetect_shared.problems import BadInput, NotFound, Problem
+from codetect_shared.problems import BadInput, Problem
 from codetect_shared.tokens import Right, Role, Scope
 from pydantic import ValidationError
-from sqlalchemy import select
 
-from codetect_auth import clients, people, recording, resealing, second_factor, throttle
+from codetect_auth import (
+    clients,
+    facilities,
+    mail_admin,
+    people,
+    recording,
+    resealing,
+    second_factor,
+    strength,
+    throttle,
+)
+from codetect_auth.access.steps import COMMAND
+from codetect_auth.admin_access import add_commands, facility_named
 from codetect_auth.context import Auth
 from codetect_auth.keys import SigningKeys
 from codetect_auth.models import Facility, Person
-from codetect_auth.passwords import MAX_LENGTH, MIN_LENGTH, Passwords
+from codetect_auth.passwords import Passwords
 from codetect_auth.settings import Settings
 from codetect_auth.trail import commands as trail
 
@@ -46,10 +57,12 @@ def run(arguments: list[str]) -> None:
         raise SystemExit(f"The service's settings are not all in the environment: {missing}") from None
     if options.json:
         print(json.dumps(result))
+    elif show := getattr(options, "show", None):
+        show(result)
     else:
         for name, value in result.items():
             print(f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
-    if result.get("ok") is False:
+    if result.get("ok") is False or getattr(options, "failed", False):
         raise SystemExit(1)
 
 
@@ -75,6 +88,10 @@ def _parser() -> argparse.ArgumentParser:
     opened = command("create-facility", _create_facility, "Open a facility with a host name of its own.")
     opened.add_argument("--slug", required=True)
     opened.add_argument("--name", required=True)
+    opened.add_argument("--mail-domain", action="append", default=[], metavar="DOMAIN", help="none: any")
+    opened.add_argument("--retention-days", type=int, help="its admins may change it; none: for good")
+    opened.add_argument("--profile", choices=["seal", "forget"], help="what becomes of identities")
+    opened.add_argument("--first-admin", nargs=2, metavar=("EMAIL", "NAME"), help="is sent an invitation")
     command("create-operator", _create_operator, "Add an operator of the whole platform.", person)
     added = command("create-person", _create_person, "Add a person to a facility.", facility, person)
     added.add_argument("--role", required=True, choices=["admin", "member", "viewer"])
@@ -94,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     unlock = command("unlock", _unlock, "Let a person try to log in again at once.", facility)
     unlock.add_argument("--email", required=True)
     trail.add(commands, common)
+    add_commands(command, facility)
+    mail_admin.add_commands(command, facility)
     return parser
 
 
@@ -116,7 +135,11 @@ async def _do(options: argparse.Namespace) -> dict[str, Any]:
 
 
 async def _create_facility(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
-    facility = await people.open_facility(auth.db, options.slug, options.name)
+    if options.retention_days is not None and not 1 <= options.retention_days <= 36500:
+        raise BadInput("Studies are kept for 1 to 36500 days.")
+    first = tuple(options.first_admin) if options.first_admin else None
+    wanted = (options.slug, options.name, options.mail_domain, options.retention_days, options.profile, first)
+    facility = await facilities.open_facility(auth, facilities.Opening(*wanted), COMMAND)
     host = f"{facility.slug}.{auth.settings.base_domain}"
     return {"id": str(facility.id), "slug": facility.slug, "name": facility.name, "host": host}
 
@@ -125,16 +148,16 @@ async def _create_operator(auth: Auth, options: argparse.Namespace) -> dict[str,
     try:
         facility = await people.open_facility(auth.db, recording.OPERATORS, "Operators")
     except people.FacilityExists:
-        facility = await _facility(auth, recording.OPERATORS)
+        facility = await facility_named(auth, people.OPERATORS)
     return await _add_person(auth, options, facility, Role.OPERATOR)
 
 
 async def _create_person(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
-    return await _add_person(auth, options, await _facility(auth, options.facility), Role(options.role))
+    return await _add_person(auth, options, await facility_named(auth, options.facility), Role(options.role))
 
 
 async def _create_api_client(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
-    facility = await _facility(auth, options.facility)
+    facility = await facility_named(auth, options.facility)
     async with auth.db.facility(facility.id) as session:
         client, secret = await clients.create_client(
             session, facility.id, options.name, options.scope or [Scope.READ, Scope.WRITE]
@@ -151,7 +174,7 @@ async def _reseal(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
 
 
 async def _unlock(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
-    facility, key = await _facility(auth, options.facility), people.email_key(options.email)
+    facility, key = await facility_named(auth, options.facility), people.email_key(options.email)
     async with auth.db.facility(facility.id) as session:
         person = await people.find_person(session, Person.email_key == key)
         account = throttle.account_key(str(facility.id), key, None)
@@ -161,7 +184,7 @@ async def _unlock(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
 
 
 async def _grant(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
-    facility, key = await _facility(auth, options.facility), people.email_key(options.email)
+    facility, key = await facility_named(auth, options.facility), people.email_key(options.email)
     async with auth.db.facility(facility.id) as session:
         person = await people.find_person(session, Person.email_key == key)
         rights = {*person.rights, *options.right} - {*options.revoke}
@@ -169,18 +192,9 @@ async def _grant(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
     return {"id": str(person.id), "email": person.email, "rights": person.rights}
 
 
-async def _facility(auth: Auth, slug: str) -> Facility:
-    async with auth.db.system() as session:
-        facility = (await session.scalars(select(Facility).where(Facility.slug == slug))).one_or_none()
-    if facility is None:
-        raise NotFound(f"There is no facility {slug!r}.")
-    return facility
-
-
 async def _add_person(auth: Auth, options: argparse.Namespace, facility: Facility, role: Role) -> dict[str, Any]:
     password = sys.stdin.readline().rstrip("\r\n") if options.password_stdin else secrets.token_urlsafe(15)
-    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        raise BadInput(f"A password has {MIN_LENGTH} to {MAX_LENGTH} characters.")
+    await strength.must_be_strong(auth, password, (options.email, options.name, facility.name, facility.slug))
     password_hash = await auth.passwords.hash(password)
     person = await people.add_person(
         auth.db, facility, options.email, options.name, role, password_hash, getattr(options, "right", [])

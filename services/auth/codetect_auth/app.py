@@ -1,31 +1,64 @@
-"""The process `api` of auth."""
+"""The processes of auth: the API, and the mailer, which answers only for its health."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 
 from codetect_shared import topology
 from codetect_shared.app import Background, create_app, every, readiness
+from codetect_shared.bus import EventConsumer
 from codetect_shared.crowds import BatchConsumer
-from codetect_shared.jobs import Reaper
+from codetect_shared.jobs import Reaper, Worker
 from codetect_shared.outbox import Relay
 from codetect_shared.tokens import JwksCache
 from fastapi import FastAPI
-from sqlalchemy import delete, func
+from sqlalchemy import delete, func, select
 
-from codetect_auth import admin_routes, factor_routes, passkeys, refusals, revocations, routes, sessions, throttle
+from codetect_auth import (
+    admin_routes,
+    clients,
+    facilities,
+    facility_routes,
+    factor_routes,
+    passkeys,
+    refusals,
+    revocations,
+    routes,
+    sessions,
+    throttle,
+)
+from codetect_auth.access import routes as access_routes
+from codetect_auth.access import states
 from codetect_auth.context import Auth
 from codetect_auth.keys import SigningKeys
-from codetect_auth.models import LoginChallenge
+from codetect_auth.mails import mailer as sending
+from codetect_auth.mails import results
+from codetect_auth.mails import routes as mail_routes
+from codetect_auth.models import MAILS, LoginChallenge, Mail, MailState, PasswordReset
 from codetect_auth.passwords import Passwords
-from codetect_auth.settings import Settings
+from codetect_auth.settings import MailerSettings, Settings
 from codetect_auth.trail import routes as trail_routes
 from codetect_auth.trail.chaining import Chains
 from codetect_auth.webhooks.models import DELIVERIES
 from codetect_auth.webhooks.routes import router as webhook_routes
 from codetect_auth.webhooks.running import telling
 
-SWEEP_S = 300
+SWEEP_S, DAY = 300, timedelta(days=1)
 NOTICE_S = 10
 ROTATE_S = 3600
+GROUPS_S = 5
+DRAIN_S = 15  # supervisors wait 20 s
+KEPT = timedelta(days=400)
+# In this order: /facility/checklist and /invitations/accept before what could be an id there.
+ROUTERS = [
+    routes.router,
+    factor_routes.router,
+    access_routes.router,
+    facility_routes.router,
+    admin_routes.router,
+    mail_routes.router,
+    trail_routes.router,
+    webhook_routes,
+]
 
 
 def api(settings: Settings) -> FastAPI:
@@ -39,31 +72,57 @@ def api(settings: Settings) -> FastAPI:
         readiness(app, {"database": db.ping, "signing key": auth.keys.jwks})
         relay = Relay(settings.database_system_url, settings.rabbitmq_url, "auth")
         chains = Chains(settings.master_key)
-        consumer = BatchConsumer(settings.rabbitmq_url, topology.AUDIT, db, chains.take)
-        reaper = Reaper(settings.database_system_url, DELIVERIES)
-        async with telling(settings, db) as told:
-            yield [
-                relay.run,
-                reaper.run,
-                consumer.run,
-                *told,
-                every(NOTICE_S, "auth.audit", lambda: chains.notice(db)),
-                every(SWEEP_S, "auth.sweep", lambda: sweep(auth)),
-                every(ROTATE_S, "auth.keys", lambda: auth.keys.rotate_when_due(settings.key_days)),
-            ]
+        facts = EventConsumer(settings.rabbitmq_url, topology.FACTS, db, facilities.handlers())
+        reaper = Reaper(settings.database_system_url, MAILS, DELIVERIES)
+        rotate = every(ROTATE_S, "auth.keys", lambda: auth.keys.rotate_when_due(settings.key_days))
+        yield [
+            relay.run,
+            facts.run,
+            reaper.run,
+            BatchConsumer(settings.rabbitmq_url, topology.AUDIT, db, chains.take).run,
+            every(NOTICE_S, "auth.audit", lambda: chains.notice(db)),
+            every(SWEEP_S, "auth.sweep", lambda: sweep(auth)),
+            rotate,
+        ]
         passwords.close()
 
-    routers = [routes.router, factor_routes.router, admin_routes.router, trail_routes.router, webhook_routes]
-    app = create_app(settings, "auth", parts, routers)
+    app = create_app(settings, "auth", parts, ROUTERS)
     refusals.record_refused_logins(app)
     return app
 
 
+def mailer(settings: MailerSettings) -> FastAPI:
+    """What leaves the house: mails, also of how analyses ended, and webhooks."""
+
+    async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
+        db, url = app.state.db, settings.rabbitmq_url
+        mailer = sending.Mailer(settings, db)
+        readiness(app, {"database": db.ping})
+        async with telling(settings, db) as told:
+            yield [
+                Worker(MAILS, db, url, mailer.run, sending.give_up, drain_s=DRAIN_S).run,
+                EventConsumer(url, topology.ENDED, db, results.handlers(settings)).run,
+                every(GROUPS_S, "auth.result_groups", lambda: results.tell_groups(db, settings)),
+                *told,
+            ]
+        await mailer.close()
+
+    return create_app(settings, "mailer", parts)
+
+
 async def sweep(auth: Auth) -> None:
-    """Forget steps of logins, refresh tokens and tries that are over."""
+    """Forget steps of logins, refresh tokens, tries and mails that are over; see that what has run out says so."""
     async with auth.db.system() as session:
         await throttle.sweep(session)
         await sessions.sweep(session)
         await passkeys.sweep(session)
         await revocations.sweep(session)
         await session.execute(delete(LoginChallenge).where(LoginChallenge.expires_at < func.clock_timestamp()))
+        await session.execute(delete(PasswordReset).where(PasswordReset.expires_at < func.clock_timestamp() - DAY))
+        old = Mail.state != MailState.QUEUED, Mail.created_at < func.clock_timestamp() - KEPT
+        await session.execute(delete(Mail).where(Mail.id.in_(select(Mail.id).where(*old).limit(2000))))
+    async with auth.db.system() as session:
+        await states.expire(session)
+        await states.forget(session)
+    async with auth.db.system() as session:
+        await clients.warn(auth, session)

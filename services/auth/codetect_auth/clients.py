@@ -9,15 +9,18 @@ from uuid import UUID
 from codetect_shared.db import uuid7
 from codetect_shared.problems import BadInput, NotFound, Problem
 from codetect_shared.tokens import Principal, Role, Scope, issue
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth import revocations
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
+from codetect_auth.mails.asking import Kind, ask
 from codetect_auth.models import ApiClient, Person, Status
 from codetect_auth.recording import about, command, record
 
-LONGEST_LIFE = timedelta(days=5 * 366)
+LONGEST_LIFE, USUAL_LIFE = timedelta(days=5 * 366), timedelta(days=365)
+LONGEST_GRACE_H = 24
+WARN_BEFORE = timedelta(days=14)
 
 
 class TokenRequestRefused(Problem):
@@ -59,9 +62,8 @@ async def create_client(
     expires_at: datetime | None = None,
     by: Principal | None = None,
 ) -> tuple[ApiClient, str]:
-    """A new API client, and its secret, which is kept nowhere."""
-    if expires_at and not datetime.now(UTC) < expires_at < datetime.now(UTC) + LONGEST_LIFE:
-        raise BadInput("expires_at lies in the past, or more than five years ahead.")
+    """A new API client, and its secret, which is kept nowhere; `by` owns it."""
+    expires_at = _lasting(expires_at)
     secret = opaque_token()
     client = ApiClient(
         id=uuid7(),
@@ -84,22 +86,82 @@ async def list_clients(session: AsyncSession, after: UUID | None, limit: int) ->
     return (await session.scalars(statement.where(ApiClient.id > after) if after else statement)).all()
 
 
-async def revoke_client(session: AsyncSession, by: Principal, client_id: UUID) -> None:
-    """No more tokens for this API client; those it has are refused within a minute."""
-    mine = ApiClient.id == client_id, ApiClient.revoked_at.is_(None)
-    revoke = update(ApiClient).where(*mine).values(revoked_at=func.clock_timestamp()).returning(ApiClient.facility_id)
-    facility_id = (await session.execute(revoke)).scalar_one_or_none()
-    if facility_id is None:
+async def rotate_client(
+    session: AsyncSession, client_id: UUID, grace_h: int, expires_at: datetime | None = None
+) -> tuple[ApiClient, str]:
+    """Another secret, and a new term; the secret of before lasts `grace_h` hours more. Raises NotFound."""
+    client = await _locked(session, client_id)
+    secret = opaque_token()
+    client.previous_hash, client.secret_hash = client.secret_hash, token_hash(secret)
+    client.previous_until = func.clock_timestamp() + timedelta(hours=grace_h)
+    client.rotated_at, client.expires_at = func.clock_timestamp(), _lasting(expires_at)
+    await session.flush()
+    await session.refresh(client)
+    return client, secret
+
+
+async def owned_by(session: AsyncSession, client_id: UUID, person_id: UUID) -> ApiClient:
+    """Hand an API client to another of the facility's active people. Raises NotFound, BadInput."""
+    # Before the client: a person who is just being suspended or removed keeps no client that works.
+    active = Person.id == person_id, Person.status == Status.ACTIVE
+    owner = await session.scalar(select(Person.id).where(*active).with_for_update(read=True))
+    client = await _locked(session, client_id)
+    if owner is None:
+        raise BadInput("An API client is owned by an active person of the facility.")
+    client.created_by = person_id
+    await session.flush()
+    return client
+
+
+async def revoke_client(session: AsyncSession, client_id: UUID) -> ApiClient:
+    """No more tokens for this API client; those it has are refused within a minute. Raises NotFound."""
+    client = await _locked(session, client_id)
+    client.revoked_at = func.clock_timestamp()
+    await revocations.refuse(session, client.facility_id, client.id)
+    return client
+
+
+async def refuse_clients_of(session: AsyncSession, person: Person, *, revoke: bool = False) -> None:
+    """Refuse the tokens of a person's API clients, which get no others while the person may not work, or ever again."""
+    theirs = select(ApiClient).where(ApiClient.created_by == person.id, ApiClient.revoked_at.is_(None))
+    for client in (await session.scalars(theirs.order_by(ApiClient.id).with_for_update())).all():
+        if revoke:
+            client.revoked_at = func.clock_timestamp()
+        await revocations.refuse(session, person.facility_id, client.id)
+
+
+async def tell_owner(auth: Auth, session: AsyncSession, client: ApiClient, what: str, cause: str) -> None:
+    """Mail to the person who owns an API client; one that a command made has no owner."""
+    owner = await session.get(Person, client.created_by) if client.created_by else None
+    if owner and owner.status == Status.ACTIVE:
+        key, facts = auth.settings.master_key, {"client": client.name, "what": what}
+        name = f"client/{client.id}/{cause}"
+        await ask(session, key, client.facility_id, Kind.API_CLIENT_CHANGED, owner.email, name, **facts)
+
+
+async def warn(auth: Auth, session: AsyncSession) -> None:
+    """Once for each term, two weeks before an API client's secret ends, mail to its owner."""
+    now = func.clock_timestamp()
+    soon = ApiClient.expires_at > now, ApiClient.expires_at < now + WARN_BEFORE, ApiClient.revoked_at.is_(None)
+    for client in (await session.scalars(select(ApiClient).where(*soon))).all():
+        assert client.expires_at is not None
+        await tell_owner(auth, session, client, "expires soon", f"expires/{client.expires_at:%Y-%m-%dT%H:%M:%S}")
+
+
+def _lasting(expires_at: datetime | None) -> datetime:
+    now = datetime.now(UTC)
+    if expires_at and not now < expires_at < now + LONGEST_LIFE:
+        raise BadInput("expires_at lies in the past, or more than five years ahead.")
+    return expires_at or now + USUAL_LIFE
+
+
+async def _locked(session: AsyncSession, client_id: UUID) -> ApiClient:
+    """An API client that wasn't revoked, for a change. Raises NotFound."""
+    usable = ApiClient.id == client_id, ApiClient.revoked_at.is_(None)
+    client = (await session.scalars(select(ApiClient).where(*usable).with_for_update())).one_or_none()
+    if client is None:
         raise NotFound
-    await revocations.refuse(session, facility_id, client_id)
-    await record(session, by, "client.revoke", f"client/{client_id}")
-
-
-async def refuse_clients_of(session: AsyncSession, person: Person) -> None:
-    """Refuse the tokens of a person's API clients, which get no more while the person is suspended."""
-    theirs = select(ApiClient.id).where(ApiClient.created_by == person.id, ApiClient.revoked_at.is_(None))
-    for client_id in (await session.scalars(theirs.order_by(ApiClient.id))).all():
-        await revocations.refuse(session, person.facility_id, client_id)
+    return client
 
 
 async def client_token(
@@ -118,11 +180,11 @@ async def client_token(
         mine = ApiClient.id == _uuid(client_id), *lasts
         allowed = await revocations.hold_facility(session, facility.id)
         owner = select(Person.status).where(Person.id.in_(select(ApiClient.created_by).where(*mine)))
-        suspended = await session.scalar(owner.with_for_update(read=True)) == Status.SUSPENDED
+        owned = await session.scalar(owner.with_for_update(read=True))
         client = await session.scalar(select(ApiClient).where(*mine).with_for_update(read=True))
-        if not client or not hmac.compare_digest(client.secret_hash, token_hash(secret)):
+        if not client or not await _is_secret(session, client, token_hash(secret)):
             raise ClientRefused
-        if suspended or not allowed:
+        if owned not in (None, Status.ACTIVE) or not allowed:
             raise ClientRefused
         scopes = scope.split() or client.scopes
         if not set(scopes) <= set(client.scopes):
@@ -134,6 +196,16 @@ async def client_token(
         str(client.id), facility.id, facility.slug, Role.API_CLIENT, frozenset(scopes), issued_at=issued_at
     )
     return issue(principal, key, issuer=auth.settings.issuer), scopes
+
+
+async def _is_secret(session: AsyncSession, client: ApiClient, given: bytes) -> bool:
+    """The secret, or for a while after a rotation the one before."""
+    if hmac.compare_digest(client.secret_hash, given):
+        return True
+    known = client.previous_hash is not None and hmac.compare_digest(client.previous_hash, given)
+    return known and bool(
+        await session.scalar(select(ApiClient.previous_until > func.clock_timestamp()).where(ApiClient.id == client.id))
+    )
 
 
 def _uuid(text: str) -> UUID:

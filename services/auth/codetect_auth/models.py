@@ -23,6 +23,7 @@ class Status(StrEnum):
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    REMOVED = "removed"  # a person who is gone; the row stays for what points to it, without name and address
 
 
 class Purpose(StrEnum):
@@ -42,6 +43,12 @@ class Facility(Base, AggregateRow):
     name: Mapped[str]
     status: Mapped[str] = mapped_column(default=Status.ACTIVE)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    mail_domains: Mapped[list[str]] = mapped_column(default=list)
+    # What other services told: ingest keeps these settings, inference analyses.
+    retention_days: Mapped[int | None]
+    profile: Mapped[str | None]
+    settings_sequence: Mapped[int] = mapped_column(default=0)
+    first_analysed_at: Mapped[datetime | None]
 
 
 class Person(Base, AggregateRow):
@@ -153,7 +160,10 @@ class RefreshToken(Base, FacilityRow):
 
 
 class ApiClient(Base, FacilityRow):
-    """A program that works for a facility; its id is its client id."""
+    """A program that works for a facility; its id is its client id, and `created_by` is the person who owns it.
+
+    After a rotation the secret of before is good until `previous_until`.
+    """
 
     __tablename__ = "api_clients"
 
@@ -164,6 +174,97 @@ class ApiClient(Base, FacilityRow):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    previous_hash: Mapped[bytes | None]
+    previous_until: Mapped[datetime | None]
+    rotated_at: Mapped[datetime | None]
+
+
+class AccessRequest(Base, AggregateRow):
+    """Somebody from outside asks to belong to a facility (`access.states` has the states)."""
+
+    __tablename__ = "access_requests"
+
+    email: Mapped[str]
+    email_key: Mapped[str]
+    name: Mapped[str]
+    role: Mapped[str]
+    reason: Mapped[str]
+    state: Mapped[str]
+    token_hash: Mapped[bytes]
+    expires_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class Invitation(Base, AggregateRow):
+    """Somebody may come in with the link that was mailed; `sent` counts the links, of which the newest works."""
+
+    __tablename__ = "invitations"
+
+    email: Mapped[str]
+    email_key: Mapped[str]
+    name: Mapped[str]
+    role: Mapped[str]
+    state: Mapped[str]
+    token_hash: Mapped[bytes]
+    expires_at: Mapped[datetime]
+    sent: Mapped[int] = mapped_column(default=1)
+    invited_by: Mapped[UUID | None]
+    inviter: Mapped[str]
+    request_id: Mapped[UUID | None] = mapped_column(ForeignKey("access_requests.id"))
+    accepted_by: Mapped[UUID | None] = mapped_column(ForeignKey("people.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class AccessStep(Base):
+    """Who did what when to whom: kept for good, never changed; ids and reasons, no names."""
+
+    __tablename__ = "access_steps"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    facility_id: Mapped[UUID]
+    about: Mapped[str]
+    about_id: Mapped[UUID]
+    step: Mapped[str]
+    was: Mapped[str | None]
+    now: Mapped[str | None]
+    by_id: Mapped[UUID | None]
+    by_role: Mapped[str]
+    reason: Mapped[str | None]
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class PasswordReset(Base, FacilityRow):
+    """A mailed link with which a person may set another password."""
+
+    __tablename__ = "password_resets"
+
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
+    token_hash: Mapped[bytes]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class Terms(Base):
+    """What people agree to; the highest version is the one in force."""
+
+    __tablename__ = "terms"
+
+    version: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str]
+    published_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    published_by: Mapped[UUID | None]
+
+
+class TermsAcceptance(Base, FacilityRow):
+    """A person agreed to a version of the terms."""
+
+    __tablename__ = "terms_acceptances"
+
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id"))
+    version: Mapped[int] = mapped_column(ForeignKey("terms.version"))
+    accepted_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class MailState(StrEnum):
@@ -172,10 +273,16 @@ class MailState(StrEnum):
     QUEUED = "queued"
     SENT = "sent"
     FAILED = "failed"
+    BOUNCED = "bounced"
 
 
 class Mail(Base, JobRow):
-    """A mail of one cause; the letter is sealed, and forgotten once it is sent."""
+    """A mail of one cause; the letter is sealed, and forgotten once it is sent or has failed for good.
+
+    `address_key` is a keyed hash of the address it goes to, `tried_at` when it was last on its way to the mail server,
+    `handed_over_at` when its text was: with `state` still `queued` nobody knows whether the server has it (ADR 88).
+    `handovers` counts how often that was so.
+    """
 
     __tablename__ = "mails"
     __table_args__ = (UniqueConstraint("facility_id", "cause"),)
@@ -187,6 +294,10 @@ class Mail(Base, JobRow):
     error: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     sent_at: Mapped[datetime | None]
+    address_key: Mapped[bytes | None]
+    tried_at: Mapped[datetime | None]
+    handed_over_at: Mapped[datetime | None]
+    handovers: Mapped[int] = mapped_column(default=0)
 
 
 class Refusal(Base, AggregateRow):
@@ -223,4 +334,4 @@ class Throttle(Base):
     touched_at: Mapped[datetime]
 
 
-MAILS = Jobs(Mail, topology.MAILS_TO_SEND, lease_s=60, max_attempts=12)
+MAILS = Jobs(Mail, topology.MAILS_TO_SEND, lease_s=60, max_attempts=40)

@@ -32,7 +32,7 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """A salted hash with its parameters, in PHC form."""
-        return await self._run(lambda: self._hasher.hash(_normal(password)))
+        return await self.apart(lambda: self._hasher.hash(_normal(password)))
 
     async def verify(self, known: str | None, password: str) -> bool:
         """Whether this is the password; without a `known` hash it takes the same time, and it isn't."""
@@ -43,15 +43,16 @@ class Passwords:
             except VerificationError:
                 return False
 
-        return await self._run(check)
+        return await self.apart(check)
 
     async def hash_code(self, code: str, salt: bytes) -> bytes:
         """A recovery code as it is stored."""
-        return await self._run(
+        return await self.apart(
             lambda: hash_secret_raw(code.encode(), salt, PASSES, MEMORY_KIB, LANES, HASH_BYTES, Type.ID)
         )
 
-    async def _run(self, work: Callable[[], Result]) -> Result:
+    async def apart(self, work: Callable[[], Result]) -> Result:
+        """Some other slow work on a password, in the same threads."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
 

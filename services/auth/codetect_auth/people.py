@@ -3,10 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import Literal
 from uuid import UUID
 
 import email_validator
-from codetect_shared.audit import Actor
 from codetect_shared.db import Database, uuid7
 from codetect_shared.events import FacilityOpened, PersonAdded, PersonChanged
 from codetect_shared.outbox import tell
@@ -17,8 +17,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth import revocations
-from codetect_auth.models import ApiClient, Facility, Person
-from codetect_auth.recording import OPERATORS, command, record, record_for_platform
+from codetect_auth.models import ApiClient, Facility, Person, Status
+from codetect_auth.recording import OPERATORS as OPERATORS
+from codetect_auth.recording import command, record
 
 RESERVED_SLUGS = {"www", "api", "mail", "auth", "static"}
 SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -41,20 +42,40 @@ def email_key(email: str) -> str:
 
 async def open_facility(db: Database, slug: str, name: str, by: Principal | None = None) -> Facility:
     """A new facility with the host name `<slug>.<base domain>`."""
-    if not SLUG.fullmatch(slug) or slug in RESERVED_SLUGS:
-        raise BadInput("A slug has 1 to 63 small letters, digits and inner hyphens, and isn't a reserved name.")
+    must_be_slug(slug)
     id = uuid7()
-    facility = Facility(id=id, facility_id=id, slug=slug, name=name)
     try:
         async with db.facility(id) as session:
-            session.add(facility)
-            await tell(session, facility, FacilityOpened(facility_id=id, slug=slug))
-            if slug != OPERATORS:
-                await record_for_platform(session, by, "facility.open", target=facility)
-            here = Actor(by.subject, id, by.role, by.session_id) if by else command(id)
-            await record(session, here, "facility.open", facility)
+            facility = await add_facility(session, id, slug, name)
+            await record(session, by, "facility.open", facility)
+            return facility
     except IntegrityError:
         raise FacilityExists from None
+
+
+def must_be_slug(slug: str) -> None:
+    """Raises BadInput for what can't be, or may not be, a host name's first part."""
+    if not SLUG.fullmatch(slug) or slug in RESERVED_SLUGS:
+        raise BadInput("A slug has 1 to 63 small letters, digits and inner hyphens, and isn't a reserved name.")
+
+
+async def add_facility(
+    session: AsyncSession,
+    id: UUID,
+    slug: str,
+    name: str,
+    mail_domains: Sequence[str] = (),
+    retention_days: int | None = None,
+    profile: Literal["seal", "forget"] | None = None,
+    opened_by: UUID | None = None,
+) -> Facility:
+    """Enter a facility and tell of it; IntegrityError for a slug that is taken."""
+    facility = Facility(id=id, facility_id=id, slug=slug, name=name, mail_domains=list(mail_domains))
+    session.add(facility)
+    told = FacilityOpened(
+        facility_id=id, slug=slug, retention_days=retention_days, profile=profile, opened_by=opened_by
+    )
+    await tell(session, facility, told)
     return facility
 
 
@@ -102,8 +123,14 @@ async def add_person(
 
 async def list_people(session: AsyncSession, after: UUID | None, limit: int) -> Sequence[Person]:
     """The session's facility's people in order of coming."""
-    statement = select(Person).order_by(Person.id).limit(limit)
+    statement = select(Person).where(Person.status != Status.REMOVED).order_by(Person.id).limit(limit)
     return (await session.scalars(statement.where(Person.id > after) if after else statement)).all()
+
+
+async def active_admins(session: AsyncSession) -> Sequence[Person]:
+    """Who decides in the session's facility."""
+    deciding = Person.role == Role.ADMIN, Person.status == Status.ACTIVE
+    return (await session.scalars(select(Person).where(*deciding).order_by(Person.id))).all()
 
 
 async def find_person(session: AsyncSession, which: ColumnElement[bool]) -> Person:
@@ -123,8 +150,8 @@ async def change_rights(
         raise BadInput("Operators belong to no hospital: there is nobody whom they could see.")
     if changed != person.rights:
         before, person.rights = person.rights, changed
-        changed_by = UUID(by.subject) if by else None
-        await tell(session, person, PersonChanged(person_id=person.id, changed_by=changed_by))
+        told = PersonChanged(person_id=person.id, changed_by=UUID(by.subject) if by else None)
+        await record(session, by, "person.rights", person, told, before=before, after=changed)
         await revocations.refuse(session, person.facility_id, person.id)
         who = by or command(person.facility_id)
         await record(session, who, "person.rights", person, before=before, after=changed)

@@ -39,7 +39,7 @@ async def record(
         assert isinstance(about, AggregateRow)
         await tell(session, about, *events)
     write = audit.record_once if once else audit.record
-    actor = _actor(who if who is not None else _doer(about), session_id)
+    actor = _there(_actor(who if who is not None else _doer(about), session_id), about)
     await write(session, actor, action, target=_target(about), outcome=outcome, detail=detail)
 
 
@@ -84,6 +84,13 @@ def _actor(who: Principal | Actor | Person | ApiClient, session_id: UUID | None)
             return Actor(str(who.id), who.facility_id, "api_client")
         case _:
             return who
+
+
+def _there(who: Principal | Actor, about: FacilityRow | str | None) -> Principal | Actor:
+    """An operator's deed in a facility stands in that facility's trail."""
+    if not isinstance(about, FacilityRow) or about.facility_id == who.facility_id:
+        return who
+    return Actor(who.subject, about.facility_id, str(who.role), who.session_id)
 
 
 def _doer(about: FacilityRow | str | None) -> Actor | Person:

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from codetect_auth import clients, devices, enrolment, login, people, revocations, schemas, schemas_factors, sessions
+from codetect_auth.access import terms
 from codetect_auth.context import Auth, AuthDep, CallerDep
 from codetect_auth.passkeys import PasskeyRefused
 from codetect_auth.second_factor import CodeRefused
@@ -150,6 +151,7 @@ async def log_out(auth: AuthDep, caller: CallerDep, body: schemas.Refresh) -> No
 async def get_me(session: SessionDep, principal: CurrentPrincipal) -> schemas.Me:
     """Who the access token speaks for."""
     who, facility = await people.who_is(session, principal)
+    due = None if principal.role is Role.API_CLIENT else await terms.due(session, who.id)
     return schemas.Me(
         id=who.id,
         role=principal.role,
@@ -158,6 +160,7 @@ async def get_me(session: SessionDep, principal: CurrentPrincipal) -> schemas.Me
         scopes=sorted(principal.scopes),
         rights=getattr(who, "rights", []),
         facility=schemas.PublicFacility.model_validate(facility),
+        terms_due=due,
     )
 
 

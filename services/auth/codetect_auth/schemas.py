@@ -7,6 +7,7 @@ from uuid import UUID
 from codetect_shared.tokens import LIFETIME_S, Right, Role, Scope
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from codetect_auth.clients import LONGEST_GRACE_H
 from codetect_auth.models import Status
 from codetect_auth.passwords import MAX_LENGTH
 from codetect_auth.second_factor import CodeMethod, Method
@@ -115,23 +116,6 @@ class Refresh(BaseModel):
     refresh_token: Token
 
 
-class Facility(Out):
-    """A facility as the operator sees it."""
-
-    id: UUID
-    slug: str
-    name: str
-    status: str
-    created_at: datetime
-
-
-class NewFacility(BaseModel):
-    """A facility to open."""
-
-    slug: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-    name: Text
-
-
 class Member(Out):
     """A person of the facility."""
 
@@ -145,16 +129,17 @@ class Member(Out):
 
 
 class MemberChange(BaseModel):
-    """What a person is to have instead: all rights, not only new ones; whether they may work."""
+    """What a person is to have instead; what isn't named stays. `rights` are all of them, not only new ones."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
+    role: Literal[Role.ADMIN, Role.MEMBER, Role.VIEWER] = Role.MEMBER
     rights: Annotated[list[Right], Field(max_length=10)] = []
-    status: Status = Status.ACTIVE
+    status: Literal[Status.ACTIVE, Status.SUSPENDED] = Status.ACTIVE
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("name what is to change")
+            raise ValueError("name at least one of role, rights and status")
         return self
 
 
@@ -174,6 +159,7 @@ class Me(BaseModel):
     scopes: list[str] = []
     rights: list[Right] = []
     facility: PublicFacility
+    terms_due: int | None = Field(None, description="The version of the terms to agree to; null: agreed.")
 
 
 class SessionOut(Out):
@@ -193,7 +179,7 @@ class NewApiClient(BaseModel):
 
     name: Text
     scopes: Annotated[list[Scope], Field(min_length=1)] = [Scope.READ, Scope.WRITE]
-    expires_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = Field(None, description="In a year if not given.")
 
 
 class ApiClient(Out):
@@ -202,8 +188,23 @@ class ApiClient(Out):
     client_id: Annotated[UUID, Field(validation_alias="id")]
     name: str
     scopes: list[str]
+    owner_id: Annotated[UUID | None, Field(validation_alias="created_by")]
     created_at: datetime
+    rotated_at: datetime | None
     expires_at: datetime | None
+
+
+class ApiClientOwner(BaseModel):
+    """The person who is to own an API client."""
+
+    owner_id: UUID
+
+
+class Rotation(BaseModel):
+    """How an API client's secret is replaced."""
+
+    grace_hours: int = Field(24, ge=0, le=LONGEST_GRACE_H, description="How long the secret of before lasts.")
+    expires_at: AwareDatetime | None = Field(None, description="When the new one ends; in a year if not given.")
 
 
 class ApiClientWithSecret(ApiClient):

@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 from codetect_shared import bus, streams
 from codetect_shared.bus import Envelope
-from codetect_shared.events import AccessRefused, FacilityOpened, FacilitySuspended, SessionEnded
+from codetect_shared.events import AccessRefused, FacilityOpened, FacilityReactivated, FacilitySuspended, SessionEnded
 from codetect_shared.problems import ServiceUnavailable
 from codetect_shared.refusals import Refusal, Refusals
 from codetect_shared.streams import Cursor
@@ -127,7 +127,7 @@ class Live:
         if frame is not None:
             _push_all(sockets, frame)
             DELAY.observe(max(0.0, time.time() - envelope.time.timestamp()))
-        elif envelope.type in (FacilityOpened.type, FacilitySuspended.type):
+        elif envelope.type in (FacilityOpened.type, FacilitySuspended.type, FacilityReactivated.type):
             self._on_facility()
             for socket in sockets if envelope.type == FacilitySuspended.type else ():
                 socket.close(BAD_TICKET)

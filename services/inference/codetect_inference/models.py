@@ -57,6 +57,7 @@ class Study(Base, FacilityRow):
 
     version: Mapped[int]
     upload_id: Mapped[UUID]
+    submitted_by: Mapped[UUID | None]
     priority: Mapped[int]
     series: Mapped[list[Any]]
     erased: Mapped[bool] = mapped_column(default=False)
@@ -89,6 +90,7 @@ class Analysis(Base, JobRow):
     study_id: Mapped[UUID]
     study_version: Mapped[int]
     upload_id: Mapped[UUID]
+    submitted_by: Mapped[UUID | None]
     model_id: Mapped[UUID | None]
     model_name: Mapped[str]
     model_version: Mapped[str] = mapped_column(default="")

@@ -25,6 +25,7 @@ async def receive_study(session: AsyncSession, facility_id: UUID, event: events.
     facts = {
         "version": event.version,
         "upload_id": event.upload_id,
+        "submitted_by": event.submitted_by,
         "priority": PRIORITIES[event.priority],
         "series": [one.model_dump(mode="json") for one in event.series],
     }
@@ -44,6 +45,7 @@ async def receive_study(session: AsyncSession, facility_id: UUID, event: events.
             study_id=event.study_id,
             study_version=event.version,
             upload_id=event.upload_id,
+            submitted_by=event.submitted_by,
             model_name=name,
             priority=PRIORITIES[event.priority],
             submitted_at=event.submitted_at,
@@ -74,6 +76,7 @@ async def ask(session: AsyncSession, who: Principal, study_id: UUID, model_name:
         study_id=study_id,
         study_version=study.version,
         upload_id=study.upload_id,
+        submitted_by=UUID(who.subject),
         model_name=model_name,
         priority=study.priority,
     )
@@ -126,7 +129,8 @@ async def _tell_queued(session: AsyncSession, a: Analysis) -> None:
         upload_id=a.upload_id,
         model=a.model_name,
         model_version=a.model_version,
-        priority="urgent" if a.priority == URGENT else "routine",
+        priority=_priority(a),
+        submitted_by=a.submitted_by,
     )
     await tell(session, a, told)
 
@@ -214,6 +218,8 @@ async def complete(
         queued_ms=row.queued_ms or 0,
         inference_ms=row.inference_ms,
         total_ms=row.total_ms,
+        priority=_priority(row),
+        submitted_by=row.submitted_by,
     )
     await tell(session, row, completed)
 
@@ -231,6 +237,8 @@ async def fail(session: AsyncSession, row: Analysis, code: str) -> None:
         model=row.model_name,
         model_version=row.model_version,
         code=code,
+        priority=_priority(row),
+        submitted_by=row.submitted_by,
     )
     await tell(session, row, failed)
 
@@ -297,7 +305,7 @@ async def remove(session: AsyncSession, who: Principal, analysis_id: UUID) -> No
 async def erase_study(session: AsyncSession, facility_id: UUID, event: events.StudyErased) -> None:
     """A study is gone: so is everything read from it, and what is still being read is stopped."""
     study_id = event.study_id
-    gone = {"erased": True, "series": [], "version": 0, "upload_id": study_id, "priority": 0}
+    gone = {"erased": True, "series": [], "version": 0, "upload_id": study_id, "submitted_by": None, "priority": 0}
     erased = insert(Study).values(id=study_id, facility_id=facility_id, **gone)
     await session.execute(erased.on_conflict_do_update(index_elements=[Study.id], set_=gone))
     await session.execute(insert(Erasure).values(id=study_id, facility_id=facility_id).on_conflict_do_nothing())
@@ -310,6 +318,10 @@ async def _remove(session: AsyncSession, row: Analysis) -> None:
         await _cancel(session, row)
     session.add(Removal(facility_id=row.facility_id, prefix=row.results_prefix))
     await session.delete(row)
+
+
+def _priority(row: Analysis) -> events.Priority:
+    return "urgent" if row.priority == URGENT else "routine"
 
 
 def _ms(since: datetime, until: datetime) -> int:

@@ -254,6 +254,7 @@ async def _receive(session: AsyncSession, study: Study, upload: Upload, import_m
         upload_ms=elapsed_ms(upload.created_at, upload.completed_at),
         import_ms=import_ms,
         submitted_at=upload.created_at,
+        submitted_by=UUID(upload.created_by),
     )
     await outbox.tell(session, study, received)
 

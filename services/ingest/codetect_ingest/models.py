@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from codetect_shared import topology
-from codetect_shared.db import TYPES, FacilityRow
+from codetect_shared.db import TYPES, AggregateRow, FacilityRow
 from codetect_shared.forgetting import KEY_BYTES
 from codetect_shared.jobs import JobRow, Jobs
 from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint, func
@@ -213,6 +213,15 @@ class FacilitySettings(Base):
     quota_studies: Mapped[int | None]
     quota_jobs: Mapped[int | None]
     forgetting: Mapped[bool] = mapped_column(default=False)
+
+
+class Facility(Base, AggregateRow):
+    """A facility as auth tells of it; its `sequence` numbers what is told of its settings here."""
+
+    __tablename__ = "facilities"
+
+    suspended: Mapped[bool] = mapped_column(default=False)
+    heard_sequence: Mapped[int] = mapped_column(default=0)
 
 
 class FacilityUsage(Base):

@@ -1,6 +1,6 @@
 """What can be wrong with a request about uploads and studies."""
 
-from codetect_shared.problems import BadInput, Conflict, NotFound, Problem, TooManyRequests
+from codetect_shared.problems import BadInput, Conflict, Forbidden, NotFound, Problem, TooManyRequests
 
 
 class UploadNotFound(NotFound):
@@ -13,6 +13,10 @@ class StudyNotFound(NotFound):
 
 class CursorInvalid(BadInput):
     """The cursor is not one that this list gave."""
+
+
+class FacilityIsSuspended(Forbidden):
+    """This facility is suspended: nothing is taken for now; ask the operator."""
 
 
 class WrongState(Conflict):

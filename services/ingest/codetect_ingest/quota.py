@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import problems
+from codetect_ingest.facilities import must_be_active
 from codetect_ingest.identities import settings_of
 from codetect_ingest.models import FacilityUsage, Study, Upload
 from codetect_ingest.settings import Settings
@@ -52,8 +53,10 @@ async def usage(session: AsyncSession, settings: Settings, facility_id: UUID) ->
 async def check_quota(session: AsyncSession, settings: Settings, facility_id: UUID, bytes_coming: int = 0) -> None:
     """Raise StorageQuotaReached, StudyQuotaReached or TooManyJobs when a facility may not send more now.
 
+    Nor while the facility is suspended (FacilityIsSuspended).
     Requests at once don't wait for each other: they can pass a limit by what they bring together.
     """
+    await must_be_active(session, facility_id)
     now = await usage(session, settings, facility_id)
     if now.full("bytes", bytes_coming):
         raise problems.StorageQuotaReached(

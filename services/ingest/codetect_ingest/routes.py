@@ -27,7 +27,7 @@ uploads = APIRouter(prefix="/api/v1/uploads", tags=["uploads"])
 studies = APIRouter(prefix="/api/v1/studies", tags=["studies"])
 
 
-QUOTA = (problems.StorageQuotaReached, problems.StudyQuotaReached, problems.TooManyJobs)
+QUOTA = (problems.FacilityIsSuspended, problems.StorageQuotaReached, problems.StudyQuotaReached, problems.TooManyJobs)
 
 
 @uploads.post("", status_code=201, responses=responses(Forbidden, problems.KeyReused, *QUOTA))

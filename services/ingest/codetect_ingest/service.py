@@ -76,7 +76,8 @@ async def open_upload(
     if request.reference:
         key = await facility_key(session, who.facility_id, ingest.settings.master_key)
         upload.sealed_reference = key.seal(request.reference, upload.id)
-    await outbox.tell(session, upload, UploadOpened(upload_id=upload.id, priority=request.priority))
+    opened = UploadOpened(upload_id=upload.id, priority=request.priority, submitted_by=UUID(who.subject))
+    await outbox.tell(session, upload, opened)
     await audit.record(session, who, "upload.open", target=f"upload/{upload.id}")
     return _opened(ingest, upload)
 

@@ -7,6 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import problems
+from codetect_ingest.facilities import tell_settings
 from codetect_ingest.identities import settings_of
 from codetect_ingest.models import FacilitySettings, Profile, Study
 from codetect_ingest.schemas_life import SettingsOut, SettingsPatch
@@ -35,6 +36,7 @@ async def change(session: AsyncSession, who: Principal, patch: SettingsPatch) ->
     if changes:
         await session.flush()
         await audit.record(session, who, "settings.change", target="settings/ingest", detail=changes)
+        await tell_settings(session, settings)
     return await show(session, who)
 
 

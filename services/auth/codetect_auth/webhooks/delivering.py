@@ -81,7 +81,8 @@ class Deliverer:
             await DELIVERIES.postpone(session, job, WAITS_S[job.attempts - 1])
         tried.facility_id, tried.delivery_id = job.facility_id, job.id
         session.add(tried)
-        endpoint = await session.get(Endpoint, job.endpoint_id, with_for_update=True)
+        # Not FOR UPDATE: changing a delivery twice above shares a lock on the endpoint's key, as others' tries do.
+        endpoint = await session.get(Endpoint, job.endpoint_id, with_for_update={"key_share": True})
         if endpoint is None:
             return
         if good:

@@ -22,7 +22,7 @@ SWEEP_S = 3600
 
 @asynccontextmanager
 async def telling(settings: Settings, db: Database) -> AsyncIterator[Sequence[Background]]:
-    """The consumer of events, some deliverers, and the sweep; `Reaper` must know `DELIVERIES`."""
+    """The consumer of events, some deliverers, and the sweep; the API's `Reaper` knows `DELIVERIES`."""
     reach = Reach(networks(settings.webhook_networks))
     deliverer = Deliverer(db, settings.master_key, reach)
 

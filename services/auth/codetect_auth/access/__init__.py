@@ -1,0 +1,1 @@
+"""How people come in: asking, being invited, agreeing to terms, and getting back in without the password."""
