@@ -245,6 +245,8 @@ TABLE = (
         "list members, invite, manage API clients, read who did what (operators: of their own facility)",
         BOTH,
         (
+            "GET /api/v1/audit-events",
+            "GET /api/v1/audit-events/chain",
             "GET /api/v1/members",
             "GET /api/v1/access-steps",
             "POST /api/v1/invitations",

@@ -287,22 +287,24 @@ def endlessly(_file: BinaryIO, word: bytes) -> Iterator[list[bytes]]:
 
 
 def test_each_answer_earns_time_for_the_next_but_none_may_take_too_long() -> None:
-    pool = Children(1, timeout_s=1, answer=slowly)
-    assert pool.ask(b"", b"0.4", list) == [[str(n).encode()] for n in range(6)]
+    pool = Children(1, timeout_s=3, answer=slowly)
+    pool.warm()
+    assert pool.ask(b"", b"0.8", list) == [[str(n).encode()] for n in range(6)]
     with pytest.raises(Refused, match="timeout"):
-        pool.ask(b"", b"1.2", list)
+        pool.ask(b"", b"3.5", list)
     assert len(pool.ask(b"", b"0", list)) == 6
     pool.close()
 
 
 def test_what_we_do_with_an_answer_takes_none_of_the_childs_time() -> None:
-    pool = Children(1, timeout_s=1, answer=slowly)
-    assert len(pool.ask(b"", b"0.2", lambda answers: [time.sleep(0.5) for _ in answers])) == 6
+    pool = Children(1, timeout_s=2, answer=slowly)
+    pool.warm()
+    assert len(pool.ask(b"", b"0.2", lambda answers: [time.sleep(0.6) for _ in answers])) == 6
     pool.close()
 
 
 def test_answers_without_end_are_cut_off() -> None:
-    pool = Children(1, answer=endlessly)
+    pool = Children(1, timeout_s=60, answer=endlessly)
     taken = 0
 
     def count(answers: Iterator[list[bytes]]) -> None:

@@ -71,6 +71,7 @@ async def open_facility(auth: Auth, new: Opening, by: By) -> Facility:
             )
             await record(session, id, "facility", id, "opened", by, now=Status.ACTIVE)
             await recording.record(session, by.principal, "facility.open", facility)
+            await recording.record_for_platform(session, by.principal, "facility.open", target=facility)
             if new.first_admin:
                 await _invite(auth, session, facility, *new.first_admin, by)
     except IntegrityError:

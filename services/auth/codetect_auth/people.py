@@ -151,10 +151,9 @@ async def change_rights(
     if changed != person.rights:
         before, person.rights = person.rights, changed
         told = PersonChanged(person_id=person.id, changed_by=UUID(by.subject) if by else None)
-        await record(session, by, "person.rights", person, told, before=before, after=changed)
-        await revocations.refuse(session, person.facility_id, person.id)
         who = by or command(person.facility_id)
-        await record(session, who, "person.rights", person, before=before, after=changed)
+        await record(session, who, "person.rights", person, told, before=before, after=changed)
+        await revocations.refuse(session, person.facility_id, person.id)
 
 
 async def who_is(session: AsyncSession, principal: Principal) -> tuple[Person | ApiClient, Facility]:

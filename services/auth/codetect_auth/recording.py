@@ -72,7 +72,7 @@ async def record_for_platform(
     fenced = await session.scalar(text("SELECT current_setting('codetect.facility', true)"))
     await session.execute(SET_FACILITY, {"facility": str(operators)})
     actor = Actor(who.subject, operators, str(who.role), who.session_id) if who else command(operators)
-    await record(session, actor, action, target, **detail)
+    await record(session, actor, action, _target(target), **detail)
     await session.execute(SET_FACILITY, {"facility": fenced or ""})
 
 
