@@ -42,8 +42,8 @@ class WebhookChange(BaseModel):
     """What is to be different."""
 
     model_config = ConfigDict(extra="forbid")
-    url: Url = ""
-    types: Types = []
+    url: Url = Field(default_factory=str)
+    types: Types = Field(default_factory=list)
     description: Description = ""
     enabled: bool = True
 
