@@ -336,20 +336,21 @@ async def test_the_real_auth_service_takes_what_the_gateway_brings(house: House,
     scopes = ("--scope", "read", "--scope", "identity")
     made = await command(environment, "create-api-client", "--facility", slug, "--name", "PACS", *scopes)
     headers = basic(f"{made['client_id']}:{made['client_secret']}")
-    async with running("codetect_auth", "api", port=port, env=environment) as auth, gateway(environment) as process:
-        await auth.answers("/readyz")
-        await process.answers("/readyz")
-        async with house.client(slug, bearer=None, gateway=process) as client:
-            answer = await client.get("/dicomweb/echo", headers=headers)
-            assert answer.status_code == 201
-            bearer = {"Authorization": dict(answer.json()["headers"])["authorization"]}
-            me = (await client.get("/api/v1/auth/me", headers=bearer)).json()
-            assert (me["id"], me["scopes"]) == (made["client_id"], ["identity", "read"])
-            assert (await client.get("/api/v1/auth/me", headers=headers)).status_code == 401
-            assert (await client.get("/dicomweb/echo", headers=basic(f"{uuid7()}:wrong"))).status_code == 401
-            await auth_sql(infra, f"UPDATE api_clients SET revoked_at = now() WHERE id = '{made['client_id']}'")
-            await asyncio.sleep(1.1)
-            assert (await client.get("/dicomweb/echo", headers=headers)).status_code == 401
+    async with running("codetect_auth", "api", port=port, env=environment) as auth:
+        await auth.answers("/readyz")  # a gateway that finds no keys at its start looks again after two seconds
+        async with gateway(environment) as process:
+            await process.answers("/readyz")
+            async with house.client(slug, bearer=None, gateway=process) as client:
+                answer = await client.get("/dicomweb/echo", headers=headers)
+                assert answer.status_code == 201
+                bearer = {"Authorization": dict(answer.json()["headers"])["authorization"]}
+                me = (await client.get("/api/v1/auth/me", headers=bearer)).json()
+                assert (me["id"], me["scopes"]) == (made["client_id"], ["identity", "read"])
+                assert (await client.get("/api/v1/auth/me", headers=headers)).status_code == 401
+                assert (await client.get("/dicomweb/echo", headers=basic(f"{uuid7()}:wrong"))).status_code == 401
+                await auth_sql(infra, f"UPDATE api_clients SET revoked_at = now() WHERE id = '{made['client_id']}'")
+                await asyncio.sleep(1.1)
+                assert (await client.get("/dicomweb/echo", headers=headers)).status_code == 401
 
 
 async def auth_sql(infra: Infrastructure, statement: str) -> None:
