@@ -14,7 +14,7 @@ from codetect_shared.events import UploadImported
 
 KEY_BYTES = 16
 IDS = ("study_id", "analysis_id", "upload_id")
-EMPTY: dict[str, Any] = {"study_instance_uid": "", "series": [], "documents": []}
+EMPTY: dict[str, Any] = {"study_instance_uid": "", "series": [], "documents": [], "submitted_by": None}
 # fmt: off
 FACTS = frozenset({
     "version", "study_version", "priority", "models", "model", "model_version", "attempt", "provider", "code",

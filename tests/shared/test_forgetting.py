@@ -7,13 +7,16 @@ from uuid import UUID
 
 import pytest
 from codetect_shared.db import uuid7
-from codetect_shared.events import CATALOGUE, Event, Finding, ResultDocument, SeriesFacts, UploadImported
+from codetect_shared.events import CATALOGUE, AuditRecorded, Event, Finding, ResultDocument, SeriesFacts, UploadImported
 from codetect_shared.forgetting import EMPTY, FACTS, IDS, forgotten, forgotten_subject, stranger
 
 STUDY, ANALYSIS, UPLOAD, OTHER = uuid7(), uuid7(), uuid7(), uuid7()
 KEY, ANOTHER_KEY = b"k" * 16, b"l" * 16
 UID = "2.25.4711"
-ABOUT_STUDIES = [event for event in CATALOGUE.values() if "study_id" in event.model_fields]
+# What the audit trail says of a study stays (docs/erasure.md).
+ABOUT_STUDIES = [
+    event for event in CATALOGUE.values() if "study_id" in event.model_fields and event is not AuditRecorded
+]
 DOCUMENT = ResultDocument(
     kind="sr",
     key=f"{OTHER}/{ANALYSIS}/1/report.dcm",
@@ -49,6 +52,7 @@ VALUES: dict[str, Any] = {
     "models": ["tiny"],
     "submitted_at": datetime(2026, 1, 1, tzinfo=UTC),
     "priority": "urgent",
+    "submitted_by": OTHER,
 }
 
 
