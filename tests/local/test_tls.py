@@ -18,6 +18,13 @@ from tests.gateway.conftest import free_port
 HOST = "ct.localhost"
 
 
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests put into the environment is not meant here."""
+    for name in [name for name in os.environ if name.startswith("CODETECT_")]:
+        monkeypatch.delenv(name)
+
+
 def settings(state: Path, **values: object) -> Settings:
     return Settings(state_dir=state, **values)
 
