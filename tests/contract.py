@@ -61,6 +61,18 @@ def operations(service: str) -> list[str]:
     return sorted(named, key=lambda name: (ORDER[name.partition(" ")[0]], name))
 
 
+def sampled(examples: int) -> settings:
+    """So many requests, the same every time."""
+    return settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
 @dataclass(frozen=True)
 class Contract:
     """Who asks whom: a client of the running application, headers, and values that lead somewhere by parameter name."""
@@ -89,14 +101,7 @@ class Contract:
                     yield self._run(strategy, examples, only, loop)
 
     def _run(self, strategy: Any, examples: int, only: Sequence[int], loop: asyncio.AbstractEventLoop) -> Any:
-        @settings(
-            max_examples=examples,
-            derandomize=True,
-            database=None,
-            deadline=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
+        @sampled(examples)
         @given(case=strategy)
         def ask(case: Case) -> None:
             answer = asyncio.run_coroutine_threadsafe(self._send(case), loop).result()

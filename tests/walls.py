@@ -8,11 +8,11 @@ from typing import Any
 
 import httpx
 from codetect_shared.db import uuid7
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from pydicom.uid import generate_uid
 from schemathesis import Case, GenerationMode
 
-from tests.contract import Contract, operations, schema
+from tests.contract import Contract, operations, sampled, schema
 
 PARAMETER = re.compile(r"\{(\w+)\}")
 EVERYBODYS = {"name", "version"}  # models belong to the platform
@@ -51,14 +51,7 @@ class Walls:
         )
         found: list[int] = []
 
-        @settings(
-            max_examples=1,
-            derandomize=True,
-            database=None,
-            deadline=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
+        @sampled(1)
         @given(case=strategy)
         def ask(case: Case) -> None:
             case.body = self.bodies.get(name, case.body)

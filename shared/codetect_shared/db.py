@@ -9,7 +9,7 @@ from uuid import UUID
 import uuid_utils.compat
 from fastapi import Depends, Request
 from pydantic import SecretStr
-from sqlalchemy import DateTime, text
+from sqlalchemy import DateTime, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Mapped, mapped_column
@@ -72,6 +72,21 @@ class Database:
         """Return all connections."""
         await self.app_engine.dispose()
         await self.system_engine.dispose()
+
+
+@asynccontextmanager
+async def opened(app_url: SecretStr, system_url: SecretStr) -> AsyncIterator[Database]:
+    """A database for a command: a connection a role, closed at the end."""
+    db = Database(app_url, system_url, pool_size=1)
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+async def one_at_a_time(session: AsyncSession, name: str) -> None:
+    """Of transactions that name the same thing, the second waits here until the first has ended."""
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
 
 
 def _engine(url: SecretStr, pool_size: int) -> Any:

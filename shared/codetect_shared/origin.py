@@ -18,8 +18,13 @@ class Origin:
     @classmethod
     def of(cls, headers: Mapping[str, str], peer: str | None, request_id: str) -> "Origin":
         """Without a gateway, the address is the connection's own."""
-        address = headers.get("x-forwarded-for", peer or "").rsplit(",", 1)[-1].strip()
+        address = address_in(headers, peer)
         return cls(address if _NAME.fullmatch(address) else None, request_id if _NAME.fullmatch(request_id) else None)
+
+
+def address_in(headers: Mapping[str, str], peer: str | None) -> str:
+    """The client's address as the nearest proxy, the gateway, reports it; else the connection's own."""
+    return headers.get("x-forwarded-for", peer or "").rsplit(",", 1)[-1].strip()
 
 
 NOWHERE = Origin()

@@ -75,6 +75,28 @@ async def test_the_way_in_and_out_is_recorded_with_who_when_and_from_where(house
     assert "Rex" not in str(found)
 
 
+async def test_logins_that_an_admin_ends_were_ended_by_the_admin(house: House, shell: Shell) -> None:
+    admin = await house.account(Role.ADMIN)
+    facility = await house.auth.facility_of(admin.host)
+    headers = await headers_of(admin)
+    me = (await admin.client.get("/api/v1/auth/me", headers=headers)).json()["id"]
+    ends = []
+    for how in ("suspend", "command"):
+        member = await house.account(Role.MEMBER, facility)
+        tokens = await member.enrol()
+        mine = {"Authorization": f"Bearer {tokens['access_token']}"}
+        them = (await member.client.get("/api/v1/auth/me", headers=mine)).json()["id"]
+        if how == "suspend":
+            body = {"status": "suspended"}
+            answer = await admin.client.patch(f"/api/v1/members/{them}", json=body, headers=headers)
+            assert answer.status_code == 200, answer.text
+        else:
+            where = ("--facility", str(facility and facility.slug), "--email", member.email)
+            assert (await shell("change-person", *where, "--status", "suspended"))[0] == 0
+        ends += [row.subject for row in await rows(house, admin) if row.action == "session.end"][len(ends) :]
+    assert ends == [me, "command"]
+
+
 async def test_a_lock_is_recorded_once_a_minute_however_often_it_is_tried(house: House) -> None:
     account = await house.account()
     wrong = Account(account.client, account.email, "guess" * 4)

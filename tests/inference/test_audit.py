@@ -1,7 +1,6 @@
 """Who read and changed analyses is written down; what can't be written down is neither shown nor done."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from codetect_shared.events import AuditRecorded
 from codetect_shared.tokens import Role
 
+from tests.audit import without_audit
 from tests.inference.conftest import Facility, House, series
 from tests.inference.samples import bundle_files
 from tests.inference.test_routes import result
@@ -21,18 +21,6 @@ async def rows(house: House, facility: Facility) -> list[asyncpg.Record]:
     found = await house.sql("SELECT * FROM audit WHERE facility_id = $1 ORDER BY sequence", facility.id)
     assert [row["sequence"] for row in found] == list(range(1, len(found) + 1))
     return found
-
-
-@asynccontextmanager
-async def without_audit(environment: Mapping[str, str]) -> AsyncIterator[None]:
-    owner = await asyncpg.connect(environment["CODETECT_INFERENCE_DATABASE_OWNER_URL"])
-    app = environment["CODETECT_INFERENCE_DATABASE_URL"].split("//")[1].split(":")[0]
-    try:
-        await owner.execute(f"REVOKE INSERT ON audit FROM {app}")
-        yield
-    finally:
-        await owner.execute(f"GRANT INSERT ON audit TO {app}")
-        await owner.close()
 
 
 async def test_each_kind_of_look_at_a_study_is_one_row_a_minute(
@@ -105,7 +93,7 @@ async def test_without_a_row_nothing_is_shown_or_done(
     one = f"/analyses/{result['id']}"
     reads = ("/analyses", one, f"{one}/slices", f"{one}/slices/1/image.png", f"{one}/report.dcm")
     person = house.tokens.headers(facility.id, Role.MEMBER)
-    async with without_audit(environment):
+    async with without_audit(environment, "INFERENCE"):
         answers = [await house.client.get(f"/api/v1{path}", headers=person) for path in reads]
         answers.append(await house.client.delete(f"/api/v1{one}", headers=person))
         refused = await facility.ask("DELETE", one, Role.VIEWER)

@@ -1,7 +1,6 @@
 """What is sent, read and taken out of ingest is written down; without a row nothing leaves."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
@@ -11,6 +10,7 @@ from alembic.config import Config
 from codetect_shared.events import AuditRecorded
 from codetect_shared.tokens import Role
 
+from tests.audit import without_audit
 from tests.ingest.conftest import Clinic, Hands
 from tests.ingest.lives import asking, keep_study
 
@@ -20,18 +20,6 @@ async def rows(clinic: Clinic) -> list[Any]:
     assert [row.sequence for row in found] == list(range(1, len(found) + 1))
     assert "CANARY" not in str(found)
     return found
-
-
-@asynccontextmanager
-async def without_audit(environment: Mapping[str, str]) -> AsyncIterator[None]:
-    owner = await asyncpg.connect(environment["CODETECT_INGEST_DATABASE_OWNER_URL"])
-    app = environment["CODETECT_INGEST_DATABASE_URL"].split("//")[1].split(":")[0]
-    try:
-        await owner.execute(f"REVOKE INSERT ON audit FROM {app}")
-        yield
-    finally:
-        await owner.execute(f"GRANT INSERT ON audit TO {app}")
-        await owner.close()
 
 
 async def test_a_studys_way_is_recorded_and_told_in_order(clinic: Clinic, hands: Hands) -> None:
@@ -82,7 +70,7 @@ async def test_without_a_row_nothing_leaves_and_nothing_is_done(
         f"/studies/{study_id}",
         "/studies",
     ]
-    async with without_audit(environment):
+    async with without_audit(environment, "INGEST"):
         answers = [await clinic.ask("GET", path, headers=doctor) for path in paths]
         answers.append(await clinic.ask("DELETE", f"/studies/{study_id}", headers=doctor))
         answers.append(await clinic.ask("POST", "/uploads", json={}, headers=doctor))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from codetect_local import tls
+from codetect_local import forward, tls
 from codetect_local.settings import Settings, Trouble
 from cryptography import x509
 
@@ -142,5 +142,33 @@ async def test_a_plain_port_gets_tls_in_front(tmp_path: Path) -> None:
     finally:
         process.terminate()
         await process.wait()
+        server.close()
+        await server.wait_closed()
+
+
+async def test_a_slow_upload_isnt_idle_though_nothing_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store answers when it has everything; a connection on which nothing moves either way is let go."""
+    monkeypatch.setattr(forward, "IDLE_S", 0.5)
+    taken = bytearray()
+
+    async def store(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while len(taken) < 10:
+            taken.extend(await reader.read(1))
+        writer.write(b"done")
+        await reader.read()
+        writer.close()
+
+    inner = await asyncio.start_server(store, "127.0.0.1", 0)
+    forwarder = forward.Forwarder(inner.sockets[0].getsockname()[1])
+    outer = await asyncio.start_server(forwarder.join, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", outer.sockets[0].getsockname()[1])
+    for _ in range(10):
+        writer.write(b"x")
+        await asyncio.sleep(0.2)
+    assert await reader.readexactly(4) == b"done"
+    async with asyncio.timeout(5):
+        assert await reader.read() == b"", "idle, so over"
+    writer.close()
+    for server in (outer, inner):
         server.close()
         await server.wait_closed()

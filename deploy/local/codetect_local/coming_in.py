@@ -56,9 +56,9 @@ def come_in(
     """
     before = mailbox.seen()
     wish = {name: person[name] for name in ("email", "name")} | {"role": role, "reason": "To try CoDetect out."}
-    _answer(door.post("/api/v1/access-requests", json=wish))
+    answer(door.post("/api/v1/access-requests", json=wish))
     token = mailbox.token(person["email"], CONFIRM, before)
-    standing = _answer(door.post("/api/v1/access-requests/confirm", json={"token": token}))["state"]
+    standing = answer(door.post("/api/v1/access-requests/confirm", json={"token": token}))["state"]
     if standing == "waiting":
         before = mailbox.seen()
         let_in(person["email"])
@@ -71,24 +71,24 @@ def accept(door: httpx.Client, mailbox: Mailbox, person: dict[str, Any], before:
     body = {
         "token": mailbox.token(person["email"], JOIN, before),
         "password": person["password"],
-        "terms_version": _answer(door.get("/api/v1/terms"))["version"],
+        "terms_version": answer(door.get("/api/v1/terms"))["version"],
     }
-    return str(_answer(door.post("/api/v1/invitations/accept", json=body))["enrolment_token"])
+    return str(answer(door.post("/api/v1/invitations/accept", json=body))["enrolment_token"])
 
 
 def approve(door: httpx.Client, access_token: str, address: str) -> None:
     """As an admin: let in who asks from this address."""
     bearer = {"Authorization": f"Bearer {access_token}"}
-    waiting = _answer(door.get("/api/v1/access-requests", params={"limit": 200}, headers=bearer))["items"]
+    waiting = answer(door.get("/api/v1/access-requests", params={"limit": 200}, headers=bearer))["items"]
     for request in waiting:
         if request["email"].casefold() == address.casefold():
             path = f"/api/v1/access-requests/{request['id']}/approve"
-            _answer(door.post(path, json={}, headers=bearer))
+            answer(door.post(path, json={}, headers=bearer))
             return
     raise Trouble(f"Nobody with the address {address} asks to come in.")
 
 
-def _answer(reply: httpx.Response) -> dict[str, Any]:
+def answer(reply: httpx.Response) -> dict[str, Any]:
     """The body of a good answer; a problem's words otherwise."""
     if reply.is_error:
         raise Trouble(f"{reply.request.method} {reply.request.url.path} answered {reply.status_code}: {reply.text}")

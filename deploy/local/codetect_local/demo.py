@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pyotp
 
-from codetect_local.coming_in import Mailbox, accept, approve, come_in
+from codetect_local.coming_in import Mailbox, accept, answer, approve, come_in
 from codetect_local.services import command
 from codetect_local.settings import ROOT, Settings, Trouble, private_file
 from codetect_local.stack import Stack
@@ -175,13 +175,6 @@ class Demo:
                 files = {"bundle": ("bundle.zip", archive(folder), "application/zip")}
                 answer(door.post("/api/v1/models", headers=bearer, files=files))
                 print(f"Model {folder.parent.name} {folder.name} is registered.")
-
-
-def answer(reply: httpx.Response) -> dict[str, Any]:
-    """The body of a good answer; a problem's words otherwise."""
-    if reply.is_error:
-        raise Trouble(f"{reply.request.method} {reply.request.url.path} answered {reply.status_code}: {reply.text}")
-    return dict(reply.json())
 
 
 def archive(folder: Path) -> bytes:

@@ -29,9 +29,9 @@ class Forwarder:
         try:
             inside, inward = await asyncio.open_connection("127.0.0.1", self._target_port)
             try:
-                async with asyncio.TaskGroup() as ways:
-                    ways.create_task(_pass(reader, inward))
-                    ways.create_task(_pass(inside, writer))
+                async with asyncio.timeout(IDLE_S) as life, asyncio.TaskGroup() as ways:
+                    ways.create_task(_pass(reader, inward, life))
+                    ways.create_task(_pass(inside, writer, life))
             finally:
                 inward.transport.abort()
         except* (OSError, TimeoutError, asyncio.IncompleteReadError):
@@ -41,15 +41,13 @@ class Forwarder:
             writer.close()
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Raises TimeoutError when nothing moves any more, ConnectionResetError at the end: the other way ends with it."""
-    while True:
-        async with asyncio.timeout(IDLE_S):
-            data = await reader.read(PIECE)
-            if not data:
-                raise ConnectionResetError
-            writer.write(data)
-            await writer.drain()
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, life: asyncio.Timeout) -> None:
+    """What moves either way prolongs the connection's life. Raises ConnectionResetError at the end of one way."""
+    while data := await reader.read(PIECE):
+        writer.write(data)
+        await writer.drain()
+        life.reschedule(asyncio.get_running_loop().time() + IDLE_S)
+    raise ConnectionResetError
 
 
 async def serve(listen: str, port: int, target_port: int, chain: str, key: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 
 from codetect_local import orthanc, secrets
-from codetect_local.demo import Demo, answer
+from codetect_local.coming_in import answer
+from codetect_local.demo import Demo
 from codetect_local.settings import Settings, Trouble
 
 DESTINATION = "Orthanc"

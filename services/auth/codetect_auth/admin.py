@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any, get_args
 
 import pyotp
-from codetect_shared.db import Database
+from codetect_shared.db import opened
 from codetect_shared.problems import BadInput, Problem
 from codetect_shared.tokens import Right, Role, Scope
 from pydantic import ValidationError
@@ -119,13 +119,12 @@ def _parser() -> argparse.ArgumentParser:
 @asynccontextmanager
 async def _auth() -> AsyncIterator[Auth]:
     settings = Settings()
-    db = Database(settings.database_url, settings.database_system_url, pool_size=1)
     passwords = Passwords(settings.hash_threads)
     try:
-        yield Auth(settings, db, passwords, SigningKeys(db, settings.master_key))
+        async with opened(settings.database_url, settings.database_system_url) as db:
+            yield Auth(settings, db, passwords, SigningKeys(db, settings.master_key))
     finally:
         passwords.close()
-        await db.close()
 
 
 async def _do(options: argparse.Namespace) -> dict[str, Any]:

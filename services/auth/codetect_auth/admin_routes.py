@@ -1,30 +1,30 @@
 """What admins do with members and API clients."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 
 from codetect_shared.db import SessionDep, uuid7
-from codetect_shared.problems import BadInput, Forbidden, NotFound, Unauthenticated, responses
-from codetect_shared.tokens import Principal, Role, StepUpRequired, require
-from fastapi import APIRouter, Body, Query, Response
-from pydantic import BaseModel
+from codetect_shared.problems import NotFound, responses
+from codetect_shared.tokens import Principal, StepUpRequired
+from fastapi import APIRouter, Body, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth import clients, members, people, recording, schemas
 from codetect_auth.access.steps import by, record
 from codetect_auth.context import Auth, AuthDep
 from codetect_auth.models import ApiClient, Person
+from codetect_auth.routing import (
+    REFUSALS,
+    Admin,
+    Cursor,
+    FreshAdmin,
+    FreshFacilityAdmin,
+    Limit,
+    no_store,
+    page,
+)
 
-Admin = Annotated[Principal, require(Role.ADMIN, Role.OPERATOR)]
-FacilityAdmin = Annotated[Principal, require(Role.ADMIN)]
-FreshAdmin = Annotated[Principal, require(Role.ADMIN, Role.OPERATOR, fresh=True)]
-FreshFacilityAdmin = Annotated[Principal, require(Role.ADMIN, fresh=True)]
-Cursor = Annotated[UUID | None, Query(description="`next` of the part before.")]
-Limit = Annotated[int, Query(ge=1, le=200)]
-Item = TypeVar("Item", bound=BaseModel)
-
-REFUSALS = (Unauthenticated, Forbidden, BadInput)
+ONCE = [Depends(no_store)]  # a secret is in this answer and nowhere else
 router = APIRouter(prefix="/api/v1", tags=["administration"])
 
 
@@ -81,30 +81,31 @@ async def list_api_clients(
     return page(schemas.ApiClient, await clients.list_clients(session, cursor, limit), limit)
 
 
-@router.post("/api-clients", status_code=201, responses=responses(*REFUSALS, StepUpRequired))
+@router.post("/api-clients", status_code=201, dependencies=ONCE, responses=responses(*REFUSALS, StepUpRequired))
 async def create_api_client(
-    auth: AuthDep, session: SessionDep, admin: FreshAdmin, body: schemas.NewApiClient, response: Response
+    auth: AuthDep, session: SessionDep, admin: FreshAdmin, body: schemas.NewApiClient
 ) -> schemas.ApiClientWithSecret:
     """Make an API client, which you own; its secret is in this answer and nowhere else."""
     row, secret = await clients.create_client(
         session, admin.facility_id, body.name, body.scopes, body.expires_at, admin
     )
-    return await _shown_once(auth, session, admin, row, secret, "created", response)
+    return await _shown_once(auth, session, admin, row, secret, "created")
 
 
-@router.post("/api-clients/{client_id}/rotate", responses=responses(*REFUSALS, StepUpRequired, NotFound))
+@router.post(
+    "/api-clients/{client_id}/rotate", dependencies=ONCE, responses=responses(*REFUSALS, StepUpRequired, NotFound)
+)
 async def rotate_api_client(
     auth: AuthDep,
     session: SessionDep,
     admin: FreshAdmin,
     client_id: UUID,
     body: Annotated[schemas.Rotation, Body(default_factory=schemas.Rotation)],
-    response: Response,
 ) -> schemas.ApiClientWithSecret:
     """Another secret, in this answer and nowhere else; the one before lasts as long as you say, a day at most."""
     row, secret = await clients.rotate_client(session, client_id, body.grace_hours, body.expires_at)
     await recording.record(session, admin, "client.rotate", row)
-    return await _shown_once(auth, session, admin, row, secret, "rotated", response)
+    return await _shown_once(auth, session, admin, row, secret, "rotated")
 
 
 @router.patch("/api-clients/{client_id}", responses=responses(*REFUSALS, StepUpRequired, NotFound))
@@ -135,17 +136,9 @@ async def _shown_once(
     row: ApiClient,
     secret: str,
     what: str,
-    response: Response,
 ) -> schemas.ApiClientWithSecret:
-    response.headers["Cache-Control"] = "no-store"
     await record(session, row.facility_id, "api_client", row.id, what, await by(session, admin))
     await clients.tell_owner(auth, session, row, what, f"{what}/{uuid7()}")
     shown: dict[str, Any] = schemas.ApiClient.model_validate(row).model_dump(by_alias=False)
     known = {"id": row.id, "created_by": row.created_by, "client_secret": secret}
     return schemas.ApiClientWithSecret.model_validate({**shown, **known})
-
-
-def page(item: type[Item], rows: Sequence[Any], limit: int) -> schemas.Page[Item]:
-    """A part of a list."""
-    more = str(rows[-1].id) if len(rows) == limit else None
-    return schemas.Page(items=[item.model_validate(row) for row in rows], next=more)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from codetect_shared.db import Database
+from codetect_shared.origin import address_in
 from fastapi import Depends, Request
 from sqlalchemy import select
 
@@ -67,7 +68,7 @@ async def get_caller(request: Request, auth: AuthDep) -> Caller:
     """Host and address as the gateway, the only door, reports them; without a gateway, as the connection has them."""
     arrived, headers, peer = time.monotonic(), request.headers, request.client
     host = headers.get("x-forwarded-host") or headers.get("host", "")
-    address = headers.get("x-forwarded-for", peer.host if peer else "").rsplit(",", 1)[-1].strip()[:45]
+    address = address_in(headers, peer.host if peer else None)[:45]
     device = "".join(filter(str.isprintable, headers.get("user-agent", "")))[:200]
     return Caller(await auth.facility_of(host), address, device, arrived, host.lower())
 

@@ -5,18 +5,16 @@ from uuid import UUID
 
 from codetect_shared.db import SessionDep
 from codetect_shared.problems import NotFound, responses
-from codetect_shared.tokens import Principal, Role, StepUpRequired, require
+from codetect_shared.tokens import StepUpRequired
 from fastapi import APIRouter, Query
 
 from codetect_auth import facilities, people, schemas
 from codetect_auth import facility_schemas as shapes
 from codetect_auth.access import invitations, steps
-from codetect_auth.admin_routes import REFUSALS, Cursor, FacilityAdmin, Limit, page
 from codetect_auth.context import AuthDep
 from codetect_auth.models import Facility
+from codetect_auth.routing import REFUSALS, Admin, Cursor, FacilityAdmin, FreshOperator, Limit, Operator, page
 
-Operator = Annotated[Principal, require(Role.OPERATOR)]
-FreshOperator = Annotated[Principal, require(Role.OPERATOR, fresh=True)]
 INVITING = (*REFUSALS, NotFound, invitations.AlreadyInvited)
 router = APIRouter(prefix="/api/v1", tags=["administration"])
 
@@ -87,7 +85,7 @@ async def get_checklist(session: SessionDep, admin: FacilityAdmin) -> shapes.Che
 @router.get("/access-steps", responses=responses(*REFUSALS))
 async def list_access_steps(
     session: SessionDep,
-    _: Annotated[Principal, require(Role.ADMIN, Role.OPERATOR)],
+    _: Admin,
     by_role: Annotated[str | None, Query(max_length=20, description="For example `operator`.")] = None,
     about_id: UUID | None = None,
     cursor: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next` of the part before.")] = None,

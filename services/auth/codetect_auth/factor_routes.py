@@ -4,20 +4,18 @@ from typing import Annotated
 from uuid import UUID
 
 from codetect_shared.db import SessionDep
-from codetect_shared.problems import BadInput, Forbidden, NotFound, Unauthenticated, responses
-from codetect_shared.tokens import Principal, Role, StepUpRequired, require
+from codetect_shared.problems import Forbidden, NotFound, Unauthenticated, responses
+from codetect_shared.tokens import StepUpRequired
 from fastapi import APIRouter, Body, Depends
 
 from codetect_auth import factors, schemas, schemas_factors, step_up
 from codetect_auth.context import AuthDep, CallerDep
-from codetect_auth.routes import Human, no_store
+from codetect_auth.routing import REFUSALS, FreshHuman, Human, no_store
 from codetect_auth.steps import StepExpired
 from codetect_auth.throttle import TooManyAttempts
 
-FreshHuman = Annotated[Principal, require(Role.OPERATOR, Role.ADMIN, Role.MEMBER, Role.VIEWER, fresh=True)]
 Proof = Annotated[schemas_factors.CodeProof | schemas_factors.PasskeyProof, Body(discriminator="method")]
 
-REFUSALS = (Unauthenticated, Forbidden, BadInput)
 FRESH = (*REFUSALS, StepUpRequired)
 ADDING = responses(*FRESH, step_up.ProofRefused, StepExpired, TooManyAttempts, factors.TooManyFactors)
 router = APIRouter(prefix="/api/v1/auth", tags=["second factors"], dependencies=[Depends(no_store)])

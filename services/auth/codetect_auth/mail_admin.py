@@ -10,12 +10,13 @@ from typing import Any
 from codetect_shared.problems import BadInput, NotFound
 from sqlalchemy import delete, func, select
 
+from codetect_auth.admin_access import facility_named
 from codetect_auth.context import Auth
 from codetect_auth.doctor.examination import examine
 from codetect_auth.doctor.findings import Health
 from codetect_auth.mails import bounces
 from codetect_auth.mails.rows import UndeliverableAddress, address_key
-from codetect_auth.models import Facility, Mail
+from codetect_auth.models import Mail
 from codetect_auth.settings import MailerSettings
 
 Command = Callable[..., argparse.ArgumentParser]
@@ -77,7 +78,7 @@ def _read(file: str) -> bytes:
 
 
 async def _status(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
-    facility = await _facility(auth, options.facility)
+    facility = await facility_named(auth, options.facility)
     async with auth.db.facility(facility.id) as session:
         counted = await session.execute(select(Mail.state, func.count().label("number")).group_by(Mail.state))
         stopped = await session.scalars(select(UndeliverableAddress.address).order_by(UndeliverableAddress.id))
@@ -85,18 +86,10 @@ async def _status(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
 
 
 async def _clear(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
-    facility = await _facility(auth, options.facility)
+    facility = await facility_named(auth, options.facility)
     key = address_key(auth.settings.master_key, options.email)
     cleared = delete(UndeliverableAddress).where(UndeliverableAddress.address_key == key)
     async with auth.db.facility(facility.id) as session:
         if (await session.execute(cleared.returning(UndeliverableAddress.id))).first() is None:
             raise NotFound("Mail to this address isn't stopped.")
     return {"cleared": options.email}
-
-
-async def _facility(auth: Auth, slug: str) -> Facility:
-    async with auth.db.system() as session:
-        facility = (await session.scalars(select(Facility).where(Facility.slug == slug))).one_or_none()
-    if facility is None:
-        raise NotFound(f"There is no facility {slug!r}.")
-    return facility

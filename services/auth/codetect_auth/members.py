@@ -98,7 +98,7 @@ async def remove(auth: Auth, session: AsyncSession, which: ColumnElement[bool], 
     person = await _hold(session, which)
     await keep_an_admin(session, person)
     await _mail(auth, session, person, "removed", by)
-    await _shut_out(session, person, "removed", for_good=True)
+    await _shut_out(session, person, "removed", by, for_good=True)
     await session.execute(update(Invitation).where(Invitation.invited_by == person.id).values(inviter=FORGOTTEN))
     for table in (AccessRequest, Invitation):
         forgotten = {"email": FORGOTTEN, "name": FORGOTTEN, "email_key": f"removed:{person.id}"}
@@ -182,7 +182,7 @@ async def _set_status(auth: Auth, session: AsyncSession, person: Person, status:
     suspended = status is Status.SUSPENDED
     if suspended:
         await keep_an_admin(session, person)
-        await _shut_out(session, person, "suspended")
+        await _shut_out(session, person, "suspended", by)
     was, person.status = person.status, status.value
     await keep_step(session, person.facility_id, "person", person.id, status.value, by, was=was, now=status.value)
     told = (PersonSuspended if suspended else PersonReactivated)(person_id=person.id, changed_by=by.id)
@@ -190,10 +190,10 @@ async def _set_status(auth: Auth, session: AsyncSession, person: Person, status:
     await _mail(auth, session, person, status.value, by)
 
 
-async def _shut_out(session: AsyncSession, person: Person, why: str, *, for_good: bool = False) -> None:
+async def _shut_out(session: AsyncSession, person: Person, why: str, by: By, *, for_good: bool = False) -> None:
     """Refuse all that a person holds, and what their API clients hold; these end with a person who is gone for good."""
     await clients.refuse_clients_of(session, person, revoke=for_good)
-    await sessions.end_sessions(session, person.id, why)
+    await sessions.end_sessions(session, person.id, why, who=by.principal)
     await revocations.refuse(session, person.facility_id, person.id)
 
 

@@ -40,6 +40,14 @@ def email_key(email: str) -> str:
     return unicodedata.normalize("NFKC", email.strip()).casefold()
 
 
+def mailbox(email: str) -> email_validator.ValidatedEmail:
+    """An address as it is written to. Raises BadInput."""
+    try:
+        return email_validator.validate_email(email, check_deliverability=False)
+    except email_validator.EmailNotValidError as error:
+        raise BadInput(f"This is no e-mail address: {error}") from None
+
+
 async def open_facility(db: Database, slug: str, name: str, by: Principal | None = None) -> Facility:
     """A new facility with the host name `<slug>.<base domain>`."""
     must_be_slug(slug)
@@ -97,10 +105,7 @@ async def add_person(
     """Somebody new, who sets up a second factor at the first login."""
     if (role is Role.OPERATOR) != (facility.slug == OPERATORS) or role is Role.API_CLIENT:
         raise BadInput(f"Operators, and nobody else, belong to the facility `{OPERATORS}`.")
-    try:
-        address = email_validator.validate_email(email, check_deliverability=False).normalized
-    except email_validator.EmailNotValidError as error:
-        raise BadInput(f"This is no e-mail address: {error}") from None
+    address = mailbox(email).normalized
     person = Person(
         id=uuid7(),
         facility_id=facility.id,

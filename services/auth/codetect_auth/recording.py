@@ -39,7 +39,7 @@ async def record(
         assert isinstance(about, AggregateRow)
         await tell(session, about, *events)
     write = audit.record_once if once else audit.record
-    actor = _there(_actor(who if who is not None else _doer(about), session_id), about)
+    actor = _there(_actor(who if who is not None else doer(about), session_id), about)
     await write(session, actor, action, target=_target(about), outcome=outcome, detail=detail)
 
 
@@ -93,7 +93,7 @@ def _there(who: Principal | Actor, about: FacilityRow | str | None) -> Principal
     return Actor(who.subject, about.facility_id, str(who.role), who.session_id)
 
 
-def _doer(about: FacilityRow | str | None) -> Actor | Person:
+def doer(about: FacilityRow | str | None) -> Actor | Person:
     """Who does something when nobody is named: whoever is at the door, or a command, which comes from nowhere."""
     assert isinstance(about, FacilityRow)
     return about if isinstance(about, Person) and ORIGIN.get() != NOWHERE else command(about.facility_id)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from codetect_shared.db import SessionDep
 from codetect_shared.problems import BadInput, Forbidden, NotFound, Unauthenticated, responses
-from codetect_shared.tokens import TRUST_PATH, CurrentPrincipal, Principal, Role, require
+from codetect_shared.tokens import TRUST_PATH, CurrentPrincipal, Role
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
@@ -15,17 +15,12 @@ from codetect_auth import clients, devices, enrolment, login, people, revocation
 from codetect_auth.access import terms
 from codetect_auth.context import Auth, AuthDep, CallerDep
 from codetect_auth.passkeys import PasskeyRefused
+from codetect_auth.routing import Human, no_store
 from codetect_auth.second_factor import CodeRefused
 from codetect_auth.steps import StepExpired
 from codetect_auth.throttle import TooManyAttempts
 
-Human = Annotated[Principal, require(Role.OPERATOR, Role.ADMIN, Role.MEMBER, Role.VIEWER)]
 Basic = Annotated[HTTPBasicCredentials | None, Depends(HTTPBasic(auto_error=False, scheme_name="client"))]
-
-
-def no_store(response: Response) -> None:
-    """Tokens and secrets are kept by no cache (RFC 6749, section 5.1)."""
-    response.headers["Cache-Control"] = "no-store"
 
 
 router = APIRouter(tags=["access"], dependencies=[Depends(no_store)])

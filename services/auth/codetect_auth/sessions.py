@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from codetect_auth import revocations
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
 from codetect_auth.models import Facility, Person, RefreshToken, Session, Status
-from codetect_auth.recording import record, stranger
+from codetect_auth.recording import doer, record, stranger
 
 TOGETHER_S = 1
 GRACE_S = 10
@@ -149,7 +149,7 @@ async def end_sessions(
     who: Principal | Actor | None = None,
     but: UUID | None = None,
 ) -> None:
-    """End all of a person's logins, or all but one; `who` does it, or the person at the door."""
+    """End all of a person's logins, or all but one; `who` does it, else the person at the door, or a command."""
     others = [Session.id != but] if but else []
     await _end(session, who, reason, Session.person_id == person_id, *others)
 
@@ -199,13 +199,9 @@ async def _end(
     rows = (await session.execute(update(Session).where(*OPEN, *which).values(ended).returning(*columns))).all()
     for row in rows:
         await revocations.refuse(session, row.facility_id, session_id=row.id)
-        doer = who if who is not None else await _person(session, row.person_id)
-        await record(session, doer, action, f"session/{row.id}", session_id=row.id, why=reason)
+        by = who if who is not None else doer(await session.get_one(Person, row.person_id))
+        await record(session, by, action, f"session/{row.id}", session_id=row.id, why=reason)
     return bool(rows)
-
-
-async def _person(session: AsyncSession, person_id: UUID) -> Person:
-    return await session.get_one(Person, person_id)
 
 
 async def _now(session: AsyncSession) -> datetime:

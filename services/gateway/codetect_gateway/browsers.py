@@ -14,12 +14,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from codetect_shared.db import Database
+from codetect_shared.db import Database, opened
 from codetect_shared.problems import Forbidden, Problem, Unauthenticated
 from codetect_shared.sealing import Sealed, reseal, seal, unseal
 from sqlalchemy import text
 from starlette.requests import HTTPConnection
 
+from codetect_gateway.once import Once
 from codetect_gateway.parts import API, Part, PartUnavailable
 from codetect_gateway.settings import Settings
 
@@ -110,7 +111,7 @@ class Browsers:
         self._db, self._auth, self._master_key = db, auth, master_key
         self._known: dict[bytes, Held] = {}
         self._doubted: dict[bytes, str] = {}
-        self._asking: dict[bytes, asyncio.Task[str | None]] = {}
+        self._asking = Once[str | None]()
 
     async def token(self, cookie: str, slug: str, host: str, address: str, refused: str = "") -> str | None:
         """The access token behind a cookie, another than `refused`; None when its login has ended.
@@ -122,9 +123,7 @@ class Browsers:
         held = self._known.get(hash)
         if held and held.token != refused and time.monotonic() < held.ask_again:
             return held.token
-        if hash not in self._asking:
-            self._asking[hash] = asyncio.create_task(self._ask(hash, slug, host, address, refused))
-        return await asyncio.shield(self._asking[hash])  # who goes takes nobody else's answer along
+        return await self._asking(hash, lambda: self._ask(hash, slug, host, address, refused))
 
     def doubt(self, cookie: str, slug: str, token: str) -> None:
         """A service has refused this token, as after a change of rights unheard of here: the next is another."""
@@ -173,10 +172,7 @@ class Browsers:
 
     async def _ask(self, hash: bytes, slug: str, host: str, address: str, refused: str) -> str | None:
         self._known.pop(hash, None)
-        try:
-            tokens = await self._refreshed(hash, slug, host, address, refused)
-        finally:
-            del self._asking[hash]
+        tokens = await self._refreshed(hash, slug, host, address, refused)
         if tokens is None:
             return None
         self._known[hash] = Held(tokens.access, time.monotonic() + min(FRESH_S, tokens.left_s))
@@ -237,12 +233,8 @@ class Browsers:
 
 async def reseal_all(settings: Settings) -> int:
     """After the master key was changed: how many logins were sealed anew."""
-    db = Database(settings.database_url, settings.database_system_url, pool_size=1)
-    try:
-        async with db.system() as session:
-            return await reseal(session, settings.master_key, SEALED)
-    finally:
-        await db.close()
+    async with opened(settings.database_url, settings.database_system_url) as db, db.system() as session:
+        return await reseal(session, settings.master_key, SEALED)
 
 
 def _hash(cookie: str, slug: str) -> bytes:

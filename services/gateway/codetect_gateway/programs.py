@@ -4,7 +4,6 @@ Each pair is traded for an access token as at /oauth/token, and the token is wha
 ends here, and is kept nowhere (docs/adr/0065).
 """
 
-import asyncio
 import base64
 import binascii
 import hmac
@@ -13,6 +12,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from codetect_gateway.once import Once
 from codetect_gateway.parts import Part, PartUnavailable
 
 MAX_KNOWN = 4096
@@ -37,7 +37,7 @@ class Programs:
         self._auth, self._fresh_s = auth, fresh_s
         self._key = secrets.token_bytes(32)
         self._known: dict[bytes, Grant] = {}
-        self._asking: dict[bytes, asyncio.Task[Grant | None]] = {}
+        self._asking = Once[Grant | None]()
 
     def knows(self, slug: str, credentials: str) -> bool:
         """Whether auth has said yes to this pair, or is being asked."""
@@ -49,9 +49,8 @@ class Programs:
         name = self._name(slug, credentials)
         grant = self._known.get(name)
         if grant is None or time.monotonic() >= grant.ask_again:
-            if name not in self._asking:
-                self._asking[name] = asyncio.create_task(self._ask(name, host, address, credentials, grant))
-            grant = await asyncio.shield(self._asking[name])  # who goes takes nobody else's answer along
+            last = grant
+            grant = await self._asking(name, lambda: self._ask(name, host, address, credentials, last))
         return grant.token if grant else None
 
     def forget(self, slug: str, credentials: str) -> None:
@@ -68,8 +67,6 @@ class Programs:
             if last is None or time.monotonic() >= last.until:
                 raise
             grant = Grant(last.token, time.monotonic() + RETRY_S, last.until)
-        finally:
-            del self._asking[name]
         self._known.pop(name, None)
         if grant is not None:
             self._known[name] = grant

@@ -11,29 +11,25 @@ holds more than one slice of a file of many.
 import atexit
 import contextlib
 import json
-import logging
 import multiprocessing
 import os
 import queue
-import resource
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
-from multiprocessing.reduction import recv_handle, send_handle
+from multiprocessing.reduction import send_handle
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 from pydicom.uid import UID
 
-from codetect_ingest.dicom.deidentify import Pseudonyms
-from codetect_ingest.dicom.instance import PreparedSlice, prepare
-from codetect_ingest.dicom.other import Other, named_by, other_of
+from codetect_ingest.child import LENT, REFUSED, SENT, Answer, answer_slices, live
+from codetect_ingest.dicom.instance import PreparedSlice
+from codetect_ingest.dicom.other import Other
 from codetect_ingest.dicom.reading import MAX_FRAMES
 from codetect_ingest.dicom.refusals import Refusal, Refused
 
@@ -46,14 +42,11 @@ ANSWER_RATIO = 16  # answers to one file may be so many times as large as the fi
 ANSWER_PARTS = 10_000
 ANSWERS = MAX_FRAMES
 PRELOADED = "codetect_ingest.dicom.instance"
-ACCEPTED, REFUSED = b"accepted", b"refused"
-SENT, LENT = b"s", b"l"
 OURS = "CODETECT_"
 STARTING = threading.Lock()
 EXHAUSTED = {Refusal.MEMORY, Refusal.UNREADABLE, Refusal.TIMEOUT}
 T = TypeVar("T")
 Source = bytes | Path  # a file's bytes, or where it lies when it is large
-Answer = Callable[[BinaryIO, bytes], Iterable[list[bytes]]]  # a file and a word about it, to answers in parts
 
 
 class Died(Refused):
@@ -118,7 +111,7 @@ class Children:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([PRELOADED])
-        self._timeout_s, self._memory_bytes, self._answer = timeout_s, memory_bytes, answer or _answer
+        self._timeout_s, self._memory_bytes, self._answer = timeout_s, memory_bytes, answer or answer_slices
         self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
         self.size = size
         self._alive: set[Child] = set()
@@ -199,7 +192,7 @@ class Children:
         _run_forkserver()
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_live,
+            target=live,
             args=(theirs, self._memory_bytes, 2 * self._timeout_s, self._answer),
             name="codetect-dicom",
             daemon=True,
@@ -307,77 +300,3 @@ def _slice(facts: bytes, clean: bytes, hu: bytes) -> PreparedSlice:
     if not 0 <= found.header[0] <= found.header[1] <= len(clean):
         raise ValueError("a header outside of its file")
     return found
-
-
-def _live(pipe: Connection, memory_bytes: int, orphan_s: float, answer: Answer) -> None:
-    """Answer one file after another until the pipe closes. The alarm is for a child whose parent was killed."""
-    _limit(memory_bytes)
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            asked = pipe.recv_bytes()
-            lent = asked[:1] == LENT
-            with open(recv_handle(pipe), "rb") if lent else BytesIO(pipe.recv_bytes()) as file:
-                answers = answered(answer, file, asked[1:])
-                signal.setitimer(signal.ITIMER_REAL, orphan_s)
-                for parts in answers:
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-                    pipe.send_bytes(len(parts).to_bytes(4, "big"))
-                    for part in parts:
-                        pipe.send_bytes(part)
-                    signal.setitimer(signal.ITIMER_REAL, orphan_s)
-                signal.setitimer(signal.ITIMER_REAL, 0)
-            pipe.send_bytes(bytes(4))
-
-
-def _answer(file: BinaryIO, key: bytes) -> Iterator[list[bytes]]:
-    try:
-        for one in prepare(file, Pseudonyms(key)):
-            yield [ACCEPTED, one.model_dump_json(exclude={"clean", "hu"}).encode(), one.clean, one.hu]
-    except Refused as refused:
-        yield [REFUSED, refused.code.encode(), refused.note.encode(), _other(refused, file, key), _named(file)]
-
-
-def answered(answer: Answer, file: BinaryIO, word: bytes) -> Iterator[list[bytes]]:
-    """Answer, whatever happens."""
-    try:
-        yield from answer(file, word)
-    except Refused as refused:
-        yield [REFUSED, refused.code.encode(), refused.note.encode()]
-    except MemoryError:
-        yield [REFUSED, Refusal.MEMORY.encode(), b""]
-    except Exception:
-        yield [REFUSED, Refusal.UNREADABLE.encode(), b""]
-
-
-def _other(refused: Refused, file: BinaryIO, key: bytes) -> bytes:
-    """Say what a file is that may be kept although it isn't analysed; nothing where that can't be told."""
-    if not refused.keepable:
-        return b""
-    try:
-        return other_of(file, Pseudonyms(key)).model_dump_json().encode()
-    except Exception:
-        return b""
-
-
-def _named(file: BinaryIO) -> bytes:
-    """Say which instance a refused file is; nothing where that can't be told."""
-    try:
-        return " ".join(named_by(file) or ()).encode()
-    except Exception:
-        return b""
-
-
-def _limit(memory_bytes: int) -> None:
-    """Keep what this process may take from now on within bounds, and its voice down: values could be in any message."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, signal.SIG_IGN)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    with open("/proc/self/statm") as statm:
-        virtual, resident = (int(pages) * resource.getpagesize() for pages in statm.read().split()[:2])
-    resource.setrlimit(resource.RLIMIT_AS, (virtual - resident + memory_bytes,) * 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    silence = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(silence, stream)
-    logging.disable()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from codetect_shared.db import Database
+from codetect_shared.db import opened
 from codetect_shared.sealing import keys_of
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -117,12 +117,8 @@ async def rewrap(session: AsyncSession, master_key: bytes) -> int:
 
 async def rewrap_all(settings: Settings) -> int:
     """Do so for every facility: the command `reseal`."""
-    db = Database(settings.database_url, settings.database_system_url, pool_size=1)
-    try:
-        async with db.system() as session:
-            return await rewrap(session, settings.master_key)
-    finally:
-        await db.close()
+    async with opened(settings.database_url, settings.database_system_url) as db, db.system() as session:
+        return await rewrap(session, settings.master_key)
 
 
 def _unwrapped(master_key: bytes, wrapped: bytes) -> bytes:

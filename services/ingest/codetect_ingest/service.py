@@ -8,13 +8,13 @@ from typing import NoReturn
 from uuid import UUID
 
 from codetect_shared import audit, outbox
-from codetect_shared.db import Database
+from codetect_shared.db import Database, one_at_a_time
 from codetect_shared.events import UploadCompleted, UploadOpened
 from codetect_shared.jobs import PRIORITIES
 from codetect_shared.problems import ServiceUnavailable
 from codetect_shared.storage import Listed, Storage, StorageUnavailable
 from codetect_shared.tokens import Principal
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import objects, problems
@@ -158,8 +158,7 @@ async def show_study(session: AsyncSession, study_id: UUID) -> StudyOut:
 
 async def _opened_before(session: AsyncSession, upload: Upload) -> Upload | None:
     """Return the upload that was opened with this key; of two requests at once, one waits for the other. KeyReused."""
-    taken = f"{upload.facility_id}/{upload.created_by}/{upload.idempotency_key}"
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(taken, 0))))
+    await one_at_a_time(session, f"{upload.facility_id}/{upload.created_by}/{upload.idempotency_key}")
     known: Upload | None = await session.scalar(
         select(Upload).where(Upload.created_by == upload.created_by, Upload.idempotency_key == upload.idempotency_key)
     )

@@ -9,12 +9,12 @@ from codetect_shared.tokens import Principal
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_auth import recording, revocations, sessions, strength, throttle
+from codetect_auth import recording, revocations, sessions, steps, strength, throttle
 from codetect_auth.access import links
 from codetect_auth.access.steps import LINK, By, record
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
 from codetect_auth.mails.asking import Kind, ask
-from codetect_auth.models import Facility, LoginChallenge, PasswordReset, Person, Status
+from codetect_auth.models import Facility, PasswordReset, Person, Status
 from codetect_auth.people import email_key
 
 
@@ -101,11 +101,11 @@ async def _must_be_new_and_strong(auth: Auth, facility: Facility, person: Person
     await strength.must_be_strong(auth, password, (person.email, person.name, facility.name, facility.slug))
 
 
-async def _void(session: AsyncSession, person_id: UUID) -> None:
+async def _void(session: AsyncSession, person: Person) -> None:
     """What hangs on the old password: mailed links, and logins that stand before their second step."""
-    for table in (PasswordReset, LoginChallenge):
-        unused = table.person_id == person_id, table.used_at.is_(None)
-        await session.execute(update(table).where(*unused).values(used_at=func.clock_timestamp()))
+    unused = PasswordReset.person_id == person.id, PasswordReset.used_at.is_(None)
+    await session.execute(update(PasswordReset).where(*unused).values(used_at=func.clock_timestamp()))
+    await steps.end_all(session, person)
 
 
 async def _set(
@@ -119,7 +119,7 @@ async def _set(
 ) -> None:
     """The person's row is locked by the caller: all that follows from it is locked after it."""
     person.password_hash = password_hash
-    await _void(session, person.id)
+    await _void(session, person)
     await sessions.end_sessions(session, person.id, "the password was changed", but=keep)
     if keep is None:
         await revocations.refuse(session, person.facility_id, person.id)

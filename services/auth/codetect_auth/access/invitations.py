@@ -62,7 +62,7 @@ async def invite(
         raise BadInput(f"1 to {MOST_AT_ONCE} people are invited at once; these are {len(wanted)}.")
     # Always in one order, so that two lists at once don't wait for each other.
     for key in sorted({email_key(each.email) for each in wanted}):
-        await links.one_at_a_time(session, facility.id, key)
+        await links.hold(session, facility.id, key)
     return [await _outcome(auth, session, facility, each, by, only) for each in wanted]
 
 
@@ -93,7 +93,7 @@ async def open_invitation(
     by: By,
     request_id: UUID | None = None,
 ) -> Invitation:
-    """One invitation, mailed; the caller holds `links.one_at_a_time`. Raises AlreadyInvited, PersonExists."""
+    """One invitation, mailed; the caller holds `links.hold`. Raises AlreadyInvited, PersonExists."""
     key = email_key(email)
     if await session.scalar(select(Person.id).where(Person.email_key == key)):
         raise PersonExists
@@ -138,7 +138,7 @@ async def resend(auth: Auth, session: AsyncSession, facility: Facility, invitati
     found = await session.get(Invitation, invitation_id)
     if found is None or not found.email:
         raise NotFound("The facility has no such invitation.")
-    await links.one_at_a_time(session, facility.id, found.email_key)
+    await links.hold(session, facility.id, found.email_key)
     async with auth.db.system() as counting:
         await throttle.take(counting, f"invitation:{invitation_id}", SENDING)
     expired = Invitation.id == invitation_id, Invitation.state == InvitationState.EXPIRED
@@ -187,7 +187,7 @@ async def accept(auth: Auth, caller: Caller, token: str, password: str, terms_ve
         await strength.must_be_strong(auth, password, about)
         password_hash = await auth.passwords.hash(password)
         async with auth.db.facility(facility.id) as session:
-            await links.one_at_a_time(session, facility.id, invitation.email_key)
+            await links.hold(session, facility.id, invitation.email_key)
             row = await move(session, Invitation, InvitationState.ACCEPTED, LINK, *usable)
             if row is None:
                 raise links.LinkGone

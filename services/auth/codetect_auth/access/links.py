@@ -11,15 +11,14 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
-import email_validator
+from codetect_shared.db import one_at_a_time
 from codetect_shared.problems import BadInput, NotFound, Problem
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth import throttle
 from codetect_auth.context import Auth, Caller
 from codetect_auth.models import Facility
-from codetect_auth.people import email_key
+from codetect_auth.people import email_key, mailbox
 
 CONFIRM_LASTS, INVITATION_LASTS, RESET_LASTS = timedelta(hours=24), timedelta(days=7), timedelta(hours=1)
 DECISION_LASTS = timedelta(days=30)
@@ -45,10 +44,7 @@ def link(auth: Auth, facility: Facility, path: str, token: str | None = None) ->
 
 def valid_address(facility: Facility, email: str) -> str:
     """An address as it is written to, of a mail domain that the facility takes. Raises BadInput, DomainNotAllowed."""
-    try:
-        address = email_validator.validate_email(email, check_deliverability=False)
-    except email_validator.EmailNotValidError as error:
-        raise BadInput(f"This is no e-mail address: {error}") from None
+    address = mailbox(email)
     domains = facility.mail_domains
     if domains and not {address.domain.casefold(), address.ascii_domain.casefold()} & set(domains):
         raise DomainNotAllowed(f"Use an address that ends in {', '.join('@' + each for each in domains)}.")
@@ -100,7 +96,6 @@ async def evenly() -> AsyncIterator[None]:
         await asyncio.sleep(max(0.0, until - time.monotonic()))
 
 
-async def one_at_a_time(session: AsyncSession, facility_id: UUID, key: str) -> None:
+async def hold(session: AsyncSession, facility_id: UUID, key: str) -> None:
     """Until this transaction ends, nothing else happens to who has this address in the facility."""
-    name = f"access/{facility_id}/{key}"
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+    await one_at_a_time(session, f"access/{facility_id}/{key}")

@@ -76,7 +76,7 @@ async def confirm(auth: Auth, caller: Caller, token: str) -> Standing:
         key = await session.scalar(select(AccessRequest.email_key).where(*mine))
         if key is None:
             raise links.LinkGone
-        await links.one_at_a_time(session, facility.id, key)
+        await links.hold(session, facility.id, key)
         standing = await _standing(session, key)
         to = RequestState.SUPERSEDED if standing else RequestState.CONFIRMED
         row = await move(session, AccessRequest, to, LINK, *mine, AccessRequest.state == RequestState.UNCONFIRMED)
@@ -130,7 +130,7 @@ async def approve(
     role = role or Role(asked.role)
     if RANK.index(role) > RANK.index(Role(asked.role)):
         raise BadInput(f"{asked.role} was asked for; that may be narrowed, not widened.")
-    await links.one_at_a_time(session, facility.id, asked.email_key)
+    await links.hold(session, facility.id, asked.email_key)
     row = await _decide(session, request_id, RequestState.APPROVED, by)
     told = RequestApproved(request_id=row.id, decided_by=by.id, role=role.value)
     await recording.record(session, by.principal, "access-request.approve", row, told, role=role.value)

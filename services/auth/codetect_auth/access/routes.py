@@ -1,27 +1,23 @@
 """Coming in, over HTTP."""
 
-from typing import Annotated
 from uuid import UUID
 
 from codetect_shared.db import SessionDep
 from codetect_shared.problems import BadInput, Forbidden, NotFound, Problem, Unauthenticated, responses
-from codetect_shared.tokens import Principal, Role, StepUpRequired, require
+from codetect_shared.tokens import StepUpRequired
 from fastapi import APIRouter, Depends, Request
 
 from codetect_auth import facility_schemas as shapes
 from codetect_auth import schemas
 from codetect_auth.access import getting_back, invitations, links, reading, requests, steps, terms
 from codetect_auth.access.states import InvitationState, RequestState
-from codetect_auth.admin_routes import REFUSALS, Cursor, FacilityAdmin, Limit, page
 from codetect_auth.context import AuthDep, CallerDep
-from codetect_auth.facility_routes import FreshOperator
 from codetect_auth.models import Facility, Person
 from codetect_auth.people import PersonExists
-from codetect_auth.routes import Human, no_store
+from codetect_auth.routing import REFUSALS, Admin, Cursor, FacilityAdmin, FreshOperator, Human, Limit, no_store, page
 from codetect_auth.strength import PasswordRefused
 from codetect_auth.throttle import TooManyAttempts
 
-Inviter = Annotated[Principal, require(Role.ADMIN, Role.OPERATOR)]
 BY_LINK: tuple[type[Problem], ...] = (BadInput, NotFound, links.LinkGone, TooManyAttempts)
 CHOOSING = (*BY_LINK, PasswordRefused)
 router = APIRouter(prefix="/api/v1", tags=["coming in"], dependencies=[Depends(no_store)])
@@ -82,7 +78,7 @@ async def reject_access_request(
 
 
 @router.post("/invitations", responses=responses(*REFUSALS), openapi_extra=reading.REQUEST_BODY)
-async def invite(auth: AuthDep, session: SessionDep, inviter: Inviter, request: Request) -> shapes.InvitationOutcomes:
+async def invite(auth: AuthDep, session: SessionDep, inviter: Admin, request: Request) -> shapes.InvitationOutcomes:
     """Invite one person or up to 200, as JSON or CSV (`email,name,role`); what became of each is in the answer."""
     wanted = await reading.invitations_in(request)
     facility = await session.get_one(Facility, inviter.facility_id)
@@ -93,7 +89,7 @@ async def invite(auth: AuthDep, session: SessionDep, inviter: Inviter, request: 
 @router.get("/invitations", responses=responses(*REFUSALS))
 async def list_invitations(
     session: SessionDep,
-    _: Inviter,
+    _: Admin,
     status: InvitationState | None = None,
     cursor: Cursor = None,
     limit: Limit = 50,
@@ -118,7 +114,7 @@ CLOSED = (*REFUSALS, NotFound, invitations.InvitationClosed, TooManyAttempts)
 
 @router.post("/invitations/{invitation_id}/resend", responses=responses(*CLOSED))
 async def resend_invitation(
-    auth: AuthDep, session: SessionDep, inviter: Inviter, invitation_id: UUID
+    auth: AuthDep, session: SessionDep, inviter: Admin, invitation_id: UUID
 ) -> shapes.Invitation:
     """Mail a new link, good for seven days; the one before is void."""
     facility = await session.get_one(Facility, inviter.facility_id)
@@ -127,7 +123,7 @@ async def resend_invitation(
 
 
 @router.delete("/invitations/{invitation_id}", status_code=204, responses=responses(*CLOSED))
-async def revoke_invitation(session: SessionDep, inviter: Inviter, invitation_id: UUID) -> None:
+async def revoke_invitation(session: SessionDep, inviter: Admin, invitation_id: UUID) -> None:
     """Take an invitation back; its link is void at once."""
     await invitations.revoke(session, invitation_id, await steps.by(session, inviter))
 

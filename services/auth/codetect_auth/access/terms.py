@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from codetect_shared.db import uuid7
+from codetect_shared.db import one_at_a_time, uuid7
 from codetect_shared.problems import Conflict, NotFound
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -32,7 +32,7 @@ async def show(session: AsyncSession, version: int) -> Terms:
 async def publish(auth: Auth, text: str, by: UUID | None) -> Terms:
     """A new version; everybody is asked at their next login."""
     async with auth.db.system() as session:
-        await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("terms", 0))))
+        await one_at_a_time(session, "terms")
         terms = Terms(version=(await in_force(session)).version + 1, text=text, published_by=by)
         session.add(terms)
         await session.flush()

@@ -31,10 +31,10 @@ async def choose(
     await session.execute(entered.on_conflict_do_update(index_elements=["person_id"], set_=new))
 
 
-async def unsubscribe(session: AsyncSession, master_key: bytes, facility: Facility | None, token: str) -> None:
+async def unsubscribe(session: AsyncSession, master_key: bytes, facility: Facility, token: str) -> None:
     """No more mails of analyses to the person whose token this is. Raises LinkRefused."""
-    person_id = person_of(master_key, facility.id, token) if facility else None
-    if facility is None or person_id is None:
+    person_id = person_of(master_key, facility.id, token)
+    if person_id is None:
         raise LinkRefused
     known = select(Person.id).where(Person.id == person_id, Person.facility_id == facility.id)
     if await session.scalar(known) is None:

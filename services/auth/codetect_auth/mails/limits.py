@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from codetect_shared.db import one_at_a_time
 from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,7 +26,7 @@ async def wait_s(session: AsyncSession, settings: MailerSettings, job: Mail) -> 
 
     One at a time in a facility: two mailers would each find room for the last one.
     """
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"mails/{job.facility_id}", 0))))
+    await one_at_a_time(session, f"mails/{job.facility_id}")
     # Results to somebody must not delay what concerns the security of their account.
     to_address = Mail.address_key == job.address_key, Mail.priority == job.priority
     wait = await _room_in(session, settings.mail_address_per_hour, HOUR, Mail.id != job.id, *to_address)

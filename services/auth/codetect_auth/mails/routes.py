@@ -1,12 +1,11 @@
 """What people choose about mail, and what admins see of it."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from codetect_shared.db import SessionDep
 from codetect_shared.problems import BadInput, Forbidden, NotFound, Unauthenticated, responses
-from codetect_shared.tokens import Principal, Role, require
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 from fastapi.responses import HTMLResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import select
@@ -16,13 +15,10 @@ from codetect_auth.mails import choosing, undeliverable
 from codetect_auth.mails.rows import Choice
 from codetect_auth.mails.wording import LANGUAGES
 from codetect_auth.models import Mail, MailState
+from codetect_auth.routing import REFUSALS, Admin, Cursor, Human, Limit, page
+from codetect_auth.schemas import Page
 
-Human = Annotated[Principal, require(Role.OPERATOR, Role.ADMIN, Role.MEMBER, Role.VIEWER)]
-Admin = Annotated[Principal, require(Role.ADMIN, Role.OPERATOR)]
-Cursor = Annotated[UUID | None, Query(description="`next` of the part before.")]
-Limit = Annotated[int, Query(ge=1, le=200)]
 Token = Annotated[str, Path(max_length=100)]
-REFUSALS = (Unauthenticated, Forbidden, BadInput)
 router = APIRouter(prefix="/api/v1", tags=["mail"])
 
 # Link scanners open every link: only the button, or the mail program's own, switches anything off.
@@ -64,20 +60,6 @@ class UndeliverableAddress(BaseModel):
     created_at: AwareDatetime
 
 
-class Mails(BaseModel):
-    """A part of a list; `next` is the cursor of the part after it."""
-
-    items: list[MailOut]
-    next: str | None = None
-
-
-class UndeliverableAddresses(BaseModel):
-    """A part of a list; `next` is the cursor of the part after it."""
-
-    items: list[UndeliverableAddress]
-    next: str | None = None
-
-
 @router.get("/auth/mail-preferences", responses=responses(Unauthenticated, Forbidden))
 async def get_mail_preferences(session: SessionDep, who: Human) -> MailPreferences:
     """Which mails of analyses I get. Mails about the security of my account always come."""
@@ -112,7 +94,7 @@ async def unsubscribe(auth: AuthDep, caller: CallerDep, token: Token) -> HTMLRes
 @router.get("/mails", responses=responses(*REFUSALS))
 async def list_mails(
     session: SessionDep, _: Admin, state: MailState | None = None, cursor: Cursor = None, limit: Limit = 50
-) -> Mails:
+) -> Page[MailOut]:
     """The facility's mails, the newest first."""
     statement = select(Mail).order_by(Mail.id.desc()).limit(limit)
     if state:
@@ -120,24 +102,18 @@ async def list_mails(
     if cursor:
         statement = statement.where(Mail.id < cursor)
     rows = (await session.scalars(statement)).all()
-    return Mails(items=[MailOut.model_validate(row) for row in rows], next=_next(rows, limit))
+    return page(MailOut, rows, limit)
 
 
 @router.get("/undeliverable-addresses", responses=responses(*REFUSALS))
 async def list_undeliverable_addresses(
     session: SessionDep, _: Admin, cursor: Cursor = None, limit: Limit = 50
-) -> UndeliverableAddresses:
+) -> Page[UndeliverableAddress]:
     """Addresses that get no more of the facility's mails, since one came back for good."""
-    rows = await undeliverable.list_addresses(session, cursor, limit)
-    items = [UndeliverableAddress.model_validate(row) for row in rows]
-    return UndeliverableAddresses(items=items, next=_next(rows, limit))
+    return page(UndeliverableAddress, await undeliverable.list_addresses(session, cursor, limit), limit)
 
 
 @router.delete("/undeliverable-addresses/{address_id}", status_code=204, responses=responses(*REFUSALS, NotFound))
 async def clear_undeliverable_address(session: SessionDep, _: Admin, address_id: UUID) -> None:
     """There is a mailbox again: send to it."""
     await undeliverable.clear(session, address_id)
-
-
-def _next(rows: Any, limit: int) -> str | None:
-    return str(rows[-1].id) if len(rows) == limit else None

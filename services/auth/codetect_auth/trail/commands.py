@@ -90,7 +90,9 @@ async def _head(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
         }
         for row in rows
     ]
-    return {"heads": found}
+    return {
+        "heads": found if options.json else [f"{one['facility']}: row {one['number']}, {one['hash']}" for one in found]
+    }
 
 
 async def _forget(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from uuid import UUID
 from codetect_shared.audit import AuditUnavailable, Outcome
 from codetect_shared.db import SessionDep
 from codetect_shared.problems import BadInput, Forbidden, Unauthenticated, responses
-from codetect_shared.tokens import Principal, Role, require
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
@@ -16,12 +15,12 @@ from sqlalchemy import Row
 
 from codetect_auth.context import AuthDep
 from codetect_auth.recording import record
+from codetect_auth.routing import Admin
 from codetect_auth.trail import exporting, listing, schemas
 from codetect_auth.trail.listing import CursorInvalid, Filters
 
 CSV, NDJSON = "text/csv", "application/fhir+ndjson"
 router = APIRouter(prefix="/api/v1/audit-events", tags=["audit"])
-Reader = Annotated[Principal, require(Role.ADMIN, Role.OPERATOR)]
 PROBLEMS = responses(Unauthenticated, Forbidden, BadInput, AuditUnavailable)
 Text = Annotated[str | None, Query(max_length=100)]
 
@@ -76,7 +75,7 @@ def form_of(
 )
 async def list_audit_events(
     auth: AuthDep,
-    who: Reader,
+    who: Admin,
     chosen: Annotated[Filters, Depends(filters)],
     form: Annotated[Form, Depends(form_of)],
     cursor: Annotated[str | None, Query(max_length=32, description="`next` of the page before; JSON only.")] = None,
@@ -102,7 +101,7 @@ async def list_audit_events(
 
 
 @router.get("/chain", responses=PROBLEMS)
-async def get_audit_chain(session: SessionDep, who: Reader) -> schemas.AuditState:
+async def get_audit_chain(session: SessionDep, who: Admin) -> schemas.AuditState:
     """Where the chain ends, and which rows are missing; `codetect_auth admin audit verify` looks through all of it."""
     head, found, waiting = await listing.state(session, who.facility_id)
     return schemas.AuditState(

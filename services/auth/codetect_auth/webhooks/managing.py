@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from codetect_shared.db import uuid7
+from codetect_shared.db import one_at_a_time, uuid7
 from codetect_shared.problems import BadInput, Conflict, NotFound
 from codetect_shared.sealing import seal
 from codetect_shared.tokens import Principal
@@ -56,8 +56,7 @@ async def add(
     """A new endpoint, and its secret, which is shown this once. Raises BadInput, TooManyEndpoints."""
     if wrong := check_url(url, inside):
         raise BadInput(wrong)
-    lock = f"webhooks/{who.facility_id}"
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(lock, 0))))
+    await one_at_a_time(session, f"webhooks/{who.facility_id}")
     mine = select(func.count()).select_from(Endpoint).where(Endpoint.facility_id == who.facility_id)
     if (await session.scalars(mine)).one() >= AT_MOST:
         raise TooManyEndpoints

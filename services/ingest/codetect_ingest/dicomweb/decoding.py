@@ -21,7 +21,7 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 from pydicom.valuerep import BYTES_VR, VR
 
-from codetect_ingest.children import ACCEPTED, REFUSED
+from codetect_ingest.child import ACCEPTED, REFUSED
 from codetect_ingest.dicom.identity import Attributes
 from codetect_ingest.dicom.reading import tolerant, transfer_syntax
 from codetect_ingest.dicom.refusals import Refusal, Refused

@@ -1,0 +1,96 @@
+"""What runs in a child: answers one file after another, and can do nothing else. ADR 0021 has the reasons."""
+
+import contextlib
+import logging
+import os
+import resource
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from io import BytesIO
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
+from typing import BinaryIO
+
+from codetect_ingest.dicom.deidentify import Pseudonyms
+from codetect_ingest.dicom.instance import prepare
+from codetect_ingest.dicom.other import named_by, other_of
+from codetect_ingest.dicom.refusals import Refusal, Refused
+
+ACCEPTED, REFUSED = b"accepted", b"refused"
+SENT, LENT = b"s", b"l"
+Answer = Callable[[BinaryIO, bytes], Iterable[list[bytes]]]  # a file and a word about it, to answers in parts
+
+
+def live(pipe: Connection, memory_bytes: int, orphan_s: float, answer: Answer) -> None:
+    """Answer one file after another until the pipe closes. The alarm is for a child whose parent was killed."""
+    _limit(memory_bytes)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            asked = pipe.recv_bytes()
+            lent = asked[:1] == LENT
+            with open(recv_handle(pipe), "rb") if lent else BytesIO(pipe.recv_bytes()) as file:
+                answers = answered(answer, file, asked[1:])
+                signal.setitimer(signal.ITIMER_REAL, orphan_s)
+                for parts in answers:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                    pipe.send_bytes(len(parts).to_bytes(4, "big"))
+                    for part in parts:
+                        pipe.send_bytes(part)
+                    signal.setitimer(signal.ITIMER_REAL, orphan_s)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            pipe.send_bytes(bytes(4))
+
+
+def answer_slices(file: BinaryIO, key: bytes) -> Iterator[list[bytes]]:
+    """Prepare a file: its slices, clean and as HU, or why it is refused and what can be told of it all the same."""
+    try:
+        for one in prepare(file, Pseudonyms(key)):
+            yield [ACCEPTED, one.model_dump_json(exclude={"clean", "hu"}).encode(), one.clean, one.hu]
+    except Refused as refused:
+        yield [REFUSED, refused.code.encode(), refused.note.encode(), _other(refused, file, key), _named(file)]
+
+
+def answered(answer: Answer, file: BinaryIO, word: bytes) -> Iterator[list[bytes]]:
+    """Answer, whatever happens."""
+    try:
+        yield from answer(file, word)
+    except Refused as refused:
+        yield [REFUSED, refused.code.encode(), refused.note.encode()]
+    except MemoryError:
+        yield [REFUSED, Refusal.MEMORY.encode(), b""]
+    except Exception:
+        yield [REFUSED, Refusal.UNREADABLE.encode(), b""]
+
+
+def _other(refused: Refused, file: BinaryIO, key: bytes) -> bytes:
+    """Say what a file is that may be kept although it isn't analysed; nothing where that can't be told."""
+    if not refused.keepable:
+        return b""
+    try:
+        return other_of(file, Pseudonyms(key)).model_dump_json().encode()
+    except Exception:
+        return b""
+
+
+def _named(file: BinaryIO) -> bytes:
+    """Say which instance a refused file is; nothing where that can't be told."""
+    try:
+        return " ".join(named_by(file) or ()).encode()
+    except Exception:
+        return b""
+
+
+def _limit(memory_bytes: int) -> None:
+    """Keep what this process may take from now on within bounds, and its voice down: values could be in any message."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    with open("/proc/self/statm") as statm:
+        virtual, resident = (int(pages) * resource.getpagesize() for pages in statm.read().split()[:2])
+    resource.setrlimit(resource.RLIMIT_AS, (virtual - resident + memory_bytes,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    silence = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(silence, stream)
+    logging.disable()
