@@ -1,5 +1,7 @@
 """Generated documents are up to date, and true: what is sent fits what they say."""
 
+import ast
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -23,6 +25,32 @@ def test_generated_documents_are_up_to_date(script: str) -> None:
         [sys.executable, ROOT / "scripts" / script, "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+RECORDS = {"record", "record_once", "record_each", "record_for_platform", "note"}
+ACTION = re.compile(r"[a-z-]+\.[a-z-]+")
+
+
+def recorded() -> set[str]:
+    """Every action that some call writes into the audit trail."""
+    found: set[str] = set()
+    for path in ROOT.glob("services/*/codetect_*/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in RECORDS:
+                texts = [
+                    each.value for arg in node.args[2:3] for each in ast.walk(arg) if isinstance(each, ast.Constant)
+                ]
+                found |= {text for text in texts if isinstance(text, str) and ACTION.fullmatch(text)}
+    return found
+
+
+def test_every_action_of_the_audit_trail_is_told() -> None:
+    said, last = set(), ""
+    for name in re.findall(r"`([a-z-]*\.?[a-z-]+)`", (ROOT / "docs/audit.md").read_text()):
+        last = name.partition(".")[0] or last
+        said.add(f"{last}{name}" if name.startswith(".") else name)
+    assert len(recorded()) > 40
+    assert recorded() - said == set()
 
 
 def document() -> dict[str, Any]:
