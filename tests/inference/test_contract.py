@@ -22,7 +22,7 @@ def facility(house: House) -> Facility:
 @pytest.fixture(scope="module")
 async def contract(house: House, facility: Facility) -> Contract:
     """An admin of a facility with a model, and an analysis that waits."""
-    registered = await facility.register(bundle_files(tiny_model()))
+    registered = await facility.register(bundle_files(tiny_model(), name="contract"))
     model = registered.json()
     event = await facility.receive(await facility.store(lung(12)))
     (analysis,) = await facility.analyses(event.study_id)

@@ -93,6 +93,7 @@ async def test_nothing_of_it_is_left_but_that_it_was_erased(
         "priority": 0,
         "series": "[]",
         "erased": True,
+        "submitted_by": None,
     }
 
 
