@@ -102,6 +102,7 @@ class Mailer:
     async def _begin(self, session: AsyncSession, job: Mail) -> Letter | None:
         """What to write, with the try counted; None when it isn't to be tried now."""
         facility = await session.get_one(Facility, job.facility_id)
+        await limits.turn(session, job)
         now = (await session.execute(select(func.clock_timestamp()))).scalar_one()
         assert job.sealed_letter is not None
         opened: dict[str, Any] = json.loads(unseal(self._settings.master_key, job.sealed_letter, f"mail/{job.id}"))
@@ -115,10 +116,10 @@ class Mailer:
         if job.handed_over_at and (left := job.handed_over_at + timedelta(seconds=KNOWN_AFTER_S) - now) > timedelta(0):
             await MAILS.postpone(session, job, left.total_seconds(), spent=False)
             return None
-        if wait := await limits.wait_s(session, self._settings, job):
+        if wait := await limits.wait_s(session, self._settings, job, now):
             await MAILS.postpone(session, job, wait, spent=False)
             return None
-        await session.execute(update(Mail).where(Mail.id == job.id).values(tried_at=func.clock_timestamp()))
+        await session.execute(update(Mail).where(Mail.id == job.id).values(tried_at=now))
         mine = Person.facility_id == job.facility_id, Person.email_key == email_key(opened["to"])
         person = await session.scalar(select(Person).where(*mine))
         chosen = await session.get(MailPreference, person.id) if person else None
