@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 import structlog
-import uvicorn
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -25,7 +24,6 @@ from codetect_shared.storage import Storage
 from codetect_shared.tokens import JwksCache
 
 log = structlog.get_logger()
-SHUTDOWN_S = 30
 Background = Callable[[], Awaitable[None]]
 Parts = Callable[[FastAPI], "AsyncIterator[Sequence[Background]]"]
 
@@ -153,20 +151,3 @@ def readiness(
         states = dict(zip(checks, await asyncio.gather(*map(state, checks.values())), strict=True))
         ready = all(value == "ok" for value in states.values())
         return JSONResponse({"ready": ready, "checks": states, **(facts or {})}, 200 if ready else 503)
-
-
-def serve(app: FastAPI, settings: ServiceSettings, **uvicorn_settings: Any) -> None:
-    """Run the process until SIGTERM; answers in flight get `SHUTDOWN_S` seconds."""
-    config: dict[str, Any] = {
-        "host": settings.host,
-        "port": settings.port,
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "date_header": True,
-        "proxy_headers": False,
-        "timeout_graceful_shutdown": SHUTDOWN_S,
-        "timeout_keep_alive": 65,
-        "lifespan": "on",
-    }
-    uvicorn.run(app, **(config | uvicorn_settings))

@@ -259,9 +259,13 @@ class Reaper:
         db = await outbox.connect_directly(self._url)
         try:
             seconds = 0
+            tables = [jobs.table.__tablename__ for jobs in self._jobs]
+            any_due = f"SELECT {', '.join(ANY_DUE.format(table=table) for table in tables)}"
             while True:
-                for jobs in self._jobs:
-                    await db.execute(LOOK_AGAIN.format(table=jobs.table.__tablename__), jobs.queue)
+                due = await db.fetchrow(any_due)
+                for jobs, table, is_due in zip(self._jobs, tables, due, strict=True):
+                    if is_due:  # an INSERT of no rows would wake the relay all the same
+                        await db.execute(LOOK_AGAIN.format(table=table), jobs.queue)
                 if seconds % 600 == 0:
                     await db.execute(FORGET_SENT)
                     await db.execute(FORGET_SEEN)
@@ -277,19 +281,23 @@ async def forget_told(session: AsyncSession) -> None:
     await session.execute(text(FORGET_SEEN))
 
 
-LOOK_AGAIN = """
-    WITH due AS (
-        SELECT id, facility_id FROM {table}
+DUE = """
+        FROM {table}
         WHERE available_at <= clock_timestamp() AND (lease_until IS NULL OR lease_until < clock_timestamp())
           AND (looked_at IS NULL OR looked_at < available_at OR looked_at < lease_until
                OR looked_at < clock_timestamp() - interval '60 seconds')
+"""
+ANY_DUE = f"EXISTS (SELECT {DUE})"
+LOOK_AGAIN = f"""
+    WITH due AS (
+        SELECT id, facility_id {DUE}
         ORDER BY priority, available_at LIMIT 100 FOR UPDATE SKIP LOCKED
     ), seen AS (
-        UPDATE {table} SET looked_at = clock_timestamp() FROM due WHERE {table}.id = due.id
+        UPDATE {{table}} SET looked_at = clock_timestamp() FROM due WHERE {{table}}.id = due.id
     )
     INSERT INTO outbox (event_id, facility_id, queue, type, subject, sequence, data, time)
-    SELECT gen_random_uuid(), facility_id, $1, 'look', id::text, 0, '{{}}', clock_timestamp() FROM due
-"""
+    SELECT gen_random_uuid(), facility_id, $1, 'look', id::text, 0, '{{{{}}}}', clock_timestamp() FROM due
+"""  # noqa: S608 - constants
 FORGET_SENT = f"""
     DELETE FROM outbox WHERE id IN (
         SELECT id FROM outbox WHERE sent_at < clock_timestamp() - CASE WHEN queue IS NULL

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pyotp
 import pytest
-from codetect_auth import admin, people
+from codetect_auth import admin, app, people
 from codetect_auth.app import api
 from codetect_auth.context import Auth
 from codetect_auth.models import Facility
@@ -154,9 +154,9 @@ class House:
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[House]:
-    app = api(settings)
-    async with app.router.lifespan_context(app):
-        yield House(app, app.state.auth)
+    service = api(settings)
+    async with service.router.lifespan_context(service):
+        yield House(service, service.state.auth)
 
 
 @pytest.fixture(scope="package")
@@ -165,8 +165,11 @@ async def house(infra: Infrastructure, environment: Mapping[str, str]) -> AsyncI
     # Endpoints of webhooks stand on this machine in tests, which no operator would allow otherwise.
     settings = Settings(webhook_networks="127.0.0.0/8")
     await empty_broker(environment["CODETECT_RABBITMQ_URL"])
-    async with running(settings) as house:
-        yield house
+    with pytest.MonkeyPatch.context() as patch:
+        # Tests sweep when they mean to: it asks for mails about API clients of tests before.
+        patch.setattr(app, "SWEEP_S", 86_400)
+        async with running(settings) as house:
+            yield house
 
 
 class Shell:

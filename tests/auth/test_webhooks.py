@@ -13,7 +13,7 @@ from uuid import UUID
 import httpx
 import pytest
 import uvicorn
-from codetect_auth.app import mailer
+from codetect_auth.mails.app import mailer
 from codetect_auth.settings import MailerSettings, Tls
 from codetect_auth.webhooks import delivering
 from codetect_auth.webhooks.reaching import Guarded, Reach, Unreachable, check_url, is_allowed, networks

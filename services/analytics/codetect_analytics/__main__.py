@@ -5,7 +5,7 @@ import os
 import sys
 
 from codetect_shared import migrations, outbox, telemetry
-from codetect_shared.app import serve
+from codetect_shared.serving import serve
 
 from codetect_analytics import app, rebuild
 from codetect_analytics.settings import ProjectorSettings, Settings

@@ -8,7 +8,7 @@ def main(arguments: list[str]) -> None:
     """Run the process or the command that is named."""
     match arguments:
         case ["api"]:
-            from codetect_shared.app import serve
+            from codetect_shared.serving import serve
 
             from codetect_auth.app import api
             from codetect_auth.settings import Settings
@@ -16,9 +16,9 @@ def main(arguments: list[str]) -> None:
             settings = Settings()
             serve(api(settings), settings)
         case ["mailer"]:
-            from codetect_shared.app import serve
+            from codetect_shared.serving import serve
 
-            from codetect_auth.app import mailer
+            from codetect_auth.mails.app import mailer
             from codetect_auth.settings import MailerSettings
 
             mailer_settings = MailerSettings()

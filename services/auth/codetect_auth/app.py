@@ -1,4 +1,4 @@
-"""The processes of auth: the API, and the mailer, which answers only for its health."""
+"""The API of auth; the mailer is a process of its own (`mails.app`)."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
@@ -7,7 +7,7 @@ from codetect_shared import topology
 from codetect_shared.app import Background, create_app, every, readiness
 from codetect_shared.bus import EventConsumer
 from codetect_shared.crowds import BatchConsumer
-from codetect_shared.jobs import Reaper, Worker
+from codetect_shared.jobs import Reaper
 from codetect_shared.outbox import Relay
 from codetect_shared.tokens import JwksCache
 from fastapi import FastAPI
@@ -30,23 +30,18 @@ from codetect_auth.access import routes as access_routes
 from codetect_auth.access import states
 from codetect_auth.context import Auth
 from codetect_auth.keys import SigningKeys
-from codetect_auth.mails import mailer as sending
-from codetect_auth.mails import results
 from codetect_auth.mails import routes as mail_routes
 from codetect_auth.models import MAILS, LoginChallenge, Mail, MailState, PasswordReset
 from codetect_auth.passwords import Passwords
-from codetect_auth.settings import MailerSettings, Settings
+from codetect_auth.settings import Settings
 from codetect_auth.trail import routes as trail_routes
 from codetect_auth.trail.chaining import Chains
 from codetect_auth.webhooks.models import DELIVERIES
 from codetect_auth.webhooks.routes import router as webhook_routes
-from codetect_auth.webhooks.running import telling
 
 SWEEP_S, DAY = 300, timedelta(days=1)
 NOTICE_S = 10
 ROTATE_S = 3600
-GROUPS_S = 5
-DRAIN_S = 15  # supervisors wait 20 s
 KEPT = timedelta(days=400)
 # In this order: /facility/checklist and /invitations/accept before what could be an id there.
 ROUTERS = [
@@ -89,25 +84,6 @@ def api(settings: Settings) -> FastAPI:
     app = create_app(settings, "auth", parts, ROUTERS)
     refusals.record_refused_logins(app)
     return app
-
-
-def mailer(settings: MailerSettings) -> FastAPI:
-    """What leaves the house: mails, also of how analyses ended, and webhooks."""
-
-    async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
-        db, url = app.state.db, settings.rabbitmq_url
-        mailer = sending.Mailer(settings, db)
-        readiness(app, {"database": db.ping})
-        async with telling(settings, db) as told:
-            yield [
-                Worker(MAILS, db, url, mailer.run, sending.give_up, drain_s=DRAIN_S).run,
-                EventConsumer(url, topology.ENDED, db, results.handlers(settings)).run,
-                every(GROUPS_S, "auth.result_groups", lambda: results.tell_groups(db, settings)),
-                *told,
-            ]
-        await mailer.close()
-
-    return create_app(settings, "mailer", parts)
 
 
 async def sweep(auth: Auth) -> None:

@@ -4,7 +4,7 @@ import os
 import resource
 import sys
 
-from codetect_shared.app import serve
+from codetect_shared.serving import serve
 
 from codetect_gateway.app import api
 from codetect_gateway.settings import Settings

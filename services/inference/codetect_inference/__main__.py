@@ -3,8 +3,8 @@
 import os
 import sys
 
-from codetect_shared.app import serve
 from codetect_shared.migrations import migrate
+from codetect_shared.serving import serve
 
 from codetect_inference.settings import Settings, WorkerSettings
 

@@ -6,8 +6,8 @@ import sys
 
 def main(arguments: list[str]) -> None:
     """Run the process or the command that is named; imports wait, since the importer's children import this module."""
-    from codetect_shared.app import serve
     from codetect_shared.migrations import migrate
+    from codetect_shared.serving import serve
 
     from codetect_ingest import app
     from codetect_ingest.settings import Settings
