@@ -17,11 +17,12 @@ from typing import BinaryIO
 import numpy as np
 import psutil
 import pytest
-from codetect_ingest.children import ANSWER_BYTES, ANSWER_RATIO, ANSWERS, Children, Source, slices_of
+from codetect_ingest.children import ANSWER_BYTES, ANSWER_RATIO, ANSWERS, Children, NotStarted, Source
 from codetect_ingest.dicom.deidentify import Pseudonyms
 from codetect_ingest.dicom.instance import Instance, PreparedSlice, prepare
 from codetect_ingest.dicom.reading import LARGE
 from codetect_ingest.dicom.refusals import Refused
+from codetect_ingest.spoken import slices_of
 from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
@@ -113,6 +114,7 @@ def test_a_bomb_costs_its_own_outcome_and_nothing_else(children: Children, bomb)
                 with contextlib.suppress(psutil.NoSuchProcess):  # it may end at any moment
                     peak = max(peak, process.memory_info().rss)
 
+    children.warm()
     watcher = threading.Thread(target=watch)
     watcher.start()
     started = time.monotonic()
@@ -281,6 +283,19 @@ def slowly(_file: BinaryIO, word: bytes) -> Iterator[list[bytes]]:
         yield [str(number).encode()]
 
 
+class SlowToStart:
+    """Takes two seconds to arrive in a child, as everything does on a machine with too much to do."""
+
+    def __setstate__(self, state: dict[str, str]) -> None:
+        time.sleep(2)
+
+    def __getstate__(self) -> dict[str, str]:
+        return {"": ""}
+
+    def __call__(self, _file: BinaryIO, _word: bytes) -> Iterator[list[bytes]]:
+        yield [b"here"]
+
+
 def endlessly(_file: BinaryIO, word: bytes) -> Iterator[list[bytes]]:
     while True:
         yield [bytes(int(word))]
@@ -294,6 +309,25 @@ def test_each_answer_earns_time_for_the_next_but_none_may_take_too_long() -> Non
         pool.ask(b"", b"3.5", list)
     assert len(pool.ask(b"", b"0", list)) == 6
     pool.close()
+
+
+def test_a_child_that_is_slow_to_start_takes_none_of_the_files_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Children(1, timeout_s=1)
+    monkeypatch.setattr(pool, "_answer", SlowToStart())
+    assert pool.ask(b"", b"0", list) == [[b"here"]]
+    pool.close()
+
+
+def test_a_child_that_does_not_start_is_no_fault_of_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codetect_ingest.children.START_S", 0.5)
+    pool = Children(1, timeout_s=60)
+    monkeypatch.setattr(pool, "_answer", SlowToStart())
+    with pytest.raises(NotStarted):
+        pool.ask(b"", b"0", list)
+    monkeypatch.undo()
+    assert pool.prepare(TINY, KEY, list)[0].instance.rows == 16
+    pool.close()
+    assert living() == []
 
 
 def test_what_we_do_with_an_answer_takes_none_of_the_childs_time() -> None:

@@ -16,15 +16,20 @@ from codetect_ingest.dicom.instance import prepare
 from codetect_ingest.dicom.other import named_by, other_of
 from codetect_ingest.dicom.refusals import Refusal, Refused
 
+READY = b"ready"
 ACCEPTED, REFUSED = b"accepted", b"refused"
 SENT, LENT = b"s", b"l"
 Answer = Callable[[BinaryIO, bytes], Iterable[list[bytes]]]  # a file and a word about it, to answers in parts
 
 
 def live(pipe: Connection, memory_bytes: int, orphan_s: float, answer: Answer) -> None:
-    """Answer one file after another until the pipe closes. The alarm is for a child whose parent was killed."""
+    """Say that we are there, then answer one file after another until the pipe closes.
+
+    The alarm is for a child whose parent was killed.
+    """
     _limit(memory_bytes)
     with contextlib.suppress(EOFError, OSError):
+        pipe.send_bytes(READY)
         while True:
             asked = pipe.recv_bytes()
             lent = asked[:1] == LENT

@@ -10,7 +10,6 @@ holds more than one slice of a file of many.
 
 import atexit
 import contextlib
-import json
 import multiprocessing
 import os
 import queue
@@ -25,15 +24,14 @@ from multiprocessing.reduction import send_handle
 from pathlib import Path
 from typing import TypeVar
 
-from pydicom.uid import UID
-
-from codetect_ingest.child import LENT, REFUSED, SENT, Answer, answer_slices, live
+from codetect_ingest.child import LENT, READY, SENT, Answer, answer_slices, live
 from codetect_ingest.dicom.instance import PreparedSlice
-from codetect_ingest.dicom.other import Other
 from codetect_ingest.dicom.reading import MAX_FRAMES
 from codetect_ingest.dicom.refusals import Refusal, Refused
+from codetect_ingest.spoken import slices_of
 
 FILES_PER_CHILD = 500
+START_S = 60.0  # until a child is there, which takes none of a file's time
 TIMEOUT_S = 5.0
 EARNED_S = 1.0  # with each answer, to make the next
 MEMORY_BYTES = 512 * 2**20
@@ -53,6 +51,10 @@ class Died(Refused):
     """The child ended before it had answered."""
 
 
+class NotStarted(OSError):
+    """A child didn't come to life: no file's fault, so that trying again later may help."""
+
+
 @dataclass(eq=False)
 class Child:
     """A process and our end of its pipe; `files` it has read so far."""
@@ -60,6 +62,18 @@ class Child:
     process: ForkServerProcess
     pipe: Connection
     files: int = 0
+    ready: bool = False
+
+    def await_ready(self) -> None:
+        """Wait until it has started: on a machine with much to do that takes its time. Raises NotStarted."""
+        if self.ready:
+            return
+        try:
+            self.ready = self.pipe.poll(START_S) and self.pipe.recv_bytes() == READY
+        except (EOFError, OSError):
+            self.ready = False
+        if not self.ready:
+            raise NotStarted("a process to read files in didn't start")
 
 
 @dataclass
@@ -123,8 +137,11 @@ class Children:
     def warm(self) -> None:
         """Start every child now, so that the first upload needn't wait for them."""
         idle = [self._idle.get() for _ in range(self.size)]
-        for child in idle:
-            self._idle.put(child or self._start())
+        started = [child or self._start() for child in idle]
+        for child in started:
+            with contextlib.suppress(NotStarted):  # who needs it will say so
+                child.await_ready()
+            self._idle.put(child)
 
     def prepare(self, source: Source, key: bytes, take: Callable[[Iterator[PreparedSlice]], T]) -> T:
         """Run `dicom.instance.prepare` in a child; return what `take` makes of the slices, which come one by one.
@@ -135,7 +152,10 @@ class Children:
         return self.ask(source, key, lambda answers: take(slices_of(answers)))
 
     def ask(self, source: Source, word: bytes, understand: Callable[[Iterator[list[bytes]]], T]) -> T:
-        """Show a file, with a word about it, to a child; return its answers as understood. Raises `Refused`."""
+        """Show a file, with a word about it, to a child; return its answers as understood.
+
+        Raises Refused, and NotStarted where no child can be had.
+        """
         child, healthy = self._idle.get(), False
         try:
             if child is None or not child.process.is_alive():
@@ -167,6 +187,7 @@ class Children:
         understand: Callable[[Iterator[list[bytes]]], T],
     ) -> tuple[T | Refused, bool]:
         """Return what was understood, and whether the child has ended its answers well."""
+        child.await_ready()
         answers = _answers(child, source, word, allowance)
         try:
             return understand(answers), next(answers, None) is None
@@ -266,37 +287,3 @@ def _received(pipe: Connection, left: int) -> list[bytes]:
         parts.append(pipe.recv_bytes(left))
         left -= len(parts[-1])
     return parts
-
-
-def slices_of(answers: Iterator[list[bytes]]) -> Iterator[PreparedSlice]:
-    """Read what a child says; one that talks nonsense was taken over by its file, and is as good as dead."""
-    nothing = True
-    for answer in answers:
-        nothing = False
-        try:
-            if answer[0] == REFUSED:
-                refused = Refused(Refusal(answer[1].decode()), answer[2].decode())
-                refused.other = Other.model_validate_json(answer[3]) if answer[3:] and answer[3] else None
-                refused.named = _two_uids(answer[4]) if answer[4:] and answer[4] else None
-                raise refused
-            _, facts, clean, hu = answer
-            found = _slice(facts, clean, hu)
-        except (ValueError, IndexError):
-            raise Refused(Refusal.UNREADABLE) from None
-        yield found
-    if nothing:
-        raise Refused(Refusal.UNREADABLE)
-
-
-def _two_uids(text: bytes) -> tuple[str, str]:
-    kind, instance = text.decode().split()
-    if not (UID(kind).is_valid and UID(instance).is_valid):
-        raise ValueError("a UID that is none")
-    return kind, instance
-
-
-def _slice(facts: bytes, clean: bytes, hu: bytes) -> PreparedSlice:
-    found = PreparedSlice.model_validate(json.loads(facts) | {"clean": clean, "hu": hu})
-    if not 0 <= found.header[0] <= found.header[1] <= len(clean):
-        raise ValueError("a header outside of its file")
-    return found
