@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from codetect_ingest.app import api
 from codetect_ingest.dicomweb.blocks import Blocks
-from codetect_ingest.dicomweb.elements import encode, header_start, splice, to_json
+from codetect_ingest.dicomweb.elements import encode, header_start, to_json
+from codetect_ingest.dicomweb.giving import divided
+from codetect_ingest.dicomweb.splicing import Splicer
 from codetect_ingest.settings import Settings
 from codetect_shared.problems import ServiceUnavailable
 from codetect_shared.storage import StorageUnavailable
@@ -180,6 +182,19 @@ def test_elements_are_read_as_pydicom_reads_them() -> None:
     assert found == expected
 
 
+def test_files_of_one_length_and_another_shape_get_their_identity_back_too() -> None:
+    splicer = Splicer(frozenset({0x00120062}))
+    put = encode({"00100010": {"vr": "PN", "Value": [{"Alphabetic": "Doe^Jane"}]}})
+    for series, instance in (("1.2.3.4", "1.2.3.456"), ("1.2.3.45678", "1.2.3"), ("1.2.3.4", "1.2.3.999")) * 2:
+        ds = ct(SeriesInstanceUID=series, SOPInstanceUID=instance, PatientIdentityRemoved="YES")
+        data = written(ds)
+        start, end = header_start(data), data.index(b"\xe0\x7f\x10\x00")
+        found = parsed(b"".join(splicer.splice(data[:end], end - start, put)) + data[end:])
+        del ds.PatientIdentityRemoved
+        ds.PatientName = "Doe^Jane"
+        assert found == parsed(written(ds))
+
+
 def test_an_identity_is_put_back_without_touching_the_rest() -> None:
     ds = ct(SOPInstanceUID="1.2.3.45", PatientIdentityRemoved="YES")
     data = written(ds)
@@ -189,7 +204,10 @@ def test_an_identity_is_put_back_without_touching_the_rest() -> None:
     identity = original.to_json_dict()
     put = encode({tag: identity[tag] for tag in ("00080018", "00100010", "00080050", "00204000")})
     put |= encode({"00080005": {"vr": "CS", "Value": ["ISO_IR 192"]}})
-    found = parsed(b"".join(splice(data, length, put, frozenset({0x00120062}))))
+    for kept in ([data], [memoryview(data)[:9], memoryview(data)[9 : start + length + 5], data[start + length + 5 :]]):
+        front, image = divided(kept, start + length)
+        assert front + b"".join(image) == data
+    found = parsed(b"".join((*Splicer(frozenset({0x00120062})).splice(front, length, put), *image)))
     assert (found.SOPInstanceUID, found.file_meta.MediaStorageSOPInstanceUID) == ("1.2.99", "1.2.99")
     assert (str(found.PatientName), found.AccessionNumber, found.ImageComments) == ("Müller^Jörg", "A1", "odd")
     assert "PatientIdentityRemoved" not in found

@@ -81,8 +81,8 @@ def _named(located: list[Located]) -> Iterator[tuple[tuple[UUID, str], str]]:
 async def _zipped(storage: Storage, located: list[Located], giving: Giving) -> AsyncIterator[bytes]:
     names = dict(_named(located))
     with Zip() as archive:
-        async for one, data in read_files(Blocks(storage, HELD_BYTES), located):
-            body = b"".join(await giving.given(one, data))
+        async for one, pieces in read_files(Blocks(storage, HELD_BYTES), located):
+            body = b"".join(await giving.given(one, pieces))
             yield archive.add(names[one.series.id, one.instance.sop_instance_uid], body)
         yield archive.end()
 

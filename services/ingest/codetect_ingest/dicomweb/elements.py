@@ -6,7 +6,7 @@ most of the time it takes to give a series.
 
 import base64
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from codetect_ingest.dicom.identity import Attributes
@@ -18,7 +18,6 @@ TEXTS = {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST",
 WHOLE_TEXTS = {"LT", "ST", "UR", "UT"}  # a backslash in them is one (PS3.5 6.2)
 NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 WRITINGS = ("Alphabetic", "Ideographic", "Phonetic")
-MEDIA_STORAGE_SOP_INSTANCE_UID, SOP_INSTANCE_UID = 0x00020003, 0x00080018
 UNDEFINED = 0xFFFFFFFF
 SHORT_HEADER = struct.Struct("<HH2sH")
 
@@ -69,40 +68,6 @@ def _text(value: Any) -> str:
     if isinstance(value, dict):
         return "=".join(value.get(writing, "") for writing in WRITINGS).rstrip("=")
     return "" if value is None else str(value)
-
-
-def splice(file: bytes, header_length: int, put: Mapping[int, bytes], drop: frozenset[int]) -> list[Bytes]:
-    """Return, in pieces, the file with these elements in place of its own, others gone, its image untouched."""
-    start = header_start(file)
-    end = start + header_length
-    head = b"".join(_merged(file, META, start, _meta(put), frozenset()))
-    group_length = file[PREAMBLE + PREFIX : META - 4] + len(head).to_bytes(4, "little")
-    body = _merged(file, start, end, put, drop)
-    return [file[: PREAMBLE + PREFIX], group_length, head, *body, memoryview(file)[end:]]
-
-
-def _meta(put: Mapping[int, bytes]) -> dict[int, bytes]:
-    """Return what follows for the file meta information: it names the instance, too."""
-    if SOP_INSTANCE_UID not in put:
-        return {}
-    return {MEDIA_STORAGE_SOP_INSTANCE_UID: b"\x02\0\x03\0" + put[SOP_INSTANCE_UID][4:]}
-
-
-def _merged(file: bytes, begin: int, end: int, put: Mapping[int, bytes], drop: frozenset[int]) -> Iterator[bytes]:
-    """Yield a data set anew, in order of tags; what stays beside each other comes in one piece."""
-    coming = sorted(put.items())
-    number, copied = 0, begin
-    for tag, _, at, _, after in elements(file, begin, end):
-        while number < len(coming) and coming[number][0] <= tag:
-            yield file[copied:at]
-            yield coming[number][1]
-            copied = after if coming[number][0] == tag else at
-            number += 1
-        if tag in drop:
-            yield file[copied:at]
-            copied = after
-    yield file[copied:end]
-    yield from (element for _, element in coming[number:])
 
 
 Seen = dict[bytes, tuple[str, dict[str, Any]]]

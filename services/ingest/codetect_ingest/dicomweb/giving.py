@@ -1,12 +1,13 @@
 """Files as who asks may see them: clean as they are kept, or with the original identity put back."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from codetect_ingest.dicom.identity import restored_file
 from codetect_ingest.dicomweb import elements
 from codetect_ingest.dicomweb.elements import Bytes
 from codetect_ingest.dicomweb.finding import Located
+from codetect_ingest.dicomweb.splicing import Splicer
 from codetect_ingest.dicomweb.views import PSEUDONYMOUS_TAGS, OriginalView, View
 from codetect_ingest.identities import instance_owner
 from codetect_ingest.models import Kind
@@ -19,17 +20,18 @@ class Giving:
 
     def __init__(self, view: View, names: Mapping[str, str]) -> None:
         self._view, self._names = view, names
+        self._splicer = Splicer(PSEUDONYMOUS_TAGS)
         self._levels: dict[tuple[object, object], dict[int, bytes]] = {}
 
-    async def given(self, one: Located, data: bytes) -> list[Bytes]:
-        """Return a file that is kept, in pieces, as it is given."""
+    async def given(self, one: Located, pieces: Sequence[Bytes]) -> Sequence[Bytes]:
+        """Return a file that is kept, in pieces, as it is given; its image isn't even copied."""
         if one.series.kind == Kind.SEALED:
-            return [await asyncio.to_thread(self.unsealed, one, data)]
+            return [await asyncio.to_thread(self.unsealed, one, b"".join(pieces))]
         if not isinstance(self._view, OriginalView):
-            return [data]
+            return pieces
         if one.series.kind == Kind.RESULT or not one.instance.header_length:
-            return [await asyncio.to_thread(self._restored_whole, one, data)]
-        return self._spliced(one, data)
+            return [await asyncio.to_thread(self._restored_whole, one, b"".join(pieces))]
+        return self._spliced(one, pieces)
 
     def unsealed(self, one: Located, data: bytes) -> bytes:
         """Open a file that was kept as it came."""
@@ -37,16 +39,33 @@ class Giving:
         owner = instance_owner(one.instance.series_id, one.instance.sop_instance_uid)
         return self._view.key.unseal_bytes(data, owner)
 
-    def _spliced(self, one: Located, data: bytes) -> list[Bytes]:
+    def _spliced(self, one: Located, pieces: Sequence[Bytes]) -> Sequence[Bytes]:
         """Put the identity back without touching the image; levels that many instances share are encoded once."""
         shared = (one.study.id, one.series.id)
         if shared not in self._levels:
             levels = (self._view.study(one.study), self._view.series(one.series))
             self._levels[shared] = {tag: part for level in levels for tag, part in elements.encode(level).items()}
         put = self._levels[shared] | elements.encode(self._view.instance(one.instance))
-        return elements.splice(data, one.instance.header_length, put | UTF_8, PSEUDONYMOUS_TAGS) if put else [data]
+        if not put:
+            return pieces
+        length = one.instance.header_length
+        beginning, _ = divided(pieces, elements.META)
+        front, image = divided(pieces, elements.header_start(beginning) + length)
+        return [*self._splicer.splice(front, length, put | UTF_8), *image]
 
     def _restored_whole(self, one: Located, data: bytes) -> bytes:
         """Put identities back into a document, whose references have to follow."""
         levels = (self._view.study(one.study), self._view.series(one.series), self._view.instance(one.instance))
         return restored_file(data, self._names, *levels) if any(levels) else data
+
+
+def divided(pieces: Sequence[Bytes], at: int) -> tuple[bytes, list[Bytes]]:
+    """Divide a file in pieces there; what is before in one piece."""
+    before: list[Bytes] = []
+    for number, piece in enumerate(pieces):
+        if at <= len(piece):
+            rest = memoryview(piece)[at:]
+            return b"".join((*before, memoryview(piece)[:at])), [rest, *pieces[number + 1 :]]
+        before.append(piece)
+        at -= len(piece)
+    raise ValueError("a file that is shorter than its header")

@@ -17,8 +17,8 @@ async def read_file(blocks: Blocks, one: Located) -> bytes:
     return await blocks.read(row.bucket, row.key, row.offset, row.offset + row.length)
 
 
-async def read_files(blocks: Blocks, located: Sequence[Located]) -> AsyncGenerator[tuple[Located, bytes]]:
-    """Yield instances as they lie, each with its bytes; the next blocks are on their way."""
+async def read_files(blocks: Blocks, located: Sequence[Located]) -> AsyncGenerator[tuple[Located, list[memoryview]]]:
+    """Yield instances as they lie, each with its bytes in pieces; the next blocks are on their way."""
     ordered = sorted(located, key=lambda one: (one.instance.bucket, one.instance.key, one.instance.offset))
     wanted: dict[Block, None] = {}
     upto = []
@@ -30,7 +30,8 @@ async def read_files(blocks: Blocks, located: Sequence[Located]) -> AsyncGenerat
     for one, end in zip(ordered, upto, strict=True):
         for block in listed[end : end + AHEAD]:
             blocks.expect(block)
-        yield one, await read_file(blocks, one)
+        row = one.instance
+        yield one, await blocks.lend(row.bucket, row.key, row.offset, row.offset + row.length)
 
 
 async def read_headers(blocks: Blocks, located: Sequence[Located]) -> list[bytes]:

@@ -42,6 +42,8 @@ from codetect_ingest.models import Kind
 from codetect_ingest.service import Ingest
 
 AT_ONCE = 50
+LARGE = 2**16  # a piece of so many bytes isn't copied
+MANY = 64  # pieces that are smaller
 PIXEL_DATA = "7FE00010"
 BULK_PATH = re.compile(r"([0-9A-Fa-f]{8}/[1-9][0-9]{0,8}/){0,20}[0-9A-Fa-f]{8}")
 
@@ -140,19 +142,30 @@ class Retrieval:
     def _head(self, multipart: Multipart, one: Located, syntaxes: Mapping[str, str]) -> bytes:
         return multipart.head(f"{DICOM}; transfer-syntax={syntaxes[one.instance.transfer_syntax_uid]}")
 
-    async def _stream(self, multipart: Multipart, syntaxes: Mapping[str, str]) -> AsyncGenerator[bytes]:
-        async for one, data in read_files(self._ingest.blocks, self.located):
-            file = await self._as_given(one, data, syntaxes)
-            yield b"".join((self._head(multipart, one, syntaxes), *file, b"\r\n"))
-        yield multipart.end
+    async def _stream(self, multipart: Multipart, syntaxes: Mapping[str, str]) -> AsyncGenerator[Bytes]:
+        small: list[Bytes] = []  # goes out together, before what is large
+        async for one, pieces in read_files(self._ingest.blocks, self.located):
+            small.append(self._head(multipart, one, syntaxes))
+            for piece in await self._as_given(one, pieces, syntaxes):
+                if len(piece) < LARGE:
+                    small.append(piece)
+                    continue
+                yield b"".join(small)
+                yield piece
+                small.clear()
+            small.append(b"\r\n")
+            if len(small) > MANY:
+                yield b"".join(small)
+                small.clear()
+        yield b"".join((*small, multipart.end))
 
     async def _file(self, one: Located, syntaxes: Mapping[str, str] | None = None) -> bytes:
         data = await read_file(self._ingest.blocks, one)
-        return b"".join(await self._as_given(one, data, syntaxes or {_syntax(one): _syntax(one)}))
+        return b"".join(await self._as_given(one, [data], syntaxes or {_syntax(one): _syntax(one)}))
 
-    async def _as_given(self, one: Located, data: bytes, syntaxes: Mapping[str, str]) -> list[Bytes]:
+    async def _as_given(self, one: Located, kept: Sequence[Bytes], syntaxes: Mapping[str, str]) -> Sequence[Bytes]:
         """Return a file, in pieces, as who asks may see it, in the syntax it is given in."""
-        pieces = await self._giving.given(one, data)
+        pieces = await self._giving.given(one, kept)
         if syntaxes[_syntax(one)] == _syntax(one):
             return pieces
         return list(await self._ask(b"".join(pieces), Job("file")))
@@ -296,11 +309,11 @@ def _middle(located: list[Located]) -> Located:
     return largest[len(largest) // 2]
 
 
-async def streamed(chunks: AsyncGenerator[bytes], content_type: str, length: int | None = None) -> Response:
+async def streamed(chunks: AsyncGenerator[Bytes], content_type: str, length: int | None = None) -> Response:
     """Begin an answer only once its first part is there: until then, what goes wrong has a status of its own."""
     first = await anext(chunks)
 
-    async def all_of_it() -> AsyncIterator[bytes]:
+    async def all_of_it() -> AsyncIterator[Bytes]:
         try:
             yield first
             async for chunk in chunks:
