@@ -11,7 +11,7 @@ from codetect_shared.jobs import Reaper, Worker
 from codetect_shared.outbox import Relay
 from codetect_shared.tokens import JwksCache
 from fastapi import FastAPI
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
 from codetect_auth import (
     admin_routes,
@@ -48,6 +48,7 @@ ROTATE_S = 3600
 GROUPS_S = 5
 DRAIN_S = 15  # supervisors wait 20 s
 KEPT = timedelta(days=400)
+RETURNS = timedelta(days=30)  # by then a mail has come back, if it does, and its address' key is of no more use
 # In this order: /facility/checklist and /invitations/accept before what could be an id there.
 ROUTERS = [
     routes.router,
@@ -121,6 +122,9 @@ async def sweep(auth: Auth) -> None:
         await session.execute(delete(PasswordReset).where(PasswordReset.expires_at < func.clock_timestamp() - DAY))
         old = Mail.state != MailState.QUEUED, Mail.created_at < func.clock_timestamp() - KEPT
         await session.execute(delete(Mail).where(Mail.id.in_(select(Mail.id).where(*old).limit(2000))))
+        ended = Mail.state != MailState.QUEUED, Mail.created_at < func.clock_timestamp() - RETURNS
+        known = select(Mail.id).where(*ended, Mail.address_key.is_not(None)).limit(2000)
+        await session.execute(update(Mail).where(Mail.id.in_(known)).values(address_key=None))
     async with auth.db.system() as session:
         await states.expire(session)
         await states.forget(session)

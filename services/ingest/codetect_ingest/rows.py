@@ -113,7 +113,7 @@ async def write_series(session: AsyncSession, study: Study, series: NewSeries, u
     mine = InstanceRow.series_id == series_id, InstanceRow.sop_instance_uid.in_(named)
     # Since they were read, known identities may have been sealed anew, or forgotten.
     query = select(InstanceRow.sop_instance_uid, InstanceRow.sealed_identity).where(*mine)
-    sealed = dict((await session.execute(query)).tuples().all())
+    sealed = {row.sop_instance_uid: row.sealed_identity for row in await session.execute(query)}
     await session.execute(delete(InstanceRow).where(*mine))
     values = [_slice(series, study, upload, index, one, sealer) for index, one in enumerate(series.slices)]
     for one, row in zip(series.slices, values, strict=True):
