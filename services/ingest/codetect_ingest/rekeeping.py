@@ -22,6 +22,7 @@ from codetect_ingest.keys import Use, facility_key
 from codetect_ingest.models import InstanceRow, Kind, Series, Study
 
 PAGE = 100
+AT_ONCE = 4  # files are held in memory
 
 
 @dataclass
@@ -39,9 +40,12 @@ class Rekeeping:
     async def run(self) -> None:
         """Seal every file anew that an older generation has sealed. Raises StorageUnavailable."""
         async for page in self._pages():
-            for row in page:
-                if row.key != objects.sealed_by(row.key, self.generation):
-                    await self._move(row)
+            older = [row for row in page if row.key != objects.sealed_by(row.key, self.generation)]
+            for at in range(0, len(older), AT_ONCE):
+                moves = (self._move(row) for row in older[at : at + AT_ONCE])
+                for failed in await asyncio.gather(*moves, return_exceptions=True):
+                    if failed:
+                        raise failed
 
     async def tidy(self) -> None:
         """Remove the objects that rows named before. Raises StorageUnavailable."""
