@@ -338,8 +338,9 @@ async def test_killed_anywhere_it_goes_on_when_called_again(
     assert (await house.seen(), await house.delivered(deliverer)) == (before, sent)
 
 
+@pytest.mark.parametrize("keeping", [True, False], ids=["with a kept file", "slices alone"])
 async def test_an_import_whose_key_is_destroyed_meanwhile_seals_with_the_new_one(
-    web: Web, hands: Hands, monkeypatch: pytest.MonkeyPatch
+    web: Web, hands: Hands, monkeypatch: pytest.MonkeyPatch, keeping: bool
 ) -> None:
     clinic = web.clinic
     await wants(clinic)
@@ -356,16 +357,17 @@ async def test_an_import_whose_key_is_destroyed_meanwhile_seals_with_the_new_one
 
     monkeypatch.setattr(Assembler, "assemble", assemble)
     scout = written(scout_of(series))
-    upload = await clinic.submit([*bodies(series[2:]), scout], reference="ward 7")
+    sent = [*bodies(series[2:]), *([scout] if keeping else [])]
+    upload = await clinic.submit(sent, reference="ward 7")
     await hands.run()
     assert rotated == ["has a new key; sealed anew: 5 rows, 0 files."]
-    assert [file["state"] for file in (await clinic.show(upload))["files"]] == ["accepted", "kept"]
+    assert [file["state"] for file in (await clinic.show(upload))["files"]] == ["accepted", "kept"][: len(sent)]
     key = await key_now(clinic)
     assert key.generation == 2
     assert all(opens(key, one) for one in await sealed(clinic))
     given = parts(await web.seeing_identities().get(f"/studies/{series[0].StudyInstanceUID}"))
-    assert len(given) == 4
-    assert scout in [body for _, body in given]
+    assert len(given) == 2 + len(sent)
+    assert (scout in [body for _, body in given]) == keeping
 
 
 async def test_a_file_that_a_request_keeps_while_the_key_changes_opens(
