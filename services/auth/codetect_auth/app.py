@@ -11,7 +11,7 @@ from codetect_shared.jobs import Reaper
 from codetect_shared.outbox import Relay
 from codetect_shared.tokens import JwksCache
 from fastapi import FastAPI
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
 from codetect_auth import (
     admin_routes,
@@ -43,6 +43,7 @@ SWEEP_S, DAY = 300, timedelta(days=1)
 NOTICE_S = 10
 ROTATE_S = 3600
 KEPT = timedelta(days=400)
+RETURNS = timedelta(days=30)  # by then a mail has come back, if it does, and its address' key is of no more use
 # In this order: /facility/checklist and /invitations/accept before what could be an id there.
 ROUTERS = [
     routes.router,
@@ -97,6 +98,9 @@ async def sweep(auth: Auth) -> None:
         await session.execute(delete(PasswordReset).where(PasswordReset.expires_at < func.clock_timestamp() - DAY))
         old = Mail.state != MailState.QUEUED, Mail.created_at < func.clock_timestamp() - KEPT
         await session.execute(delete(Mail).where(Mail.id.in_(select(Mail.id).where(*old).limit(2000))))
+        ended = Mail.state != MailState.QUEUED, Mail.created_at < func.clock_timestamp() - RETURNS
+        known = select(Mail.id).where(*ended, Mail.address_key.is_not(None)).limit(2000)
+        await session.execute(update(Mail).where(Mail.id.in_(known)).values(address_key=None))
     async with auth.db.system() as session:
         await states.expire(session)
         await states.forget(session)

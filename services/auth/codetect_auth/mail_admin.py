@@ -15,7 +15,7 @@ from codetect_auth.context import Auth
 from codetect_auth.doctor.examination import examine
 from codetect_auth.doctor.findings import Health
 from codetect_auth.mails import bounces
-from codetect_auth.mails.rows import UndeliverableAddress, address_key
+from codetect_auth.mails.rows import UndeliverableAddress, address_keys
 from codetect_auth.models import Mail
 from codetect_auth.settings import MailerSettings
 
@@ -87,8 +87,8 @@ async def _status(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
 
 async def _clear(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
     facility = await facility_named(auth, options.facility)
-    key = address_key(auth.settings.master_key, options.email)
-    cleared = delete(UndeliverableAddress).where(UndeliverableAddress.address_key == key)
+    keys = address_keys(auth.settings.master_key, options.email)
+    cleared = delete(UndeliverableAddress).where(UndeliverableAddress.address_key.in_(keys))
     async with auth.db.facility(facility.id) as session:
         if (await session.execute(cleared.returning(UndeliverableAddress.id))).first() is None:
             raise NotFound("Mail to this address isn't stopped.")

@@ -1,4 +1,4 @@
-"""`python -m codetect_ingest api | importer | migrate | reseal`"""
+"""`python -m codetect_ingest api | importer | migrate | reseal | rotate-keys`"""
 
 import os
 import sys
@@ -27,8 +27,12 @@ def main(arguments: list[str]) -> None:
             from codetect_ingest.keys import rewrap_all
 
             print(asyncio.run(rewrap_all(Settings())), "facilities' keys were wrapped anew.")
+        case ["rotate-keys", *options]:
+            from codetect_ingest import rotating
+
+            rotating.main(options)
         case _:
-            raise SystemExit("Usage: python -m codetect_ingest api | importer | migrate | reseal")
+            raise SystemExit("Usage: python -m codetect_ingest api | importer | migrate | reseal | rotate-keys")
 
 
 if __name__ == "__main__":

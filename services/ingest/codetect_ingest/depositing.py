@@ -60,6 +60,7 @@ class Deposit:
         attempt = self._who.facility_id, self.id, 0
         for _ in range(TRIES):
             async with self._db.facility(self._who.facility_id) as session:
+                self._sealer = await self._sealer.renewed(session)
                 flat = [one for frames in found.values() for one in frames]
                 named: list[rows.Named] = [one.instance for one in flat]
                 named += [one.other for one in kept]
@@ -77,6 +78,7 @@ class Deposit:
             left = {number: why for number, why in (refused | unfit).items() if number not in taken}
             try:
                 async with self._db.facility(self._who.facility_id) as session:
+                    self._sealer = await self._sealer.renewed(session)
                     outcomes = await file_kept(session, self._who.facility_id, self.id, written, self._sealer)
                     outcomes |= {n: Outcome(FileState.ACCEPTED, study_id=of) for n, of in accepted.items()}
                     await self._commit(session, sizes, packed, found, left, outcomes)

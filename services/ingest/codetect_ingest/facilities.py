@@ -17,7 +17,7 @@ from codetect_ingest.models import Facility, FacilitySettings, Profile
 
 async def on_opened(session: AsyncSession, event: FacilityOpened) -> None:
     """Apply what the operator wishes for the facility's images; its admins may have said otherwise already."""
-    await _known(session, event.facility_id)
+    (await _known(session, event.facility_id)).slug = event.slug
     wishes = {"retention_days": event.retention_days, "profile": event.profile}
     changes = {name: [None, value] for name, value in wishes.items() if value is not None}
     known = await session.get(FacilitySettings, event.facility_id)

@@ -1,6 +1,6 @@
 """What becomes of identities that were taken off: sealed with the facility's key, or forgotten."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +22,13 @@ class Sealer:
 
     key: FacilityKey
     keeps: bool
-    keeps_others: bool = False
+    keeps_others: bool
+    facility_id: UUID
+    master_key: bytes = field(repr=False)
+
+    async def renewed(self, session: AsyncSession) -> "Sealer":
+        """Return the same with the key as it is now: what this transaction commits is sealed with that alone."""
+        return replace(self, key=await facility_key(session, self.facility_id, self.master_key))
 
     def study(self, identity: Identity, study_id: UUID) -> bytes | None:
         """Seal the level of patient and study."""
@@ -52,7 +58,7 @@ async def sealer_of(session: AsyncSession, facility_id: UUID, master_key: bytes)
     key = await facility_key(session, facility_id, master_key)
     wanted = await settings_of(session, facility_id)
     keeps = wanted.profile == Profile.SEAL
-    return Sealer(key, keeps, keeps and wanted.others == Others.KEEP)
+    return Sealer(key, keeps, keeps and wanted.others == Others.KEEP, facility_id, master_key)
 
 
 async def settings_of(session: AsyncSession, facility_id: UUID) -> FacilitySettings:

@@ -72,7 +72,7 @@ class Importer:
         assembler = Assembler(self._storage, scratch, job.facility_id, job.id, job.fence)
         kept = [one for number, one in reader.kept.items() if number in refused]
         while (filed := await self._file(job, assembler, staying, kept, refused, sealer)) is None:
-            log.info("something else came to the same study meanwhile; joining with it")
+            log.info("something else came to the same study, or a new key, meanwhile; joining with it")
         await self._tidy(job, [file.number for file in files], filed)
 
     async def _file(
@@ -86,6 +86,7 @@ class Importer:
     ) -> list[NewStudy] | None:
         """Join with what is known, write objects, commit; return what was filed, or None when the known moved on."""
         async with self._db.facility(job.facility_id) as session:
+            sealer = await sealer.renewed(session)
             flat = [one.instance for frames in staying.values() for one in frames]
             named: list[rows.Named] = [*flat, *(one.other for one in kept)]
             known = await filing.reserve_studies(session, job.facility_id, named, whole=True)
@@ -93,11 +94,12 @@ class Importer:
         written = await write_kept(self._storage, sealer, (job.facility_id, job.id, job.fence), kept, known)
 
         async def keep(session: AsyncSession) -> dict[int, filing.Outcome]:
-            return await file_kept(session, job.facility_id, job.id, written, sealer)
+            return await file_kept(session, job.facility_id, job.id, written, present)
 
         try:
             async with self._db.facility(job.facility_id) as session:
-                await filing.file_upload(session, job, studies, {**refused, **unfit}, sealer, keep)
+                present = await sealer.renewed(session)
+                await filing.file_upload(session, job, studies, {**refused, **unfit}, present, keep)
         except StudyMoved:
             return None
         return studies
@@ -113,7 +115,7 @@ class Importer:
             new.series += [series] if series else []
         try:
             async with self._db.facility(job.facility_id) as session:
-                await filing.file_assembly(session, job, new, sealer)
+                await filing.file_assembly(session, job, new, await sealer.renewed(session))
         except StudyMoved:
             log.info("more slices came meanwhile; the study waits until it is quiet")
             async with self._db.system() as session:

@@ -19,7 +19,7 @@ from codetect_ingest.dicom.reading import LARGE
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.filing import Outcome
 from codetect_ingest.identities import Sealer
-from codetect_ingest.kept import scratch_owner
+from codetect_ingest.kept import SCRATCH, scratch_owner
 from codetect_ingest.models import FileState, Upload, UploadFile
 from codetect_ingest.packs import Found, Kept
 
@@ -87,7 +87,7 @@ class Reader:
     def _keep(self, number: int, source: Source, why: Refused, other: Other) -> Kept:
         data = source if isinstance(source, bytes) else source.read_bytes()
         sealed = self._scratch / f"{number:06}.sealed"
-        sealed.write_bytes(self._sealer.key.seal_bytes(data, scratch_owner(number)))
+        sealed.write_bytes(SCRATCH.seal_bytes(data, scratch_owner(number)))
         return Kept(number, why, other, sealed)
 
 

@@ -1,6 +1,7 @@
 """Files that aren't analysed and stay beside their study: sealed whole, shown to who may see identities."""
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import objects, rows
 from codetect_ingest.assembly import KnownStudy
-from codetect_ingest.filing import Outcome, count, lock_study
+from codetect_ingest.filing import Outcome, StudyMoved, count, lock_study
 from codetect_ingest.identities import Sealer, instance_owner
+from codetect_ingest.keys import KEY_BYTES, FacilityKey
 from codetect_ingest.models import FileState, Kind, Study
 from codetect_ingest.packs import Kept
 
@@ -25,6 +27,11 @@ class KeptObject:
     series_id: UUID
     key: str
     length: int
+    generation: int
+
+
+# Files that wait in a scratch folder wait for this process alone, and longer than a facility's key may last.
+SCRATCH = FacilityKey(os.urandom(KEY_BYTES))
 
 
 def scratch_owner(number: int) -> str:
@@ -52,7 +59,9 @@ async def write_kept(
         series_id = objects.derived_id(study.id, one.other.series_instance_uid)
         prefix = objects.attempt_prefix(facility_id, study.id, job_id, fence)
         sealed = await asyncio.to_thread(_sealed, sealer, one, series_id)
-        written.append(KeptObject(one, study.id, series_id, f"{prefix}{series_id}/{one.number:06}.sealed", len(sealed)))
+        generation = sealer.key.generation
+        key = f"{prefix}{objects.kept_name(series_id, one.number, generation)}"
+        written.append(KeptObject(one, study.id, series_id, key, len(sealed), generation))
         await storage.put("studies", written[-1].key, sealed)
     return written
 
@@ -60,7 +69,12 @@ async def write_kept(
 async def file_kept(
     session: AsyncSession, facility_id: UUID, upload_id: UUID, written: list[KeptObject], sealer: Sealer
 ) -> dict[int, Outcome]:
-    """Enter kept files; return the outcome of each. Raises StudyMoved when a study was erased meanwhile."""
+    """Enter kept files; return the outcome of each.
+
+    Raises StudyMoved when a study was erased meanwhile, or the key that sealed the files isn't the newest any more.
+    """
+    if any(one.generation != sealer.key.generation for one in written):
+        raise StudyMoved
     outcomes = {}
     for study_id in sorted({one.study_id for one in written}):
         study = await lock_study(session, facility_id, study_id)
@@ -101,5 +115,5 @@ async def _enter(session: AsyncSession, study: Study, upload_id: UUID, one: Kept
 
 
 def _sealed(sealer: Sealer, one: Kept, series_id: UUID) -> bytes:
-    data = sealer.key.unseal_bytes(one.sealed.read_bytes(), scratch_owner(one.number))
+    data = SCRATCH.unseal_bytes(one.sealed.read_bytes(), scratch_owner(one.number))
     return sealer.key.seal_bytes(data, instance_owner(series_id, one.other.sop_instance_uid))

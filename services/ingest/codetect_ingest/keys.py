@@ -1,22 +1,28 @@
-"""Each facility's own key, wrapped by the platform's master key, and what is derived from it."""
+"""Each facility's own key, wrapped by the platform's master key, and what is derived from it.
+
+It has generations (ADR 33): the newest seals, older ones open until what they sealed is sealed anew. What must be the
+same for ever, the keys of pseudonyms and search terms, is of the first, and outlasts it in a row of its own.
+"""
 
 import functools
 import hashlib
 import hmac
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
 from codetect_shared.db import opened
 from codetect_shared.sealing import keys_of
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -27,59 +33,108 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 
 
+LASTING, FIRST = 0, 1  # generations: the row of what never changes, and the first that seals
+MARK = b"CDk\x01"
+MARKED_BYTES = len(MARK) + 4
+
+
+class Use(bytes, Enum):
+    """What is sealed; each has a key of its own."""
+
+    TEXT = b"text"
+    IDENTITIES = b"identities"
+    FILES = b"files"
+
+
 @dataclass(frozen=True)
 class FacilityKey:
-    """A facility's key; each use has a key of its own (HKDF, RFC 5869), so that one that leaks opens nothing else."""
+    """A facility's key; each use has a key of its own (HKDF, RFC 5869), so that one that leaks opens nothing else.
 
-    key: bytes
+    `key` is that of the newest generation, `older` those that open what isn't sealed anew yet. `lasting` are the keys
+    of pseudonyms and terms once they are no more derived from the first generation.
+    """
+
+    key: bytes = field(repr=False)
+    generation: int = FIRST
+    older: Mapping[int, bytes] = field(default_factory=dict, repr=False, hash=False)
+    lasting: bytes | None = field(default=None, repr=False)
 
     @property
     def pseudonyms(self) -> bytes:
         """Return what pseudonyms are made with; the children that read files get this one."""
-        return self._derived(b"pseudonyms")
+        return self.never_changing[:KEY_BYTES]
+
+    @property
+    def never_changing(self) -> bytes:
+        """Return the keys of pseudonyms and of search terms: neither opens anything, nor leads back to a generation."""
+        if self.lasting is not None:
+            return self.lasting
+        first = self.key if self.generation == FIRST else self.older[FIRST]
+        return _derive(first, b"pseudonyms") + _derive(first, b"terms")
 
     def seal(self, text: str, owner: UUID | str) -> bytes:
-        """Return nonce and AES-256-GCM ciphertext, which open for the same owner only."""
-        return self._sealed(b"text", text.encode(), owner)
+        """Return mark, nonce and AES-256-GCM ciphertext, which open for the same owner only."""
+        return self._sealed(Use.TEXT, text.encode(), owner)
 
     def unseal(self, sealed: bytes, owner: UUID | str) -> str:
         """Return what `seal` was given. Raises cryptography's InvalidTag for another owner or key."""
-        return self._opened(b"text", sealed, owner).decode()
+        return self._opened(Use.TEXT, sealed, owner).decode()
 
     def seal_identity(self, attributes: Mapping[str, Any], owner: UUID | str) -> bytes:
         """Seal one level of an identity (DICOM JSON)."""
-        return self._sealed(b"identities", json.dumps(attributes, separators=(",", ":")).encode(), owner)
+        return self._sealed(Use.IDENTITIES, json.dumps(attributes, separators=(",", ":")).encode(), owner)
 
     def unseal_identity(self, sealed: bytes, owner: UUID | str) -> dict[str, Any]:
         """Return the attributes that `seal_identity` was given. Raises InvalidTag for another owner or key."""
-        found: dict[str, Any] = json.loads(self._opened(b"identities", sealed, owner))
+        found: dict[str, Any] = json.loads(self._opened(Use.IDENTITIES, sealed, owner))
         return found
 
     def seal_bytes(self, data: bytes, owner: UUID | str) -> bytes:
         """Seal a whole file."""
-        return self._sealed(b"files", data, owner)
+        return self._sealed(Use.FILES, data, owner)
 
     def unseal_bytes(self, sealed: bytes, owner: UUID | str) -> bytes:
         """Return what `seal_bytes` was given. Raises InvalidTag for another owner or key."""
-        return self._opened(b"files", sealed, owner)
+        return self._opened(Use.FILES, sealed, owner)
+
+    def reseal(self, use: Use, sealed: bytes, owner: UUID | str) -> bytes:
+        """Seal with the newest generation what any had sealed. Raises InvalidTag for another owner or key."""
+        return self._sealed(use, self._opened(use, sealed, owner), owner)
 
     def term(self, text: str) -> int:
         """Return the keyed hash of a search term, 64 bits: equal terms are found, none can be read back."""
-        digest = hmac.digest(self._derived(b"terms"), text.encode(), hashlib.sha256)
+        digest = hmac.digest(self.never_changing[KEY_BYTES:], text.encode(), hashlib.sha256)
         return int.from_bytes(digest[:8], "big", signed=True)
 
-    def _sealed(self, purpose: bytes, data: bytes, owner: UUID | str) -> bytes:
+    def _sealed(self, use: Use, data: bytes, owner: UUID | str) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._cipher(purpose).encrypt(nonce, data, _name(owner))
+        return mark_of(self.generation) + nonce + _cipher(self.key, use).encrypt(nonce, data, _name(owner))
 
-    def _opened(self, purpose: bytes, sealed: bytes, owner: UUID | str) -> bytes:
-        return self._cipher(purpose).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _name(owner))
+    def _opened(self, use: Use, sealed: bytes, owner: UUID | str) -> bytes:
+        for generation, rest in _readings(sealed):
+            key = self.key if generation == self.generation else self.older.get(generation)
+            if key is not None:
+                try:
+                    return _cipher(key, use).decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], _name(owner))
+                except InvalidTag:
+                    continue
+        raise InvalidTag
 
-    def _cipher(self, purpose: bytes) -> AESGCM:
-        return AESGCM(self._derived(purpose))
 
-    def _derived(self, purpose: bytes) -> bytes:
-        return _derive(self.key, purpose)
+def mark_of(generation: int) -> bytes:
+    """Return what stands before what a generation sealed: nothing before the first's, as ever."""
+    return b"" if generation == FIRST else MARK + generation.to_bytes(4, "big")
+
+
+def _readings(sealed: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield which generation it is by its mark, and then the first: a nonce of that may look like a mark."""
+    if sealed.startswith(MARK):
+        yield int.from_bytes(sealed[len(MARK) : MARKED_BYTES], "big"), sealed[MARKED_BYTES:]
+    yield FIRST, sealed
+
+
+def _cipher(key: bytes, use: Use) -> AESGCM:
+    return AESGCM(_derive(key, use.value))
 
 
 @functools.lru_cache(maxsize=64)
@@ -92,15 +147,36 @@ def _name(owner: UUID | str) -> bytes:
 
 
 async def facility_key(session: AsyncSession, facility_id: UUID, master_key: bytes) -> FacilityKey:
-    """Return the facility's key, made at its first use."""
-    mine = select(FacilityKeyRow.wrapped).where(FacilityKeyRow.facility_id == facility_id)
-    wrapped = await session.scalar(mine)
-    if wrapped is None:
+    """Return the facility's key, made at its first use.
+
+    Until the transaction ends there will be no newer generation: so what is sealed and committed with this key is
+    there when a rotation looks for what is to be sealed anew. Never seal with a key of another transaction.
+    """
+    await session.execute(select(func.pg_advisory_xact_lock_shared(lock_of(facility_id))))
+    found = await generations(session, facility_id, master_key)
+    if not found:
         fresh = aes_key_wrap(master_key, os.urandom(KEY_BYTES))
-        row = {"facility_id": facility_id, "wrapped": fresh}
+        row = {"facility_id": facility_id, "generation": FIRST, "wrapped": fresh}
         await session.execute(insert(FacilityKeyRow).values(row).on_conflict_do_nothing())
-        wrapped = (await session.scalars(mine)).one()
-    return FacilityKey(_unwrapped(master_key, wrapped))
+        found = await generations(session, facility_id, master_key)
+    return key_of(found)
+
+
+def lock_of(facility_id: UUID) -> Any:
+    """Return the number of the lock that who seals shares, and who makes a generation has alone."""
+    return func.hashtextextended(f"facility key/{facility_id}", 0)
+
+
+async def generations(session: AsyncSession, facility_id: UUID, master_key: bytes) -> dict[int, bytes]:
+    """Return what a facility's rows hold, by generation. Raises InvalidUnwrap."""
+    rows = select(FacilityKeyRow.generation, FacilityKeyRow.wrapped).where(FacilityKeyRow.facility_id == facility_id)
+    return {generation: _unwrapped(master_key, wrapped) for generation, wrapped in await session.execute(rows)}
+
+
+def key_of(found: Mapping[int, bytes]) -> FacilityKey:
+    """Return the key that these generations are."""
+    *older, newest = sorted(generation for generation in found if generation != LASTING)
+    return FacilityKey(found[newest], newest, {each: found[each] for each in older}, found.get(LASTING))
 
 
 async def rewrap(session: AsyncSession, master_key: bytes) -> int:

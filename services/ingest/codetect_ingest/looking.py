@@ -80,12 +80,12 @@ async def identities(
 async def show_reference(session: AsyncSession, ingest: Ingest, who: Principal, upload_id: UUID) -> ReferenceOut:
     """Show an upload's reference to whoever wrote it, and, audited, to those with the right. Raises Forbidden."""
     upload = await find_upload(session, upload_id)
+    key = await facility_key(session, who.facility_id, ingest.settings.master_key)
     if who.subject != upload.created_by:
         require_identity(who)
         await audit.record(session, who, "reference.read", target=f"upload/{upload_id}")
     if upload.sealed_reference is None:
         return ReferenceOut(reference=None)
-    key = await facility_key(session, who.facility_id, ingest.settings.master_key)
     return ReferenceOut(reference=key.unseal(upload.sealed_reference, upload.id))
 
 

@@ -220,6 +220,7 @@ class Facility(Base, AggregateRow):
 
     __tablename__ = "facilities"
 
+    slug: Mapped[str | None]
     suspended: Mapped[bool] = mapped_column(default=False)
     heard_sequence: Mapped[int] = mapped_column(default=0)
 
@@ -296,11 +297,15 @@ class Erasure(Base):
 
 
 class FacilityKeyRow(Base):
-    """A facility's key, wrapped with the master key (AES-KW, RFC 3394); erasing the row erases what it opens."""
+    """A generation of a facility's key, wrapped with the master key (AES-KW, RFC 3394); without the row nothing opens.
+
+    Generation 0 is no such: the keys of pseudonyms and terms, which outlast the first generation.
+    """
 
     __tablename__ = "facility_keys"
 
     facility_id: Mapped[UUID] = mapped_column(primary_key=True)
+    generation: Mapped[int] = mapped_column(primary_key=True)
     wrapped: Mapped[bytes]
     created_at: Mapped[datetime] = mapped_column(default=now)
 

@@ -9,7 +9,11 @@ import re
 from pathlib import Path
 from uuid import UUID
 
+from codetect_ingest.keys import FIRST
+
 NUMBER = re.compile(r"[0-9]{6}")
+SEALED = ".sealed"
+KEPT = re.compile(r"/[0-9]{6}\.sealed(\.[0-9]+)?$")
 
 
 def raw_prefix(facility_id: UUID, upload_id: UUID) -> str:
@@ -52,6 +56,22 @@ def pack_name(series_id: UUID, number: int) -> str:
 def hu_name(series_id: UUID, number: int) -> str:
     """Return the name of a pack of compressed slices that wait for their volume, within an attempt's prefix."""
     return f"{series_id}/{number:04}.hu"
+
+
+def kept_name(series_id: UUID, number: int, generation: int) -> str:
+    """Return the name of a file kept sealed by this generation of the facility's key, within an attempt's prefix."""
+    return sealed_by(f"{series_id}/{number:06}{SEALED}", generation)
+
+
+def sealed_by(key: str, generation: int) -> str:
+    """Return the key of a kept file once this generation has sealed it; the first has no number, as ever."""
+    name = key[: key.rindex(SEALED) + len(SEALED)]
+    return name if generation == FIRST else f"{name}.{generation}"
+
+
+def is_kept(key: str) -> bool:
+    """Tell whether an object is a kept file, whichever generation sealed it."""
+    return KEPT.search(key) is not None
 
 
 def volume_name(series_id: UUID) -> str:

@@ -11,7 +11,7 @@ from codetect_shared.tokens import Principal, Role
 from sqlalchemy import delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import INTERVAL
 
-from codetect_ingest import erasing, problems
+from codetect_ingest import erasing, objects, problems
 from codetect_ingest.filing import count
 from codetect_ingest.models import FacilitySettings, InstanceRow, Kind, Profile, Series, Study, StudyTerm
 from codetect_ingest.service import Ingest
@@ -64,13 +64,18 @@ async def _forget(ingest: Ingest) -> None:
 
 
 async def _forget_study(ingest: Ingest, facility_id: UUID, study_id: UUID) -> None:
-    """Erase what is sealed of a study: files that were kept whole first, since their rows name their objects."""
+    """Erase what is sealed of a study: files that were kept whole first, since their rows name their objects.
+
+    Beside those that rows name there may be some whose attempt failed, or that wait to be removed after a rotation.
+    """
     unread = select(Series.id).where(Series.study_id == study_id, Series.kind == Kind.SEALED)
     whole = InstanceRow.study_id == study_id, InstanceRow.series_id.in_(unread)
     async with ingest.db.facility(facility_id) as session:
         keys = list(await session.scalars(select(InstanceRow.key).where(*whole)))
     if keys:
-        await ingest.storage.remove("studies", keys)
+        there = await ingest.storage.list("studies", objects.study_prefix(facility_id, study_id))
+        more = [one.key for one in there if objects.is_kept(one.key)]
+        await ingest.storage.remove("studies", {*keys, *more})
     async with ingest.db.facility(facility_id) as session:
         # The study's row first, as everyone who writes its instances does.
         study = await session.scalar(select(Study).where(Study.id == study_id).with_for_update())
@@ -79,11 +84,13 @@ async def _forget_study(ingest: Ingest, facility_id: UUID, study_id: UUID) -> No
         await session.execute(delete(InstanceRow).where(*whole, InstanceRow.key.in_(keys)))
         used = select(InstanceRow.series_id).where(InstanceRow.series_id == Series.id).exists()
         await session.execute(delete(Series).where(Series.id.in_(unread), ~used))
+        moved = await session.scalar(select(func.count()).select_from(InstanceRow).where(*whole))
         for table in (InstanceRow, Series):
             mine = table.study_id == study_id, table.sealed_identity.is_not(None)
             await session.execute(update(table).where(*mine).values(sealed_identity=None))
         await session.execute(delete(StudyTerm).where(StudyTerm.study_id == study_id))
-        study.sealed_identity = None
+        if not moved:  # else the next round finds the study again, with the files that came or moved meanwhile
+            study.sealed_identity = None
         await session.flush()
         await count(session, study_id)
 

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from codetect_shared.db import uuid7
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -111,8 +111,14 @@ async def write_series(session: AsyncSession, study: Study, series: NewSeries, u
         (await session.get_one(Series, series_id)).facts = facts
     named = [s.instance.sop_instance_uid for s in series.slices]
     mine = InstanceRow.series_id == series_id, InstanceRow.sop_instance_uid.in_(named)
+    # Since they were read, known identities may have been sealed anew, or forgotten.
+    query = select(InstanceRow.sop_instance_uid, InstanceRow.sealed_identity).where(*mine)
+    sealed = {row.sop_instance_uid: row.sealed_identity for row in await session.execute(query)}
     await session.execute(delete(InstanceRow).where(*mine))
     values = [_slice(series, study, upload, index, one, sealer) for index, one in enumerate(series.slices)]
+    for one, row in zip(series.slices, values, strict=True):
+        if not one.new:
+            row["sealed_identity"] = sealed.get(row["sop_instance_uid"])
     await session.execute(insert(InstanceRow), values)
 
 

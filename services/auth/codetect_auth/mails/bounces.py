@@ -10,12 +10,13 @@ from uuid import UUID
 
 from codetect_shared.db import Database
 from codetect_shared.problems import BadInput, NotFound
+from codetect_shared.sealing import keys_of
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth.mails import undeliverable
 from codetect_auth.mails.message import bounce_tag, message_id
-from codetect_auth.mails.rows import address_key
+from codetect_auth.mails.rows import address_keys
 from codetect_auth.mails.smtp import without_addresses
 from codetect_auth.models import Mail, MailState, Person
 from codetect_auth.settings import MailerSettings
@@ -86,7 +87,8 @@ async def apply(db: Database, settings: MailerSettings, report: Report) -> list[
 
     A report is believed when it names a mail by what only its recipient has seen, and that mail's own recipient.
     """
-    ids = {id for id, tag in report.tagged if hmac.compare_digest(tag, bounce_tag(settings.master_key, id))}
+    keys = keys_of(settings.master_key)
+    ids = {id for id, tag in report.tagged if any(hmac.compare_digest(tag, bounce_tag(key, id)) for key in keys)}
     for text in report.message_ids:
         found = re.fullmatch(r"<([0-9a-f-]{36})@[^<>]+>", text)
         if found and text == message_id(settings, UUID(found[1])):
@@ -109,7 +111,7 @@ async def _apply(
     mail = (await session.scalars(select(Mail).where(Mail.id == known.id).with_for_update())).one()
     for failure in failures:
         for address in failure.addresses:
-            if mail.address_key != address_key(settings.master_key, address):
+            if mail.address_key not in address_keys(settings.master_key, address):
                 continue
             if mail.state == MailState.SENT:
                 mail.state, mail.error = MailState.BOUNCED, failure.reason

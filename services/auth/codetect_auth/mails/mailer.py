@@ -110,7 +110,7 @@ class Mailer:
             unsure = "Nobody knows whether it was sent: " if job.handovers else "It couldn't be sent in time: "
             await fail(session, job, unsure + (job.error or "too many others were before it."))
             return None
-        if reason := await undeliverable.why(session, job.address_key):
+        if reason := await undeliverable.why(session, self._settings.master_key, opened["to"]):
             await fail(session, job, f"Mails to this address stopped: {reason}")
             return None
         if job.handed_over_at and (left := job.handed_over_at + timedelta(seconds=KNOWN_AFTER_S) - now) > timedelta(0):

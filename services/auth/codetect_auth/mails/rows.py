@@ -6,6 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from codetect_shared.db import FacilityRow
+from codetect_shared.sealing import keys_of
 from sqlalchemy import ForeignKey, func
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -79,3 +80,8 @@ class UndeliverableAddress(Base, FacilityRow):
 def address_key(master_key: bytes, address: str) -> bytes:
     """What an address is found by where it isn't to be read."""
     return hmac.digest(master_key, b"mail address/" + email_key(address).encode(), "sha256")
+
+
+def address_keys(master_key: bytes, address: str) -> list[bytes]:
+    """The same under the master key and those of before: while it is changed, rows have either."""
+    return [address_key(key, address) for key in keys_of(master_key)]

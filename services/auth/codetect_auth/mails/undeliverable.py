@@ -8,13 +8,13 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_auth.mails.rows import UndeliverableAddress, address_key
+from codetect_auth.mails.rows import UndeliverableAddress, address_key, address_keys
 
 
-async def why(session: AsyncSession, key: bytes | None) -> str | None:
+async def why(session: AsyncSession, master_key: bytes, address: str) -> str | None:
     """Why the session's facility sends nothing to this address, if it doesn't."""
-    mine = select(UndeliverableAddress.reason).where(UndeliverableAddress.address_key == key)
-    return await session.scalar(mine)
+    keys = address_keys(master_key, address)
+    return await session.scalar(select(UndeliverableAddress.reason).where(UndeliverableAddress.address_key.in_(keys)))
 
 
 async def mark(
