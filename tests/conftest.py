@@ -8,6 +8,16 @@ from codetect_local.stack import Stack
 from tests.infrastructure import Infrastructure, clear, infrastructure, settings_apart
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _postgres_without_tls() -> Iterator[None]:
+    """Servers of tests have none. Asking them first costs a round trip, and asyncpg leaves behind what a cancelled task
+    asked: on asyncio's own loop, which services don't run on, each is a log line "exception was never retrieved".
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PGSSLMODE", "disable")
+        yield
+
+
 @pytest.fixture(scope="session")
 async def infra(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Infrastructure]:
     """PostgreSQL, RabbitMQ and S3 for this session; `await infra.migrate("auth")` makes a service's database."""
