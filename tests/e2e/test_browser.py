@@ -1,4 +1,4 @@
-"""What only a real browser can tell: that passkeys, the cookie and the walls between sites work in it as they should."""
+"""What only a real browser can tell: that passkeys, the cookie, and the walls between sites hold in it."""
 
 import secrets
 import threading
