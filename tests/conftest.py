@@ -21,7 +21,7 @@ def _postgres_without_tls() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _logs() -> None:
-    """Plain ones until a test starts a service, which sets up its own: where `rich` is, structlog's default prints every
+    """Plain ones until a test starts a service, which sets up its own: where `rich` is, structlog prints every
     local variable of an exception, for seconds in which this process answers nobody, and the broker takes it for dead.
     """
     console = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
