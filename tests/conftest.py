@@ -3,9 +3,29 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 from codetect_local.stack import Stack
 
 from tests.infrastructure import Infrastructure, clear, infrastructure, settings_apart
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _postgres_without_tls() -> Iterator[None]:
+    """Servers of tests have none. Asking them first costs a round trip, and asyncpg leaves behind what a cancelled task
+    asked: on asyncio's own loop, which services don't run on, each is a log line "exception was never retrieved".
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PGSSLMODE", "disable")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs() -> None:
+    """Plain ones until a test starts a service, which sets up its own: where `rich` is, structlog prints every
+    local variable of an exception, for seconds in which this process answers nobody, and the broker takes it for dead.
+    """
+    console = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars, console])
 
 
 @pytest.fixture(scope="session")

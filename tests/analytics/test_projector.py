@@ -3,8 +3,9 @@
 import asyncio
 import functools
 import multiprocessing
+import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 
@@ -104,18 +105,28 @@ async def test_what_postgres_cannot_take_is_passed_over_alone(house: House) -> N
         await house.check(before + after)
 
 
-@pytest.fixture(scope="module")
-def start(environment: dict[str, str]) -> Callable[[], BaseProcess]:
+def project(environment: dict[str, str]) -> None:
+    """Be a projector process: the server it is forked from may have been started by others, with their environment."""
+    os.environ.update(environment)
+    main("projector")
+
+
+@pytest.fixture
+def start(environment: dict[str, str]) -> Iterator[Callable[[], BaseProcess]]:
     """Starts projector processes, forked from one that has imported everything."""
-    forks = multiprocessing.get_context("forkserver")
+    forks, started = multiprocessing.get_context("forkserver"), []
     forks.set_forkserver_preload(["codetect_analytics.__main__"])
 
     def start() -> BaseProcess:
-        process = forks.Process(target=main, args=("projector",), daemon=True)
+        process = forks.Process(target=project, args=(environment,), daemon=True)
         process.start()
+        started.append(process)
         return process
 
-    return start
+    yield start
+    for process in started:
+        process.kill()
+        process.join()
 
 
 async def test_killed_again_and_again_while_events_flow(house: House, start: Callable[[], BaseProcess]) -> None:
@@ -131,25 +142,24 @@ async def test_killed_again_and_again_while_events_flow(house: House, start: Cal
     async def at() -> int:
         return (await house.sql('SELECT "offset" FROM cursor'))[0][0]
 
-    flowing, reached = asyncio.create_task(flow()), [-1]
-    for _ in range(15):
-        process = start()
-        async with asyncio.timeout(30):
-            while await at() == reached[-1]:
-                assert process.is_alive()
-                await asyncio.sleep(0.02)
-        await asyncio.sleep(chance.uniform(0, 0.3))
-        process.kill()
-        process.join()
-        reached.append(await at())
-    enough.set()
-    await flowing
+    reached = [-1]
+    async with asyncio.TaskGroup() as flowing:
+        flowing.create_task(flow())
+        for _ in range(15):
+            process = start()
+            async with asyncio.timeout(30):
+                while await at() == reached[-1]:
+                    assert process.is_alive()
+                    await asyncio.sleep(0.02)
+            await asyncio.sleep(chance.uniform(0, 0.3))
+            process.kill()
+            process.join()
+            reached.append(await at())
+        enough.set()
     assert sorted(set(reached)) == reached
-    process = start()
+    start()
     await house.applied(kept(told), 60)
     await house.check(told)
-    process.kill()
-    process.join()
     assert await told_of_epoch(house) == 0
 
 

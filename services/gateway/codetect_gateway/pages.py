@@ -17,7 +17,8 @@ POLICY = (
 HEADERS = {"Content-Security-Policy": POLICY}
 PAGE = """<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>CoDetect</title><meta name="viewport" content="width=device-width"></head>
+<head><meta charset="utf-8"><title>CoDetect</title><meta name="viewport" content="width=device-width">
+<link rel="icon" href="data:,"></head>
 <body>
 {body}
 </body>
