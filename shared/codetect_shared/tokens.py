@@ -34,6 +34,7 @@ LEEWAY_S = 5
 FRESH_S = 30
 WAIT_S = 45
 RETRY_S = 2
+FIRST_RETRY_S = 0.2  # without any key everybody is turned away, so each moment counts
 STALE_S = LIFETIME_S + LEEWAY_S
 STEP_UP_S = 600
 
@@ -260,16 +261,18 @@ class JwksCache:
         if self._good(kid) or (kid in self._keys and self._lock.locked() and not worth_it):
             return
         async with self._lock:
-            if self._good(kid) or self._clock() - self._tried_at < min(RETRY_S, self._fresh_s):
+            retry_s = RETRY_S if self._keys else FIRST_RETRY_S
+            if self._good(kid) or self._clock() - self._tried_at < min(retry_s, self._fresh_s):
                 return
-            self._tried_at = self._clock()
+            self._tried_at = started = self._clock()
             try:
                 document = await self._fetch()
                 self._keys, self.refusals = parse_jwks(document), parse_refusals(document)
-                self._fetched_at, self._away = self._tried_at, False
+                self._fetched_at, self._away = started, False
             except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
                 log.warning("jwks.unavailable", error=repr(error))
-                self._away = True
+                # From here, not from the start: those who waited for a try that hung don't each wait for another one.
+                self._tried_at, self._away = self._clock(), True
                 if self._age() > STALE_S:
                     self._keys = {}
 

@@ -1,5 +1,6 @@
 """Forty ways to forge an access token, each refused over HTTP with 401; and the one valid token, accepted."""
 
+import asyncio
 import base64
 import json
 import time
@@ -385,8 +386,34 @@ async def test_a_service_that_never_reached_auth_says_so_instead_of_refusing_the
     with pytest.raises(tokens.KeysUnavailable):
         await cache.verify(VALID)
     auth.up = True
-    clock.now += tokens.RETRY_S + 0.1
+    clock.now += 0.25
     assert await cache.verify(VALID) == PRINCIPAL
+
+
+async def test_many_who_come_before_auth_does_ask_it_five_times_a_second_and_no_oftener(clock: Clock) -> None:
+    auth = Auth(KEY)
+    auth.up = False
+    cache = JwksCache(auth, ISSUER, clock)
+    for _ in range(100):
+        with pytest.raises(tokens.KeysUnavailable):
+            await cache.verify(VALID)
+        clock.now += 0.01
+    assert auth.asked <= 6
+
+
+async def test_those_who_wait_for_an_auth_that_hangs_wait_once() -> None:
+    asked = 0
+
+    async def hang() -> Any:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(2 * tokens.FIRST_RETRY_S)
+        raise httpx.ReadTimeout("")
+
+    cache = JwksCache(hang, ISSUER)
+    answers = await asyncio.gather(*(cache.verify(VALID) for _ in range(10)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [tokens.KeysUnavailable] * 10
+    assert asked == 1
 
 
 @pytest.mark.parametrize(
