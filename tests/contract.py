@@ -93,6 +93,7 @@ class Contract:
     headers: Mapping[str, str]
     known: Mapping[str, str] = field(default_factory=dict)
     amend: Callable[[requests.PreparedRequest], None] = lambda request: None
+    elsewhere: bool = True  # whether addresses are asked that lead nowhere, too
 
     async def holds(
         self,
@@ -124,12 +125,10 @@ class Contract:
         return seen
 
     def _strategies(self, name: str, modes: Sequence[GenerationMode]) -> Iterator[Any]:
-        method, _, path = name.partition(" ")
-        operation = schema(self.service)[path][method]
-        here = {one: value for one, value in self.known.items() if f"{{{one}}}" in path}
+        here = frozenset((one, value) for one, value in self.known.items() if f"{{{one}}}" in name)
         for mode in modes:
-            for parameters in [here, None] if here else [None]:
-                if (strategy := _strategy(operation, mode, parameters)) is not None:
+            for parameters in [here, None] if here and self.elsewhere else [here or None]:
+                if (strategy := _strategy(self.service, name, mode, parameters)) is not None:
                     yield strategy
 
     async def _send(self, case: Case) -> httpx.Response:
@@ -144,11 +143,15 @@ class Contract:
         return await self.client.send(request)
 
 
-def _strategy(operation: APIOperation, mode: GenerationMode, parameters: dict[str, str] | None) -> Any:
+@cache
+def _strategy(service: str, name: str, mode: GenerationMode, parameters: frozenset[tuple[str, str]] | None) -> Any:
     """Requests; None where an operation has nothing that could be unsound."""
-    if mode is NEGATIVE and not (operation.body or operation.query or operation.path_parameters):
+    method, _, path = name.partition(" ")
+    operation: APIOperation = schema(service)[path][method]
+    free = len(list(operation.path_parameters)) > len(parameters or ())
+    if mode is NEGATIVE and not (operation.body or operation.query or free):
         return None
-    return operation.as_strategy(generation_mode=mode, path_parameters=parameters)
+    return operation.as_strategy(generation_mode=mode, path_parameters=dict(parameters) if parameters else None)
 
 
 def secured(service: str, name: str) -> bool:

@@ -16,6 +16,7 @@ import httpx
 import structlog
 from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from jose import jwt  # type: ignore[import-untyped]
 from jose.exceptions import JOSEError  # type: ignore[import-untyped]
@@ -291,6 +292,20 @@ async def authenticated(
     jwks: JwksCache = request.app.state.jwks
     principal = request.state.principal = await jwks.verify(credentials.credentials)
     return principal
+
+
+async def identify(request: Request) -> None:
+    """Have `authenticated` asked where it would have been, had the body been read: who isn't known is told only that.
+
+    FastAPI gives up at JSON that it can't read before it asks for anything else.
+    """
+    dependant = getattr(request.scope.get("route"), "dependant", None)
+    if dependant is not None and _asks(dependant) and getattr(request.state, "principal", None) is None:
+        await authenticated(request, await bearer(request))
+
+
+def _asks(dependant: Dependant) -> bool:
+    return dependant.call is authenticated or any(map(_asks, dependant.dependencies))
 
 
 async def current_principal(request: Request, principal: Annotated[Principal, Depends(authenticated)]) -> Principal:

@@ -22,7 +22,6 @@ from codetect_local.stack import Stack
 
 from tests.faults.studies import new_study
 from tests.inference.samples import bundle_files
-from tests.ingest.media import KIND, multipart
 
 SLUG, SPARE, MODEL = "judged", "judged-spare", "judged"
 PAGE = {"Sec-Fetch-Site": "same-origin"}
@@ -163,11 +162,16 @@ class Court(Demo):
         await self._analyse(admin)
 
     async def _analyse(self, admin: Party) -> None:
-        """A study that has come by STOW-RS and been analysed, and an upload that waits for files."""
-        known = self.known
-        known["upload_id"] = (await admin.post("/api/v1/uploads", json={"reference": "mine"}))["id"]
-        headers = admin.headers | {"Content-Type": KIND}
-        answer(await admin.client.post("/dicomweb/studies", content=multipart(new_study(12)), headers=headers))
+        """An upload whose study has been analysed."""
+        known, slices = self.known, new_study(12)
+        upload = await admin.post("/api/v1/uploads", json={"reference": "mine"})
+        known["upload_id"], form = upload["id"], upload["post"]
+        async with httpx.AsyncClient(trust_env=False) as store:
+            for number, content in enumerate(slices):
+                fields = form["fields"] | {"key": f"{upload['key_prefix']}{number:06}"}
+                (await store.post(form["url"], data=fields, files={"file": content})).raise_for_status()
+        claim = {"file_count": len(slices), "total_bytes": sum(map(len, slices))}
+        await admin.post(f"/api/v1/uploads/{upload['id']}/complete", json=claim)
         async with asyncio.timeout(120):
             while True:
                 found = (await admin.get("/api/v1/analyses"))["items"]

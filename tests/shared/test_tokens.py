@@ -237,7 +237,7 @@ def minted_now() -> None:
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A service that trusts KEY alone, asked over its ASGI door."""
     app = FastAPI()
-    install_handlers(app)
+    install_handlers(app, tokens.identify)
 
     async def fetch() -> Any:
         return {"keys": [KEY.public_jwk()]}
@@ -248,6 +248,14 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     @app.post("/")
     async def who(principal: CurrentPrincipal) -> Principal:
         return principal
+
+    @app.post("/said")
+    async def said(principal: CurrentPrincipal, words: list[str]) -> list[str]:
+        return words
+
+    @app.post("/open")
+    async def heard(words: list[str]) -> list[str]:
+        return words
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
         yield client
@@ -303,6 +311,15 @@ async def test_an_api_client_reads_and_writes_as_its_scopes_say(client: httpx.As
     headers = bearer(tokens.issue(reader, KEY, issuer=ISSUER))
     assert (await client.get("/", headers=headers)).status_code == 200
     assert (await client.post("/", headers=headers)).status_code == 403
+
+
+@pytest.mark.parametrize("body", [b"\0", b'"\xff"', b"7", b""])
+async def test_who_isnt_known_is_told_only_that_whatever_they_send(client: httpx.AsyncClient, body: bytes) -> None:
+    kind = {"Content-Type": "application/json"}
+    for headers in ({}, bearer(VALID[:-4] + "AAAA")):
+        assert (await client.post("/said", content=body, headers=kind | headers)).status_code == 401
+    assert (await client.post("/said", content=body, headers=kind | bearer(VALID))).status_code == 422
+    assert (await client.post("/open", content=body, headers=kind)).status_code == 422
 
 
 class Auth:
