@@ -5,6 +5,7 @@ The facility and its people are this module's own, so that what suspends, erases
 What ends the login that asks comes last; pages, which it would end for good, send others who do nothing else.
 """
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
@@ -66,13 +67,15 @@ async def holds(party: Party, operation: str, modes: list[GenerationMode], *only
 
 
 async def test_the_gateway_serves_the_document_that_is_judged_by(court: Court) -> None:
-    served = await court.stranger({}).client.get("/openapi.json")
-    assert served.json() == json.loads(MERGED_AT.read_text())
+    async with asyncio.timeout(60):
+        while "x-codetect-missing" in (served := await court.stranger({}).get("/openapi.json"))["info"]:
+            await asyncio.sleep(1)  # a service was too busy to tell its part
+    assert served == json.loads(MERGED_AT.read_text())
 
 
 @pytest.mark.parametrize("operation", ALL)
 async def test_everybody_is_answered_as_documented(court: Court, operation: str) -> None:
-    only = (401,) if secured(MERGED, operation) else ()
+    only = (400, 401) if secured(MERGED, operation) else ()  # 400: the path can't even be passed on
     await holds(court.stranger({}), operation, [POSITIVE, NEGATIVE], *only)
     for headers in (FORGER, court.wrong_pair):
         await holds(court.stranger(headers), operation, [POSITIVE], *only)

@@ -11,7 +11,7 @@ from codetect_gateway.browsers import LOGOUT, REFRESH, SECRET, CrossSite, HttpsN
 from codetect_gateway.door import UnknownHost
 from codetect_gateway.failures import BodyTooLarge, ClientTooSlow, Malformed
 from codetect_gateway.limits import TooFast
-from codetect_gateway.parts import PartTooSlow, PartUnavailable, Prefix
+from codetect_gateway.parts import API, PartTooSlow, PartUnavailable, Prefix
 
 Document = dict[str, Any]
 ANYWHERE = (Malformed, TokenInvalid, CrossSite, UnknownHost, TooFast, PartUnavailable, PartTooSlow)
@@ -41,13 +41,15 @@ def _about_bodies(prefix: Prefix, operation: Document) -> tuple[type[Problem], .
 
 
 def _described(problem: type[Problem]) -> Document:
-    title = f"{problem.title()} {HttpsNeeded.title()}" if problem is Malformed else problem.title()
-    answer: Document = {"description": title, "content": {PROBLEM: {"schema": BODY}}}
+    answer: Document = {"description": problem.title(), "content": {PROBLEM: {"schema": BODY}}}
     return answer | ({"headers": WAIT} if problem is TooFast else {})
 
 
 def _to_pages(path: str, operation: Document, components: Document) -> None:
     """Pages get a cookie in place of tokens, and send none (docs/adr/0066)."""
+    if path.startswith(f"{API}/auth/"):
+        both = f"{Malformed.title()} {HttpsNeeded.title()}"
+        operation["responses"]["400"] = {"description": both, "content": {PROBLEM: {"schema": BODY}}}
     if path in DONE:
         operation["responses"].setdefault("204", {})["description"] = DONE[path]
         operation["requestBody"] |= {"required": False, "description": "A page with a cookie sends none."}
