@@ -82,6 +82,7 @@ class Court(Demo):
         super().__init__(stack)
         self.parties: dict[str, Party] = {}
         self.known: dict[str, str] = {}
+        self._clients: list[httpx.AsyncClient] = []
         self.wrong_pair = basic("nobody", "wrong")
         # Of several addresses: each may only ask so often.
         self._strangers = itertools.cycle([self.party("a stranger") for _ in range(8)])
@@ -89,11 +90,16 @@ class Court(Demo):
     @asynccontextmanager
     async def sitting(self) -> "AsyncIterator[Court]":
         """Open it; afterwards its model reads nobody's studies."""
-        await self.open()
-        yield self
-        path, operator = "/api/v1/models/{name}/{version}".format(**self.known), self.parties["operator"]
-        await operator.keep()
-        answer(await operator.client.patch(path, json={"active": False}, headers=operator.headers))
+        usher = await self.person("usher", "operator")  # the other one's login is ended
+        try:
+            await self.open(usher)
+            yield self
+            await usher.keep()
+            path = "/api/v1/models/{name}/{version}".format(**self.known)
+            answer(await usher.client.patch(path, json={"active": False}, headers=usher.headers))
+        finally:
+            for client in self._clients:
+                await client.aclose()
 
     def stranger(self, headers: Mapping[str, str]) -> Party:
         """Somebody with nothing but these headers."""
@@ -108,6 +114,7 @@ class Court(Demo):
             transport=httpx.AsyncHTTPTransport(local_address=next(addresses), verify=False),
             timeout=60,
         )
+        self._clients.append(client)
         return Party(name, client)
 
     async def person(self, name: str, role: str, page: bool = False) -> Party:
@@ -121,28 +128,27 @@ class Court(Demo):
         await party.log_in(made, page)
         return party
 
-    async def open(self) -> None:
+    async def open(self, usher: Party) -> None:
         """Open it, bring people in, and have a study analysed there."""
-        operator = await self.person("operator", "operator")
         for slug in (SLUG, SPARE):
-            made = await operator.post("/api/v1/facilities", json={"slug": slug, "name": slug.title()})
+            made = await usher.post("/api/v1/facilities", json={"slug": slug, "name": slug.title()})
         self.known = {"facility_id": made["id"]}
-        people = {"admin": "admin", "member": "member", "viewer": "viewer", "victim": "viewer"}
+        people = {"operator": "operator", "admin": "admin", "member": "member", "viewer": "viewer", "victim": "viewer"}
         came = await asyncio.gather(*(self.person(*each) for each in people.items()))
         pages = await asyncio.gather(*(self.person(name, "admin", page=True) for name in ("page", "leaver", "ender")))
-        self.parties = {party.name: party for party in (operator, *came, *pages)}
-        await self._fill(self.parties["admin"])
+        self.parties = {party.name: party for party in (*came, *pages)}
+        await self._fill(usher, self.parties["admin"])
         for party in self.parties.values():
             own = await party.get("/api/v1/auth/factors")
             party.known = self.known | {"factor_id": own["items"][0]["id"]}
         (session,) = (await self.parties["ender"].get("/api/v1/auth/sessions"))["items"]
         self.parties["ender"].known = {"session_id": session["id"]}
 
-    async def _fill(self, admin: Party) -> None:
+    async def _fill(self, usher: Party, admin: Party) -> None:
         """Something of everything that has an address."""
-        operator, known = self.parties["operator"], self.known
+        known = self.known
         files = {"bundle": ("bundle.zip", zipped(bundle_files(name=MODEL)), "application/zip")}
-        model = await operator.post("/api/v1/models", files=files)
+        model = await usher.post("/api/v1/models", files=files)
         known |= {"name": model["name"], "version": model["version"], "n": "0", "number": "0", "frames": "1"}
         known |= {"tag": "7FE00010"}
         members = (await admin.get("/api/v1/members"))["items"]
