@@ -21,7 +21,7 @@ from codetect_shared import audit, bus, openapi, problems, telemetry
 from codetect_shared.db import Database
 from codetect_shared.settings import ServiceSettings
 from codetect_shared.storage import Storage
-from codetect_shared.tokens import JwksCache
+from codetect_shared.tokens import JwksCache, identify
 
 log = structlog.get_logger()
 Background = Callable[[], Awaitable[None]]
@@ -68,7 +68,7 @@ def create_app(
         generate_unique_id_function=_operation_id,
         responses={"default": {"model": problems.ProblemBody, "description": "A problem (RFC 9457)."}},
     )
-    problems.install_handlers(app)
+    problems.install_handlers(app, identify)
     if audited:
         audit.record_refusals(app)
     app.add_middleware(telemetry.RequestTelemetry)

@@ -10,7 +10,7 @@ Problem
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 import structlog
@@ -130,8 +130,15 @@ def responses(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
     return found
 
 
-def install_handlers(app: FastAPI) -> None:
-    """Answer every error with `application/problem+json`; a surprise never shows its text."""
+async def _everybody(_: Request) -> None:
+    pass
+
+
+def install_handlers(app: FastAPI, identify: Callable[[Request], Awaitable[None]] = _everybody) -> None:
+    """Answer every error with `application/problem+json`; a surprise never shows its text.
+
+    `identify` raises a Problem for whoever isn't to hear what is wrong with a request.
+    """
 
     @app.exception_handler(Problem)
     async def on_problem(_: Request, error: Exception) -> JSONResponse:
@@ -139,8 +146,9 @@ def install_handlers(app: FastAPI) -> None:
         return error.response()
 
     @app.exception_handler(RequestValidationError)
-    async def on_invalid(_: Request, error: Exception) -> JSONResponse:
+    async def on_invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
+        await identify(request)
         errors = [{"at": "/".join(map(str, e["loc"])), "detail": e["msg"]} for e in error.errors()]
         detail = "; ".join(f"{e['at']}: {e['detail']}" for e in errors)
         return BadInput(detail, errors=errors).response()
@@ -149,6 +157,7 @@ def install_handlers(app: FastAPI) -> None:
     async def on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         if isinstance(error.__cause__, UnicodeError):  # FastAPI has a word of its own for JSON that isn't UTF-8
+            await identify(request)
             return BadInput("body: JSON in UTF-8 is expected.").response()
         body = {"type": "about:blank", "title": error.detail, "status": error.status_code}
         headers = dict(error.headers or {})

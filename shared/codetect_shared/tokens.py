@@ -16,6 +16,7 @@ import httpx
 import structlog
 from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from jose import jwt  # type: ignore[import-untyped]
 from jose.exceptions import JOSEError  # type: ignore[import-untyped]
@@ -34,6 +35,7 @@ LEEWAY_S = 5
 FRESH_S = 30
 WAIT_S = 45
 RETRY_S = 2
+FIRST_RETRY_S = 0.2  # without any key everybody is turned away, so each moment counts
 STALE_S = LIFETIME_S + LEEWAY_S
 STEP_UP_S = 600
 
@@ -260,16 +262,18 @@ class JwksCache:
         if self._good(kid) or (kid in self._keys and self._lock.locked() and not worth_it):
             return
         async with self._lock:
-            if self._good(kid) or self._clock() - self._tried_at < min(RETRY_S, self._fresh_s):
+            retry_s = RETRY_S if self._keys else FIRST_RETRY_S
+            if self._good(kid) or self._clock() - self._tried_at < min(retry_s, self._fresh_s):
                 return
-            self._tried_at = self._clock()
+            self._tried_at = started = self._clock()
             try:
                 document = await self._fetch()
                 self._keys, self.refusals = parse_jwks(document), parse_refusals(document)
-                self._fetched_at, self._away = self._tried_at, False
+                self._fetched_at, self._away = started, False
             except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
                 log.warning("jwks.unavailable", error=repr(error))
-                self._away = True
+                # From here, not from the start: those who waited for a try that hung don't each wait for another one.
+                self._tried_at, self._away = self._clock(), True
                 if self._age() > STALE_S:
                     self._keys = {}
 
@@ -288,6 +292,20 @@ async def authenticated(
     jwks: JwksCache = request.app.state.jwks
     principal = request.state.principal = await jwks.verify(credentials.credentials)
     return principal
+
+
+async def identify(request: Request) -> None:
+    """Have `authenticated` asked where it would have been, had the body been read: who isn't known is told only that.
+
+    FastAPI gives up at JSON that it can't read before it asks for anything else.
+    """
+    dependant = getattr(request.scope.get("route"), "dependant", None)
+    if dependant is not None and _asks(dependant) and getattr(request.state, "principal", None) is None:
+        await authenticated(request, await bearer(request))
+
+
+def _asks(dependant: Dependant) -> bool:
+    return dependant.call is authenticated or any(map(_asks, dependant.dependencies))
 
 
 async def current_principal(request: Request, principal: Annotated[Principal, Depends(authenticated)]) -> Principal:

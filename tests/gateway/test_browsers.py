@@ -91,7 +91,7 @@ async def clinic(infra: Infrastructure) -> AsyncIterator[Clinic]:
     who = ("--facility", slug, "--email", "mira@clinic.example", "--name", "Mira", "--role", "member", "--with-totp")
     person = await admin(environment, "create-person", *who)
     async with running("codetect_auth", "api", port=port, env=environment) as auth:
-        await auth.answers("/readyz")  # a gateway that finds no keys at its start looks again after two seconds
+        await auth.answers("/readyz")
         async with gateway(environment) as first, gateway(environment) as second:
             for process in (first, second):
                 await process.answers("/readyz")

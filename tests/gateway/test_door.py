@@ -1,6 +1,7 @@
 """The door behind a proxy that it trusts, and while auth is away."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -58,3 +59,16 @@ async def test_while_auth_is_away_the_rest_goes_on(house: House, apart: Apart) -
         login = await known.post("/api/v1/auth/login", json={})
     assert (away.status_code, away.json()["part"]) == (503, "auth")
     assert (login.status_code, login.json()["part"]) == (503, "auth")
+
+
+async def test_a_gateway_that_is_up_before_auth_lets_people_in_as_soon_as_auth_is_there(house: House) -> None:
+    port = free_port()
+    early = house.environment | {"CODETECT_AUTH_URL": f"http://127.0.0.1:{port}"}
+    async with gateway(early) as process, house.client(gateway=process) as client:
+        await process.answers("/readyz")
+        assert (await client.get("/api/v1/studies/echo")).status_code == 503
+        async with upstream(port) as auth:
+            await auth.answers("/.well-known/jwks.json")
+            started = time.monotonic()
+            while (await client.get("/api/v1/studies/echo")).status_code == 503:
+                assert time.monotonic() - started < 1

@@ -17,12 +17,18 @@ from tests.gateway.conftest import House, gateway, upstream
 Document = dict[str, Any]
 
 
-def document(path: str, model: type[BaseModel] | None = None) -> Document:
+def document(path: str, model: type[BaseModel] | None = None, body: type[BaseModel] | None = None) -> Document:
     app, router = FastAPI(generate_unique_id_function=lambda route: route.name), APIRouter()
 
     @router.get(path)
     async def get_thing() -> model:  # type: ignore[valid-type]
         """A thing."""
+
+    if body:
+
+        @router.post(path)
+        async def make_thing(wish: body) -> model:  # type: ignore[valid-type]
+            """Make one."""
 
     app.include_router(router)
     return app.openapi()
@@ -77,6 +83,53 @@ def test_a_pacs_may_log_in_with_basic_below_dicomweb_and_nowhere_else() -> None:
     assert merged["components"]["securitySchemes"]["client"]["scheme"] == "basic"
 
 
+def test_what_the_door_may_answer_is_named_at_each_operation_behind_it() -> None:
+    documents = {"auth": document("/api/v1/members"), "ingest": document("/dicomweb/studies")}
+    merged = merge(OWN, documents, [])
+    validate(merged)
+    for path in ("/api/v1/members", "/dicomweb/studies"):
+        answers = merged["paths"][path]["get"]["responses"]
+        assert answers.keys() == {"200", "400", "401", "403", "404", "429", "503", "504"}
+        assert answers["429"] == {"$ref": "#/components/responses/TooFast"}
+    assert "Retry-After" in merged["components"]["responses"]["TooFast"]["headers"]
+
+
+def test_a_body_may_come_too_slowly_everywhere_and_be_too_large_where_the_door_says_so() -> None:
+    documents = {
+        "auth": document("/api/v1/auth/login", body=Thing),
+        "ingest": document("/dicomweb/studies", body=Thing),
+    }
+    paths = merge(OWN, documents, [])["paths"]
+    assert {"408", "413"} <= paths["/api/v1/auth/login"]["post"]["responses"].keys()
+    assert {"408", "413"} & paths["/dicomweb/studies"]["post"]["responses"].keys() == {"408"}
+
+
+def test_what_a_service_says_of_a_status_stays() -> None:
+    auth = document("/api/v1/members")
+    auth["paths"]["/api/v1/members"]["get"]["responses"]["404"] = {"description": "Nobody."}
+    merged = merge(OWN, {"auth": auth}, [])
+    validate(merged)
+    answer = merged["paths"]["/api/v1/members"]["get"]["responses"]["404"]
+    assert (answer["description"], list(answer["content"])) == ("Nobody.", ["application/problem+json"])
+
+
+def test_where_programs_get_tokens_pages_get_what_has_none() -> None:
+    tokens = create_model("Tokens", access_token=(str, ...), refresh_token=(str, ...), expires_in=(int, ...))
+    paths = ("/api/v1/auth/mfa", "/api/v1/auth/refresh", "/api/v1/members")
+    for path in paths:
+        merged = merge(OWN, {"auth": document(path, tokens, body=Thing)}, [])
+        validate(merged)
+        answers = merged["paths"][path]["post"]["responses"]
+        assert ("204" in answers) == (path == "/api/v1/auth/refresh")
+        schema = answers["200"]["content"]["application/json"]["schema"]
+        if path == "/api/v1/members":
+            assert "anyOf" not in schema
+        else:
+            assert [one["$ref"].rpartition("/")[2] for one in schema["anyOf"]] == ["Tokens", "TokensKept"]
+            assert merged["components"]["schemas"]["TokensKept"]["properties"].keys() == {"expires_in"}
+            assert merged["components"]["schemas"]["TokensKept"]["required"] == ["expires_in"]
+
+
 def test_the_servers_are_wherever_the_document_came_from() -> None:
     assert merge(OWN, {}, ["auth"])["servers"] == [{"url": "/"}]
 
@@ -105,6 +158,10 @@ def test_the_services_own_documents_merge_into_a_valid_one(environment: dict[str
     assert not unreachable, "no prefix of the gateway leads there"
     ids = [operation["operationId"] for operation in operations(merged)]
     assert len(ids) == len(set(ids))
+    for path, item in merged["paths"].items():
+        for method, operation in item.items():
+            expected = {"401", "403", "404", "429", "503"} | ({"400", "504"} if part_of(path) else set())
+            assert expected <= operation["responses"].keys(), (method, path)
     either = [{"bearer": []}, {"client": []}]
     basic = {path for path, item in merged["paths"].items() for one in item.values() if one.get("security") == either}
     assert basic == {path for path in merged["paths"] if path.startswith("/dicomweb/")}

@@ -4,25 +4,18 @@ from dataclasses import replace
 
 import httpx
 import pytest
-import requests
-import schemathesis
 from codetect_ingest.service import Ingest
 from codetect_shared.testing import Tokens
 from codetect_shared.tokens import Role, Scope
-from hypothesis import strategies as st
 
 from tests.contract import SEEDED, STRANGERS, Contract, operations
 from tests.ingest.conftest import Clinic
-from tests.ingest.samples import ct, written
+from tests.ingest.media import multipart, with_boundary
 from tests.ingest.test_importer import bodies, slices
 from tests.ingest.test_kept import mr, wants
-from tests.ingest.test_stow import KIND, multipart, store
+from tests.ingest.test_stow import store
 
 SERVICE = "ingest"
-RELATED = 'multipart/related; type="application/dicom"'
-FILES = st.sampled_from([written(ct()), written(ct())[:-100], b"", b"no DICOM"]) | st.binary(max_size=200)
-schemathesis.openapi.media_type("application/dicom", FILES)
-schemathesis.openapi.media_type(RELATED, st.lists(FILES, max_size=3).map(multipart) | st.binary(max_size=200))
 pytestmark = SEEDED
 
 
@@ -48,12 +41,6 @@ async def contract(api_client: tuple[httpx.AsyncClient, Ingest, Tokens]) -> Cont
         "number": "1",
     }
     return Contract(SERVICE, clinic.http, headers, known, with_boundary)
-
-
-def with_boundary(request: requests.PreparedRequest) -> None:
-    """Name the boundary, which no document can."""
-    if request.headers.get("Content-Type") == RELATED:
-        request.headers["Content-Type"] = KIND
 
 
 @pytest.mark.parametrize("operation", operations(SERVICE))

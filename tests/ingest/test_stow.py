@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,9 @@ from codetect_shared.tokens import Role
 from pydicom.uid import EnhancedSRStorage, MRImageStorage
 
 from tests.ingest.conftest import Clinic, Hands, new_uids
+from tests.ingest.media import KIND, multipart
 from tests.ingest.samples import SAMPLE, ct, written
 from tests.ingest.test_importer import bodies, received, slices, volume
-
-KIND = 'multipart/related; type="application/dicom"; boundary=codetect'
-
-
-def multipart(parts: Sequence[bytes], content_type: bytes = b"application/dicom") -> bytes:
-    head = b"--codetect\r\nContent-Type: " + content_type + b"\r\n\r\n"
-    return b"".join(head + part + b"\r\n" for part in parts) + b"--codetect--\r\n"
 
 
 async def store(

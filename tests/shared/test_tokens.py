@@ -1,5 +1,6 @@
 """Forty ways to forge an access token, each refused over HTTP with 401; and the one valid token, accepted."""
 
+import asyncio
 import base64
 import json
 import time
@@ -236,7 +237,7 @@ def minted_now() -> None:
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A service that trusts KEY alone, asked over its ASGI door."""
     app = FastAPI()
-    install_handlers(app)
+    install_handlers(app, tokens.identify)
 
     async def fetch() -> Any:
         return {"keys": [KEY.public_jwk()]}
@@ -247,6 +248,14 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     @app.post("/")
     async def who(principal: CurrentPrincipal) -> Principal:
         return principal
+
+    @app.post("/said")
+    async def said(principal: CurrentPrincipal, words: list[str]) -> list[str]:
+        return words
+
+    @app.post("/open")
+    async def heard(words: list[str]) -> list[str]:
+        return words
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
         yield client
@@ -302,6 +311,15 @@ async def test_an_api_client_reads_and_writes_as_its_scopes_say(client: httpx.As
     headers = bearer(tokens.issue(reader, KEY, issuer=ISSUER))
     assert (await client.get("/", headers=headers)).status_code == 200
     assert (await client.post("/", headers=headers)).status_code == 403
+
+
+@pytest.mark.parametrize("body", [b"\0", b'"\xff"', b"7", b""])
+async def test_who_isnt_known_is_told_only_that_whatever_they_send(client: httpx.AsyncClient, body: bytes) -> None:
+    kind = {"Content-Type": "application/json"}
+    for headers in ({}, bearer(VALID[:-4] + "AAAA")):
+        assert (await client.post("/said", content=body, headers=kind | headers)).status_code == 401
+    assert (await client.post("/said", content=body, headers=kind | bearer(VALID))).status_code == 422
+    assert (await client.post("/open", content=body, headers=kind)).status_code == 422
 
 
 class Auth:
@@ -385,8 +403,34 @@ async def test_a_service_that_never_reached_auth_says_so_instead_of_refusing_the
     with pytest.raises(tokens.KeysUnavailable):
         await cache.verify(VALID)
     auth.up = True
-    clock.now += tokens.RETRY_S + 0.1
+    clock.now += 0.25
     assert await cache.verify(VALID) == PRINCIPAL
+
+
+async def test_many_who_come_before_auth_does_ask_it_five_times_a_second_and_no_oftener(clock: Clock) -> None:
+    auth = Auth(KEY)
+    auth.up = False
+    cache = JwksCache(auth, ISSUER, clock)
+    for _ in range(100):
+        with pytest.raises(tokens.KeysUnavailable):
+            await cache.verify(VALID)
+        clock.now += 0.01
+    assert auth.asked <= 6
+
+
+async def test_those_who_wait_for_an_auth_that_hangs_wait_once() -> None:
+    asked = 0
+
+    async def hang() -> Any:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(2 * tokens.FIRST_RETRY_S)
+        raise httpx.ReadTimeout("")
+
+    cache = JwksCache(hang, ISSUER)
+    answers = await asyncio.gather(*(cache.verify(VALID) for _ in range(10)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [tokens.KeysUnavailable] * 10
+    assert asked == 1
 
 
 @pytest.mark.parametrize(

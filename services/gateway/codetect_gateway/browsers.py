@@ -28,6 +28,7 @@ COOKIE = "__Host-codetect"
 ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Strict"
 CLEARED = f"{COOKIE}=; {ATTRIBUTES}; Max-Age=0"
 REFRESH, LOGOUT = f"{API}/auth/refresh", f"{API}/auth/logout"
+SECRET = {"access_token", "refresh_token", "token_type"}  # what no page is told
 SAFE = {"GET", "HEAD", "OPTIONS"}
 FRESH_S = 1
 MARGIN_S = 60

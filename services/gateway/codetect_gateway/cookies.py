@@ -7,12 +7,10 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
-from codetect_gateway.browsers import CLEARED, COOKIE, LOGOUT, REFRESH, HttpsNeeded, LoginEnded, from_page
+from codetect_gateway.browsers import CLEARED, COOKIE, LOGOUT, REFRESH, SECRET, HttpsNeeded, LoginEnded, from_page
 from codetect_gateway.context import Gateway
 from codetect_gateway.door import Visitor
 from codetect_gateway.parts import API, PartUnavailable
-
-SECRET = {"access_token", "refresh_token", "token_type"}
 
 
 async def answer(gateway: Gateway, request: Request, visitor: Visitor) -> Response | None:

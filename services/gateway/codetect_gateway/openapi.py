@@ -7,11 +7,14 @@ import time
 from typing import Any
 
 import structlog
+from codetect_shared.problems import ProblemBody
 
+from codetect_gateway.answers import add_answers
 from codetect_gateway.parts import Part, PartUnavailable, part_of, prefix_of
 
 log = structlog.get_logger()
 Document = dict[str, Any]
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 FRESH_S = 60
 RETRY_S = 3
 CLIENT = {
@@ -19,7 +22,6 @@ CLIENT = {
     "scheme": "basic",
     "description": "An API client's id and secret: for a token, and for PACS in place of one.",
 }
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 ABOUT = """\
 CoDetect analyses chest CT studies. Not a medical device. Not for clinical use.
 
@@ -82,15 +84,20 @@ def merge(own: Document, documents: dict[str, Document], missing: list[str]) -> 
         for path, item in document.get("paths", {}).items():
             if (part_of(path) or "gateway") != part:
                 continue
-            for operation in (item[method] for method in METHODS if method in item):
+            prefix = prefix_of(path)
+            for method, operation in ((method, item[method]) for method in METHODS if method in item):
                 name = operation.get("operationId", "")
                 if name in operation_ids:
                     name = operation["operationId"] = f"{part}_{name}"
                 operation_ids.add(name)
                 operation["tags"] = list(dict.fromkeys(operation.get("tags") or [part]))
-                if (prefix := prefix_of(path)) and prefix.pacs:
-                    _take_basic(operation, merged["components"])
+                if prefix:
+                    add_answers(method, path, prefix, operation, merged["components"])
+                    if prefix.pacs:
+                        _take_basic(operation, merged["components"])
             merged["paths"][path] = item
+    own_schema = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
+    merged["components"].setdefault("schemas", {}).setdefault("ProblemBody", own_schema)
     used = {tag for item in merged["paths"].values() for m in METHODS if m in item for tag in item[m]["tags"]}
     merged["tags"] = [{"name": tag} for tag in sorted(used)]
     return merged

@@ -8,7 +8,6 @@ import anyio
 import httpx
 import structlog
 from codetect_shared import telemetry
-from codetect_shared.problems import Problem
 from prometheus_client import Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope, Send
@@ -17,6 +16,7 @@ from codetect_gateway import cookies
 from codetect_gateway.browsers import COOKIE, from_page
 from codetect_gateway.context import gateway_of
 from codetect_gateway.door import Visitor
+from codetect_gateway.failures import BodyTooLarge, ClientTooSlow, Malformed
 from codetect_gateway.parts import PartTooSlow, PartUnavailable, Prefix
 
 log = structlog.get_logger()
@@ -51,26 +51,6 @@ OURS_INWARD = {
 OURS_OUTWARD = {b"date", b"server", b"x-request-id"}
 CLIENT_GONE = 499
 BAD_PATH = re.compile(r"//|[\\\0]|/\.\.?(/|$)")
-
-
-class Malformed(Problem):
-    """This request is written in a way that could be read as another one."""
-
-    status = 400
-
-
-class BodyTooLarge(Problem):
-    """The request's body is too large for this address."""
-
-    status = 413
-    headers = {"Connection": "close"}
-
-
-class ClientTooSlow(Problem):
-    """The request's body did not arrive in time."""
-
-    status = 408
-    headers = {"Connection": "close"}
 
 
 class Proxy:

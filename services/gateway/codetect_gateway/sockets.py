@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from codetect_gateway import tickets
+from codetect_gateway.browsers import CrossSite, LoginEnded
 from codetect_gateway.context import Gateway, gateway_of
 from codetect_gateway.door import UnknownHost, address_of, host_of
 from codetect_gateway.limits import TooFast
@@ -79,7 +80,7 @@ REFUSALS: dict[type[Exception], int] = {
     "/ticket",
     dependencies=[Depends(bearer)],  # for the document: the door checks it, or the cookie
     status_code=201,
-    responses=responses(Unauthenticated, Forbidden, ServiceUnavailable),
+    responses=responses(Unauthenticated, LoginEnded, CrossSite, Forbidden, UnknownHost, TooFast, ServiceUnavailable),
 )
 async def create_live_ticket(request: Request) -> Ticket:
     """A single-use ticket for the WebSocket `/api/v1/live`."""
