@@ -240,7 +240,7 @@ class FactorsReset(Event, to="person"):
     """All of a person's second factors, recovery codes and logins ended; they set up a factor at the next login."""
 
     person_id: UUID
-    by: UUID = Field(description="The admin, or the operator.")
+    by: UUID | None = Field(description="The admin, or the operator; none: a command of the machine's owner.")
 
 
 class SessionEnded(Event):

@@ -14,8 +14,8 @@ from tests.roles import Who, differences
 async def test_every_route_lets_in_whom_the_table_says(house: House) -> None:
     tokens, facility, app = Tokens(), uuid7(), api(house.settings)
 
-    async def headers_of(who: Who) -> Mapping[str, str]:
-        return tokens.headers(facility, who[0], scopes=who[1])
+    async def headers_of(who: Who, auth_time: int) -> Mapping[str, str]:
+        return tokens.headers(facility, who[0], scopes=who[1], auth_time=auth_time)
 
     with house.projecting():
         while not await house.sql("SELECT 1 FROM pg_namespace WHERE nspname = 'figures'"):

@@ -107,7 +107,7 @@ async def test_a_mail_that_came_back_stops_the_address_until_an_admin_clears_it(
         assert (await admin.client.delete(path, headers=me)).status_code == 204
         await post.ask(cause="third")
         await post.deliver()
-        assert len(box.kept) == 2
+        assert [each.recipient for each in box.kept].count("mira@clinic.example") == 2
 
 
 @pytest.mark.parametrize("status", ["4.4.7", "5.2.2", "5.7.1"])

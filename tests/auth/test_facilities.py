@@ -101,11 +101,20 @@ async def test_an_operator_proves_again_before_changing_facilities_and_terms(hou
     mfa = (await operator.account.step_one()).json()["mfa_token"]
     issued = (await operator.account.step_two(mfa, operator.account.code())).json()
     operator.access_token = (await house.stale(operator.account, issued["refresh_token"]))["access_token"]
-    dangerous = (("PATCH", f"/facilities/{desk.facility.id}", {"name": "X"}), ("POST", "/terms", {"text": "Be good."}))
+    stranger = {"email": f"{secrets.token_hex(6)}@evil.example", "name": "Eve"}
+    wish = opening(first_admin=stranger)
+    dangerous = (
+        ("PATCH", f"/facilities/{desk.facility.id}", {"name": "X"}),
+        ("POST", "/terms", {"text": "Be good."}),
+        ("POST", "/facilities", wish),
+        ("POST", f"/facilities/{desk.facility.id}/invitations", stranger),
+    )
     for method, path, body in dangerous:
         refused = await operator.ask(method, path, json=body)
         assert (refused.status_code, refused.json()["type"]) == (403, "urn:codetect:problem:step-up-required"), path
     assert (await operator.ask("GET", f"/facilities/{desk.facility.id}")).json()["name"] != "X"
+    assert await house.mails(stranger["email"]) == []
+    assert await house.sql("SELECT 1 FROM facilities WHERE slug = :s", s=wish["slug"]) == []
     proof = {"method": "recovery_code", "code": operator.account.recovery_codes[0]}
     operator.access_token = (await operator.ask("POST", "/auth/step-up", json=proof)).json()["access_token"]
     assert (await operator.ask("PATCH", f"/facilities/{desk.facility.id}", json={"name": "X"})).json()["name"] == "X"

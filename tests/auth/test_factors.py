@@ -184,6 +184,11 @@ DANGEROUS = [
         {"owner_id": "0192a000-0000-7000-8000-000000000000"},
     ),
     ("DELETE", "/api/v1/api-clients/0192a000-0000-7000-8000-000000000000", None),
+    ("POST", "/api/v1/invitations", {"email": "nora@clinic.example", "name": "Nora New", "role": "admin"}),
+    ("POST", "/api/v1/access-requests/0192a000-0000-7000-8000-000000000000/approve", {}),
+    ("POST", "/api/v1/webhooks", {"url": "https://ris.example/hook", "types": ["codetect.study.received.v1"]}),
+    ("PATCH", "/api/v1/webhooks/0192a000-0000-7000-8000-000000000000", {"url": "https://ris.example/hook"}),
+    ("POST", "/api/v1/webhooks/0192a000-0000-7000-8000-000000000000/secret", None),
 ]
 
 

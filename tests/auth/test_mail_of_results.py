@@ -33,6 +33,8 @@ class Ward:
     async def open(cls, house: House, post: Post, box: Mailbox) -> "Ward":
         account = await house.account(Role.MEMBER, post.facility)
         token = (await account.enrol())["access_token"]
+        await post.deliver()  # the welcome
+        box.kept.clear()
         async with house.auth.db.facility(post.facility.id) as session:
             person = (await session.scalars(select(Person).where(Person.email == account.email))).one()
         return cls(post, box, account, person.id, token)

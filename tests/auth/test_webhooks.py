@@ -286,6 +286,36 @@ async def test_a_new_secret_is_good_beside_the_old_one_for_a_day(admin: Admin, r
     assert not any(new.encode() in secret for (secret,) in sealed)
 
 
+async def test_whoever_finds_a_login_open_sends_nothing_outside(house: House, receiver: Receiver) -> None:
+    account = await house.account(Role.ADMIN)
+    issued = await account.enrol()
+    facility = await house.auth.facility_of(account.host)
+    assert facility
+    admin = Admin(house, account, facility.id, {"Authorization": f"Bearer {issued['access_token']}"})
+    hook = await admin.add(receiver.url)
+    old = await house.stale(account, issued["refresh_token"])
+    admin.bearer = {"Authorization": f"Bearer {old['access_token']}"}
+    for method, path, body in (
+        ("POST", "", {"url": "https://evil.example/", "types": [FAILED]}),
+        ("PATCH", f"/{hook['id']}", {"url": "https://evil.example/"}),
+        ("POST", f"/{hook['id']}/secret", {}),
+    ):
+        refused = await admin.ask(method, path, **body)
+        assert (refused.status_code, refused.json()["type"]) == (403, "urn:codetect:problem:step-up-required"), path
+    [listed] = (await admin.ask("GET")).json()["items"]
+    assert listed["url"] == receiver.url
+    await admin.happen(failed())
+    ((headers, content),) = await receiver.told(1)
+    Webhook(hook["secret"]).verify(content, headers)  # the secret of before
+    proof = {"method": "totp", "code": account.code()}
+    proven = await account.send("POST", "/api/v1/auth/step-up", old["access_token"], proof)
+    admin.bearer = {"Authorization": f"Bearer {proven.json()['access_token']}"}
+    assert (await admin.ask("PATCH", f"/{hook['id']}", url=f"{receiver.url}?a=1")).status_code == 200
+    assert (await admin.ask("POST", f"/{hook['id']}/secret")).status_code == 200
+    admin.bearer = {"Authorization": f"Bearer {old['access_token']}"}
+    assert (await admin.ask("DELETE", f"/{hook['id']}")).status_code == 204  # less goes outside
+
+
 async def test_an_erased_study_is_forgotten_here_too(admin: Admin, receiver: Receiver) -> None:
     hook = await admin.add(receiver.url, FAILED, "codetect.upload.imported.v1", "codetect.study.erased.v1")
     study = uuid7()

@@ -5,16 +5,17 @@ from typing import Any
 
 from codetect_gateway.app import api
 from codetect_gateway.settings import Settings
-from codetect_shared.roles import BY_ROUTE, TABLE
-from codetect_shared.tokens import Role
+from codetect_shared.proving import OPEN, STEP_UP
+from codetect_shared.roles import ADMINS, BOTH, BY_ROUTE, OPERATORS, TABLE
+from codetect_shared.tokens import Role, StepUpRequired
 
 from tests.gateway.conftest import DEMO, House, token
 from tests.roles import Who, differences
 
 
 async def test_every_route_of_its_own_lets_in_whom_the_table_says(house: House) -> None:
-    async def headers_of(who: Who) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {token(DEMO, who[0], scopes=who[1])}"}
+    async def headers_of(who: Who, auth_time: int) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {token(DEMO, who[0], scopes=who[1], auth_time=auth_time)}"}
 
     async with house.client(DEMO, None) as client:
         assert await differences(api(Settings.model_construct(**SETTINGS)), client, headers_of) == []
@@ -33,6 +34,15 @@ def test_a_viewer_changes_nothing_but_the_own_account() -> None:
     assert writing == ["look after one's own account: logins, password, second factors, mail, terms"]
 
 
+def test_what_only_admins_and_operators_change_takes_a_proof_or_says_why_not() -> None:
+    deciding = {route for route, doing in BY_ROUTE.items() if doing.who in (ADMINS, BOTH, OPERATORS)}
+    changing = {route for route in deciding if not route.startswith("GET ")}
+    assert changing == (STEP_UP & deciding) | OPEN.keys()
+    assert not STEP_UP & OPEN.keys()
+    assert BY_ROUTE.keys() >= STEP_UP
+    assert all(OPEN.values())
+
+
 def test_every_role_reads_its_facilitys_figures() -> None:
     figures = [route for route in BY_ROUTE if "/analytics/" in route]
     assert len(figures) == 2
@@ -46,5 +56,7 @@ def test_the_table_has_no_route_twice_and_none_that_is_gone() -> None:
     routes = [route for doing in TABLE for route in doing.routes]
     assert len(routes) == len(set(routes))
     document = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())
-    there = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
-    assert set(routes) == there
+    there = {f"{how.upper()} {path}": said for path, item in document["paths"].items() for how, said in item.items()}
+    assert set(routes) == there.keys()
+    refusals = {route: said["responses"].get("403", {}).get("description", "") for route, said in there.items()}
+    assert {route for route, said in refusals.items() if StepUpRequired.title() in said} == STEP_UP

@@ -23,6 +23,7 @@ from codetect_auth import (
     clients,
     facilities,
     mail_admin,
+    members,
     people,
     recording,
     resealing,
@@ -187,7 +188,7 @@ async def _grant(auth: Auth, options: argparse.Namespace) -> dict[str, Any]:
     async with auth.db.facility(facility.id) as session:
         person = await people.find_person(session, Person.email_key == key)
         rights = {*person.rights, *options.right} - {*options.revoke}
-        await people.change_rights(session, person, rights)
+        await members.change(auth, session, Person.id == person.id, COMMAND, rights=rights)
     return {"id": str(person.id), "email": person.email, "rights": person.rights}
 
 

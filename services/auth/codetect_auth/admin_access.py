@@ -11,10 +11,10 @@ from codetect_shared.problems import BadInput, NotFound
 from codetect_shared.tokens import Role
 from sqlalchemy import select
 
-from codetect_auth import clients, facilities, members, people, recording
+from codetect_auth import clients, facilities, members, people, recording, resetting
 from codetect_auth.access import invitations, reading, requests, terms
 from codetect_auth.access.states import RequestState
-from codetect_auth.access.steps import COMMAND, record
+from codetect_auth.access.steps import COMMAND, FACTORS_RESET, record
 from codetect_auth.context import Auth
 from codetect_auth.models import Facility, Person, Status
 
@@ -56,6 +56,9 @@ def add_commands(command: Command, facility: argparse.ArgumentParser) -> None:
     person.add_argument("--status", type=Status, choices=[Status.ACTIVE, Status.SUSPENDED])
     removed = command("remove-person", _remove_person, "Let a person go, and forget name and address.", facility)
     removed.add_argument("--email", required=True)
+    reset = command("reset-factors", _reset_factors, "Take away the second factors somebody lost.", facility)
+    reset.add_argument("--email", required=True)
+    reset.add_argument("--reason", required=True, help="they, the facility's admins and the operators read it")
     command("publish-terms", _publish_terms, "Publish new terms of use, read from standard input.")
     rotated = command("rotate-api-client", _rotate_client, "Give an API client another secret, printed once.", facility)
     rotated.add_argument("--client-id", type=UUID, required=True)
@@ -149,6 +152,15 @@ async def _remove_person(auth: Auth, options: argparse.Namespace) -> Result:
         await members.remove(auth, session, Person.email_key == key, COMMAND)
         await facilities.tell_admins(session, facility, "member removed", COMMAND)
     return {"removed": options.email}
+
+
+async def _reset_factors(auth: Auth, options: argparse.Namespace) -> Result:
+    id, key = (await facility_named(auth, options.facility)).id, people.email_key(options.email)
+    async with facilities.inside(auth, id) as (session, facility):
+        person = await members.hold(session, Person.email_key == key)
+        await resetting.reset(auth, session, person, COMMAND, options.reason)
+        await facilities.tell_admins(session, facility, FACTORS_RESET, COMMAND)
+    return {"id": str(person.id), "email": person.email}
 
 
 async def _publish_terms(auth: Auth, _: argparse.Namespace) -> Result:

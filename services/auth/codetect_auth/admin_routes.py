@@ -9,7 +9,7 @@ from codetect_shared.tokens import Principal, StepUpRequired
 from fastapi import APIRouter, Body, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_auth import clients, members, people, recording, schemas
+from codetect_auth import clients, members, people, recording, resetting, schemas
 from codetect_auth.access.steps import by, record
 from codetect_auth.context import Auth, AuthDep
 from codetect_auth.models import ApiClient, Person
@@ -63,14 +63,15 @@ async def end_member_sessions(session: SessionDep, admin: Admin, member_id: UUID
 @router.post(
     "/members/{member_id}/reset-factors",
     status_code=204,
-    responses=responses(*REFUSALS, StepUpRequired, NotFound, members.NotYourself, members.NotTheSoleAdmin),
+    responses=responses(*REFUSALS, StepUpRequired, NotFound, resetting.NotYourself, resetting.NotTheSoleAdmin),
 )
 async def reset_factors(auth: AuthDep, admin: FreshAdmin, member_id: UUID, body: schemas.FactorReset) -> None:
     """Somebody lost their second factor: all of theirs end, with codes and logins; they set one up at the next login.
 
-    Operators do this for a facility's sole admin, with a reason that the facility's admins can read.
+    Operators do this for a facility's sole admin, with a reason. The person and the facility's admins get mail, and
+    the operators where one of them did it.
     """
-    await members.reset_factors(auth, admin, member_id, body.reason)
+    await resetting.reset_factors(auth, admin, member_id, body.reason)
 
 
 @router.get("/api-clients", responses=responses(*REFUSALS))

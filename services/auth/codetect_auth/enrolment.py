@@ -8,11 +8,16 @@ import pyotp
 import segno
 from codetect_shared.events import FactorAdded
 from codetect_shared.sealing import seal, unseal
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth import passkeys, steps
 from codetect_auth import second_factor as factors
+from codetect_auth.access import links
+from codetect_auth.access import steps as access_steps
 from codetect_auth.context import Auth, Caller
-from codetect_auth.models import Facility, LoginChallenge, Person, Purpose
+from codetect_auth.mails import factors as mails
+from codetect_auth.mails.asking import Kind, ask
+from codetect_auth.models import Facility, FactorRow, LoginChallenge, Person, Purpose
 from codetect_auth.passkeys import Ceremony
 from codetect_auth.recording import record
 from codetect_auth.sessions import Tokens
@@ -77,9 +82,10 @@ async def confirm_totp(auth: Auth, caller: Caller, enrolment_token: str, code: s
         person = await steps.spend(session, step)
         if await factors.count(session, person.id):
             raise StepExpired
-        factors.add_totp(session, auth.settings.master_key, person, secret, first)
+        factor = factors.add_totp(session, auth.settings.master_key, person, secret, first)
         await factors.replace_recovery_codes(session, person, batch)
         await record(session, None, "factor.add", person, FactorAdded(person_id=person.id, kind="totp"))
+        await _mail(auth, session, facility, person, factor)
         return batch.codes, await steps.enter(auth, session, facility, person, caller, "totp")
 
 
@@ -109,7 +115,18 @@ async def confirm_passkey(
         if await factors.count(session, person.id):
             raise StepExpired
         site = passkeys.site_of(caller, facility)
-        await passkeys.add(session, site, challenge, person, credential, name)
+        passkey = await passkeys.add(session, site, challenge, person, credential, name)
         await factors.replace_recovery_codes(session, person, batch)
         await record(session, None, "factor.add", person, FactorAdded(person_id=person.id, kind="passkey"))
+        await _mail(auth, session, facility, person, passkey)
         return batch.codes, await steps.enter(auth, session, facility, person, caller, "passkey")
+
+
+async def _mail(auth: Auth, session: AsyncSession, facility: Facility, person: Person, factor: FactorRow) -> None:
+    """Who is in for the first time is welcomed; a first factor after a reset is news, as every later one is."""
+    key = auth.settings.master_key
+    if await access_steps.was_taken(session, person.id, access_steps.FACTORS_RESET):
+        await mails.changed(session, key, person, "added", factor.name, factor.id)
+        return
+    url = links.link(auth, facility, "")
+    await ask(session, key, facility.id, Kind.WELCOME, person.email, f"welcome/{person.id}", url=url)

@@ -15,7 +15,7 @@ from codetect_auth.context import AuthDep
 from codetect_auth.models import Facility
 from codetect_auth.routing import REFUSALS, Admin, Cursor, FacilityAdmin, FreshOperator, Limit, Operator, page
 
-INVITING = (*REFUSALS, NotFound, invitations.AlreadyInvited)
+INVITING = (*REFUSALS, StepUpRequired, NotFound, invitations.AlreadyInvited)
 router = APIRouter(prefix="/api/v1", tags=["administration"])
 
 
@@ -27,9 +27,9 @@ async def list_facilities(
     return page(shapes.Facility, await people.list_facilities(session, cursor, limit), limit)
 
 
-@router.post("/facilities", status_code=201, responses=responses(*REFUSALS, people.FacilityExists))
+@router.post("/facilities", status_code=201, responses=responses(*REFUSALS, StepUpRequired, people.FacilityExists))
 async def open_facility(
-    auth: AuthDep, session: SessionDep, operator: Operator, body: shapes.NewFacility
+    auth: AuthDep, session: SessionDep, operator: FreshOperator, body: shapes.NewFacility
 ) -> shapes.Facility:
     """Open a facility; it has its own host name at once, and its first admin is invited."""
     first = (body.first_admin.email, body.first_admin.name) if body.first_admin else None
@@ -60,7 +60,7 @@ async def change_facility(
 
 @router.post("/facilities/{facility_id}/invitations", status_code=201, responses=responses(*INVITING))
 async def invite_first_admin(
-    auth: AuthDep, session: SessionDep, operator: Operator, facility_id: UUID, body: shapes.FirstAdmin
+    auth: AuthDep, session: SessionDep, operator: FreshOperator, facility_id: UUID, body: shapes.FirstAdmin
 ) -> shapes.Invitation:
     """Invite somebody to be a facility's admin; its admins see that you did."""
     by = await steps.by(session, operator)

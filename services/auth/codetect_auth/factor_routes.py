@@ -39,9 +39,9 @@ async def rename_factor(
 
 
 @router.delete("/factors/{factor_id}", status_code=204, responses=responses(*FRESH, NotFound, factors.LastFactor))
-async def remove_factor(session: SessionDep, who: FreshHuman, factor_id: UUID) -> None:
+async def remove_factor(auth: AuthDep, session: SessionDep, who: FreshHuman, factor_id: UUID) -> None:
     """Remove one of my factors; the last one stays."""
-    await factors.remove(session, who, factor_id)
+    await factors.remove(auth, session, who, factor_id)
 
 
 @router.post("/factors/totp", status_code=201, responses=ADDING)

@@ -1,10 +1,14 @@
-"""A person's own second factors: which there are, further ones, names, and removing all but the last."""
+"""A person's own second factors: which there are, further ones, names, and removing all but the last.
+
+The person gets mail of each that comes or goes.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from codetect_shared.db import uuid7
 from codetect_shared.events import FactorAdded, FactorRemoved
 from codetect_shared.problems import Conflict, NotFound
 from codetect_shared.tokens import Principal
@@ -14,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from codetect_auth import enrolment, passkeys, second_factor, steps, throttle
 from codetect_auth.context import Auth, Caller
 from codetect_auth.enrolment import Enrolment
+from codetect_auth.mails import factors as mails
 from codetect_auth.models import Facility, FactorRow, Passkey, Person, Purpose, RecoveryCode, TotpFactor
 from codetect_auth.passkeys import Ceremony
 from codetect_auth.recording import record
@@ -74,6 +79,7 @@ async def confirm_totp(auth: Auth, caller: Caller, who: Principal, token: str, c
         await throttle.clear(session, throttle.factor_key(person.id))
         factor = second_factor.add_totp(session, auth.settings.master_key, person, secret, first, name)
         await record(session, who, "factor.add", person, FactorAdded(person_id=person.id, kind="totp"))
+        await mails.changed(session, auth.settings.master_key, person, "added", factor.name, factor.id)
         await session.refresh(factor)
         return _factor("totp", factor)
 
@@ -95,6 +101,7 @@ async def confirm_passkey(auth: Auth, caller: Caller, who: Principal, credential
         with proof():
             passkey = await passkeys.add(session, site, challenge, person, credential, name)
         await record(session, who, "factor.add", person, FactorAdded(person_id=person.id, kind="passkey"))
+        await mails.changed(session, auth.settings.master_key, person, "added", passkey.name, passkey.id)
         await session.refresh(passkey)
         return _factor("passkey", passkey)
 
@@ -108,7 +115,7 @@ async def rename(session: AsyncSession, who: Principal, factor_id: UUID, name: s
     return _factor(kind, row)
 
 
-async def remove(session: AsyncSession, who: Principal, factor_id: UUID) -> None:
+async def remove(auth: Auth, session: AsyncSession, who: Principal, factor_id: UUID) -> None:
     """Remove one of my factors, never the last."""
     person = await session.get_one(Person, UUID(who.subject), with_for_update=True)
     kind, row = await _mine(session, person, factor_id)
@@ -116,6 +123,7 @@ async def remove(session: AsyncSession, who: Principal, factor_id: UUID) -> None
         raise LastFactor
     await session.delete(row)
     await record(session, who, "factor.remove", person, FactorRemoved(person_id=person.id, kind=kind))
+    await mails.changed(session, auth.settings.master_key, person, "removed", row.name, row.id)
 
 
 async def renew_recovery_codes(auth: Auth, who: Principal) -> list[str]:
@@ -125,6 +133,7 @@ async def renew_recovery_codes(auth: Auth, who: Principal) -> list[str]:
         person = await session.get_one(Person, UUID(who.subject), with_for_update=True)
         await second_factor.replace_recovery_codes(session, person, batch)
         await record(session, who, "factor.add", person, FactorAdded(person_id=person.id, kind="recovery_codes"))
+        await mails.changed(session, auth.settings.master_key, person, "recovery codes", "", uuid7())
     return batch.codes
 
 

@@ -1,37 +1,24 @@
-"""What admins do with the facility's people: role, rights, suspending, removing, ending logins, resetting lost factors.
+"""What admins do with the facility's people: role, rights, suspending, removing, ending logins.
 
 Whatever a person may do less from now on bites within a minute: access tokens issued before are refused. One active
 admin is always left, also when two act at once.
 """
 
 from collections.abc import Iterable
-from uuid import UUID
 
-from codetect_shared.audit import Actor
 from codetect_shared.db import uuid7
-from codetect_shared.events import FactorsReset, PersonChanged, PersonReactivated, PersonRemoved, PersonSuspended
-from codetect_shared.problems import BadInput, Conflict, NotFound
-from codetect_shared.tokens import Principal, Role
+from codetect_shared.events import PersonChanged, PersonReactivated, PersonRemoved, PersonSuspended
+from codetect_shared.problems import BadInput, Conflict
+from codetect_shared.tokens import Role
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_auth import clients, people, revocations, sessions, steps
+from codetect_auth import clients, people, revocations, sessions
 from codetect_auth.access.steps import By
-from codetect_auth.access.steps import by as by_token
 from codetect_auth.access.steps import record as keep_step
 from codetect_auth.context import Auth
 from codetect_auth.mails.asking import Kind, ask
-from codetect_auth.models import (
-    AccessRequest,
-    Base,
-    Facility,
-    Invitation,
-    Passkey,
-    Person,
-    RecoveryCode,
-    Status,
-    TotpFactor,
-)
+from codetect_auth.models import AccessRequest, Base, Facility, Invitation, Person, Status
 from codetect_auth.recording import record
 
 HEADS = {Role.ADMIN, Role.OPERATOR}
@@ -41,14 +28,6 @@ FORGOTTEN = ""
 
 class LastAdmin(Conflict):
     """This is the last active admin; make somebody else an admin first."""
-
-
-class NotYourself(Conflict):
-    """This is about yourself; manage your own factors, or ask another admin."""
-
-
-class NotTheSoleAdmin(Conflict):
-    """Another admin of the facility can do this; operators help a sole admin only."""
 
 
 async def hold_heads(session: AsyncSession) -> None:
@@ -83,7 +62,7 @@ async def change(
 
     Raises NotFound, LastAdmin.
     """
-    person = await _hold(session, which)
+    person = await hold(session, which)
     if rights is not None:
         await _set_rights(auth, session, person, rights, by)
     if role is not None and role != person.role:
@@ -95,7 +74,7 @@ async def change(
 
 async def remove(auth: Auth, session: AsyncSession, which: ColumnElement[bool], by: By) -> None:
     """Let somebody go: what they prove themselves with is deleted, name and address are forgotten, the id stays."""
-    person = await _hold(session, which)
+    person = await hold(session, which)
     await keep_an_admin(session, person)
     await _mail(auth, session, person, "removed", by)
     await _shut_out(session, person, "removed", by, for_good=True)
@@ -122,36 +101,7 @@ async def end_sessions(session: AsyncSession, which: ColumnElement[bool], by: By
     await record(session, by.principal, "person.end-sessions", person)
 
 
-async def reset_factors(auth: Auth, who: Principal, person_id: UUID, reason: str | None) -> None:
-    """End a person's factors, recovery codes and logins: who has the password sets up a factor at the next login.
-
-    An admin does it for the facility's own people. An operator does it for their own, and for a facility's sole admin,
-    with a reason.
-    """
-    if str(person_id) == who.subject:
-        raise NotYourself
-    facility_id = who.facility_id
-    if who.role is Role.OPERATOR:
-        facility_id = await _where(auth, person_id)
-    here = Actor(who.subject, facility_id, who.role, who.session_id)
-    async with auth.db.facility(facility_id) as session:
-        person = await _hold(session, Person.id == person_id)
-        if facility_id != who.facility_id:
-            await _sole_admin(session, person)
-            if not reason:
-                raise BadInput("Give a reason; the facility's admins read it.")
-        for table in (TotpFactor, Passkey, RecoveryCode):
-            await session.execute(delete(table).where(table.person_id == person.id))
-        await steps.end_all(session, person)
-        await sessions.end_sessions(session, person.id, "second factors were reset", who=here)
-        await revocations.refuse(session, facility_id, person.id)
-        by = await by_token(session, who)
-        await keep_step(session, facility_id, "person", person.id, "factors reset", by, reason=reason)
-        reset = FactorsReset(person_id=person.id, by=UUID(who.subject))
-        await record(session, here, "factor.reset", person, reset, reason=reason)
-
-
-async def _hold(session: AsyncSession, which: ColumnElement[bool]) -> Person:
+async def hold(session: AsyncSession, which: ColumnElement[bool]) -> Person:
     """The person, while nobody else changes the facility's people. Raises NotFound."""
     await hold_heads(session)
     return await people.find_person(session, which & (Person.status != Status.REMOVED))
@@ -200,22 +150,3 @@ async def _shut_out(session: AsyncSession, person: Person, why: str, by: By, *, 
 async def _mail(auth: Auth, session: AsyncSession, person: Person, what: str, by: By) -> None:
     cause, key = f"person/{person.id}/{what}/{uuid7()}", auth.settings.master_key
     await ask(session, key, person.facility_id, Kind.MEMBER_CHANGED, person.email, cause, what=what, by=by.name)
-
-
-async def _where(auth: Auth, person_id: UUID) -> UUID:
-    async with auth.db.system() as session:
-        facility_id = await session.scalar(select(Person.facility_id).where(Person.id == person_id))
-    if facility_id is None:
-        raise NotFound("There is no such person.")
-    return facility_id
-
-
-async def _sole_admin(session: AsyncSession, person: Person) -> None:
-    """Raise unless nobody of the facility could do it. Not there and no admin look the same to an operator."""
-    if person.role != Role.ADMIN:
-        raise NotFound("There is no such person.")
-    try:
-        await keep_an_admin(session, person)
-    except LastAdmin:
-        return
-    raise NotTheSoleAdmin

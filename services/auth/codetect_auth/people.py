@@ -132,9 +132,9 @@ async def list_people(session: AsyncSession, after: UUID | None, limit: int) -> 
     return (await session.scalars(statement.where(Person.id > after) if after else statement)).all()
 
 
-async def active_admins(session: AsyncSession) -> Sequence[Person]:
-    """Who decides in the session's facility."""
-    deciding = Person.role == Role.ADMIN, Person.status == Status.ACTIVE
+async def active_heads(session: AsyncSession) -> Sequence[Person]:
+    """Who decides in the session's facility: its admins; in the operators' own, the operators."""
+    deciding = Person.role.in_((Role.ADMIN, Role.OPERATOR)), Person.status == Status.ACTIVE
     return (await session.scalars(select(Person).where(*deciding).order_by(Person.id))).all()
 
 

@@ -1,5 +1,7 @@
 """What auth writes into the audit trail, in the transaction of what it records (docs/audit.md)."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
 from uuid import UUID
@@ -66,13 +68,25 @@ async def record_for_platform(
     session: AsyncSession, who: Principal | Actor | None, action: str, *, target: Facility | str | None, **detail: Any
 ) -> None:
     """Write down what concerns the platform in the operators' trail; without operators there is nobody to read it."""
+    async with among_operators(session) as operators:
+        if operators is None:
+            return
+        actor = Actor(who.subject, operators, str(who.role), who.session_id) if who else command(operators)
+        await record(session, actor, action, _target(target), **detail)
+
+
+@asynccontextmanager
+async def among_operators(session: AsyncSession) -> AsyncIterator[UUID | None]:
+    """The transaction, in the operators' own facility for a while; None: there are no operators yet."""
     operators = await session.scalar(select(Facility.id).where(Facility.slug == OPERATORS))
     if operators is None:
+        yield None
         return
     fenced = await session.scalar(text("SELECT current_setting('codetect.facility', true)"))
+    await session.flush()
     await session.execute(SET_FACILITY, {"facility": str(operators)})
-    actor = Actor(who.subject, operators, str(who.role), who.session_id) if who else command(operators)
-    await record(session, actor, action, _target(target), **detail)
+    yield operators
+    await session.flush()
     await session.execute(SET_FACILITY, {"facility": fenced or ""})
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_auth.context import Auth
+from codetect_auth.mails import factors as mails
 from codetect_auth.models import Passkey, Person, RecoveryCode, TotpFactor
 from codetect_auth.passwords import SALT_BYTES, Passwords
 
@@ -78,11 +79,12 @@ async def prepare(auth: Auth, facility_id: UUID, person_id: UUID, method: CodeMe
 
 
 async def use(session: AsyncSession, master_key: bytes, person_id: UUID, proof: Proof) -> None:
-    """Spend a code of a person's; raises CodeRefused."""
+    """Spend a code of a person's, who gets mail of a recovery code; raises CodeRefused."""
     if proof.method == "totp":
         await use_totp(session, master_key, person_id, proof.code)
     else:
-        await use_recovery_code(session, person_id, proof.code_hash)
+        code_id = await use_recovery_code(session, person_id, proof.code_hash)
+        await mails.code_used(session, master_key, person_id, code_id)
 
 
 def totp_owner(person_id: UUID) -> str:
@@ -157,12 +159,14 @@ async def hash_recovery_code(passwords: Passwords, code: str, salt: bytes) -> by
     return await passwords.hash_code(code.replace("-", "").replace(" ", "").lower(), salt)
 
 
-async def use_recovery_code(session: AsyncSession, person_id: UUID, code_hash: bytes) -> None:
-    """Spend a code; raises CodeRefused."""
+async def use_recovery_code(session: AsyncSession, person_id: UUID, code_hash: bytes) -> UUID:
+    """Spend a code, and say which; raises CodeRefused."""
     mine = RecoveryCode.person_id == person_id, RecoveryCode.code_hash == code_hash, RecoveryCode.used_at.is_(None)
     spend = update(RecoveryCode).where(*mine).values(used_at=func.clock_timestamp()).returning(RecoveryCode.id)
-    if (await session.execute(spend)).first() is None:
+    used = await session.scalar(spend)
+    if used is None:
         raise CodeRefused
+    return used
 
 
 async def _any(session: AsyncSession, *which: ColumnElement[bool]) -> bool:

@@ -7,7 +7,7 @@ from codetect_shared import audit
 from codetect_shared.db import Database, SessionDep
 from codetect_shared.problems import Forbidden, responses
 from codetect_shared.storage import Storage
-from codetect_shared.tokens import CurrentPrincipal, Role, require
+from codetect_shared.tokens import CurrentPrincipal, Role, StepUpRequired, require
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import select
 
@@ -30,7 +30,7 @@ analyses = APIRouter(prefix="/api/v1/analyses", tags=["analyses"])
 models = APIRouter(prefix="/api/v1/models", tags=["models"])
 
 writer = require(Role.ADMIN, Role.MEMBER, Role.API_CLIENT)
-operator = require(Role.OPERATOR)
+operator = require(Role.OPERATOR, fresh=True)  # what they change reads the images of all facilities
 IMMUTABLE = {"Cache-Control": "private, max-age=86400, immutable"}
 Responses = dict[int | str, dict[str, Any]]
 DICOM: Responses = {200: {"content": {"application/dicom": {}}, "description": "A DICOM file."}}
@@ -232,6 +232,7 @@ async def get_model(session: SessionDep, name: ModelName, version: ModelVersion)
     responses=MODEL_EXISTS
     | responses(
         Forbidden,
+        StepUpRequired,
         failures.LengthNeeded,
         failures.BundleTooLarge,
         failures.BundleNotAccepted,
@@ -271,7 +272,7 @@ async def register_model(
     "/{name}/{version}",
     summary="Take a model in or out of service",
     dependencies=[operator],
-    responses=responses(Forbidden, failures.ModelNotFound),
+    responses=responses(Forbidden, StepUpRequired, failures.ModelNotFound),
 )
 async def change_model(
     session: SessionDep, who: CurrentPrincipal, name: ModelName, version: ModelVersion, body: ModelChange

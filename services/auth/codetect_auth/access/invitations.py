@@ -193,12 +193,12 @@ async def accept(auth: Auth, caller: Caller, token: str, password: str, terms_ve
                 raise links.LinkGone
             if await session.scalar(select(Person.id).where(Person.email_key == row.email_key)):
                 raise PersonExists
-            person = await _become(auth, session, facility, row, password_hash, terms_version)
+            person = await _become(session, facility, row, password_hash, terms_version)
             return login_steps.start(session, person, Purpose.ENROL)
 
 
 async def _become(
-    auth: Auth, session: AsyncSession, facility: Facility, row: Invitation, password_hash: str, terms_version: int
+    session: AsyncSession, facility: Facility, row: Invitation, password_hash: str, terms_version: int
 ) -> Person:
     person = Person(
         id=uuid7(),
@@ -217,8 +217,6 @@ async def _become(
     told = InvitationAccepted(invitation_id=row.id, person_id=person.id)
     await recording.record(session, None, "invitation.accept", row, told)
     await terms.keep(session, person, terms_version)
-    url, key = links.link(auth, facility, ""), auth.settings.master_key
-    await ask(session, key, facility.id, Kind.WELCOME, person.email, f"welcome/{person.id}", url=url)
     return person
 
 

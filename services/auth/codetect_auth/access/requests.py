@@ -18,7 +18,7 @@ from codetect_auth.access.steps import LINK, By
 from codetect_auth.context import Auth, Caller, opaque_token, token_hash
 from codetect_auth.mails.asking import Kind, ask
 from codetect_auth.models import AccessRequest, Facility, Invitation, Person
-from codetect_auth.people import OPERATORS, active_admins, email_key
+from codetect_auth.people import OPERATORS, active_heads, email_key
 
 RANK = [Role.VIEWER, Role.MEMBER, Role.ADMIN]
 
@@ -106,7 +106,7 @@ async def _hand_to_admins(auth: Auth, session: AsyncSession, facility: Facility,
     await recording.record(session, None, "access-request.confirm", row, told)
     url = links.link(auth, facility, f"access/requests/{row.id}")
     facts = {"name": row.name, "email": row.email, "role": row.role, "reason": row.reason, "url": url}
-    for admin in await active_admins(session):
+    for admin in await active_heads(session):
         cause = f"request/{row.id}/{admin.id}"
         await ask(session, auth.settings.master_key, facility.id, Kind.ACCESS_REQUESTED, admin.email, cause, **facts)
     others = AccessRequest.email_key == row.email_key, AccessRequest.state == RequestState.UNCONFIRMED

@@ -14,7 +14,19 @@ from codetect_auth.access.states import InvitationState, RequestState
 from codetect_auth.context import AuthDep, CallerDep
 from codetect_auth.models import Facility, Person
 from codetect_auth.people import PersonExists
-from codetect_auth.routing import REFUSALS, Admin, Cursor, FacilityAdmin, FreshOperator, Human, Limit, no_store, page
+from codetect_auth.routing import (
+    REFUSALS,
+    Admin,
+    Cursor,
+    FacilityAdmin,
+    FreshAdmin,
+    FreshFacilityAdmin,
+    FreshOperator,
+    Human,
+    Limit,
+    no_store,
+    page,
+)
 from codetect_auth.strength import PasswordRefused
 from codetect_auth.throttle import TooManyAttempts
 
@@ -54,9 +66,9 @@ async def list_access_requests(
 DECIDING = (*REFUSALS, NotFound, requests.RequestDecided, invitations.AlreadyInvited, PersonExists)
 
 
-@router.post("/access-requests/{request_id}/approve", responses=responses(*DECIDING))
+@router.post("/access-requests/{request_id}/approve", responses=responses(*DECIDING, StepUpRequired))
 async def approve_access_request(
-    auth: AuthDep, session: SessionDep, admin: FacilityAdmin, request_id: UUID, body: shapes.Approval
+    auth: AuthDep, session: SessionDep, admin: FreshFacilityAdmin, request_id: UUID, body: shapes.Approval
 ) -> shapes.Invitation:
     """Let somebody in: they get an invitation by mail."""
     facility = await session.get_one(Facility, admin.facility_id)
@@ -77,8 +89,10 @@ async def reject_access_request(
     )
 
 
-@router.post("/invitations", responses=responses(*REFUSALS), openapi_extra=reading.REQUEST_BODY)
-async def invite(auth: AuthDep, session: SessionDep, inviter: Admin, request: Request) -> shapes.InvitationOutcomes:
+@router.post("/invitations", responses=responses(*REFUSALS, StepUpRequired), openapi_extra=reading.REQUEST_BODY)
+async def invite(
+    auth: AuthDep, session: SessionDep, inviter: FreshAdmin, request: Request
+) -> shapes.InvitationOutcomes:
     """Invite one person or up to 200, as JSON or CSV (`email,name,role`); what became of each is in the answer."""
     wanted = await reading.invitations_in(request)
     facility = await session.get_one(Facility, inviter.facility_id)

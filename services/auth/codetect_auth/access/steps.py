@@ -27,6 +27,7 @@ class By:
     principal: Principal | None = None
 
 
+FACTORS_RESET = "factors reset"
 LINK, CLOCK, COMMAND = By("link"), By("clock"), By("command", name="an operator")
 
 
@@ -54,6 +55,12 @@ async def record(
     """Write a step down, in the transaction that takes it."""
     row = {"facility_id": facility_id, "about": about, "about_id": about_id, "step": step, "was": was, "now": now}
     await session.execute(insert(AccessStep).values(**row, by_id=by.id, by_role=by.role, reason=reason))
+
+
+async def was_taken(session: AsyncSession, about_id: UUID, step: str) -> bool:
+    """Whether this step stands in the session's facility's list about somebody or something."""
+    taken = select(AccessStep.id).where(AccessStep.about_id == about_id, AccessStep.step == step)
+    return await session.scalar(taken.limit(1)) is not None
 
 
 async def list_steps(

@@ -18,11 +18,11 @@ class Kind(StrEnum):
     ACCESS_REQUESTED = "access_requested"  # to the admins: name, email, role, reason, url
     ACCESS_REFUSED = "access_refused"  # to who asked: reason
     INVITATION = "invitation"  # to who may come in: url, invited_by
-    WELCOME = "welcome"  # to who came in: url
+    WELCOME = "welcome"  # to who came in, with the first second factor: url
     PASSWORD_RESET = "password_reset"  # noqa: S105 - to the person: url
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - to the person: address, device
     FACTOR_CHANGED = "factor_changed"  # to the person: what (added, removed, recovery codes), name
-    FACTORS_RESET = "factors_reset"  # to the person and to the admins: name, by, reason
+    FACTORS_RESET = "factors_reset"  # to the person, the admins, for some the operators: name, by, reason
     RECOVERY_CODE_USED = "recovery_code_used"  # to the person: left
     MEMBER_CHANGED = "member_changed"  # to the person: what (role, rights, suspended, active, removed), by
     API_CLIENT_CHANGED = "api_client_changed"  # to its owner: client, what (created, rotated, suspended, revoked ...)

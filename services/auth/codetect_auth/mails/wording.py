@@ -50,6 +50,7 @@ def word(kind: Kind, facts: Mapping[str, str | int], place: Place, language: str
 
     said: dict[str, Any] = {"facts": [], "after": [], "action": "", "url": None, "of_analyses": kind in OF_ANALYSES}
     said |= known | {name: say(value) for name, value in catalogue[kind].items()}
+    said["facts"] = [[label, value] for label, value in said["facts"] if value]
     said["subject"] = one_line(said["subject"])[:200]
     said["layout"] = {name: say(value) for name, value in catalogue["layout"].items()}
     return Wording(

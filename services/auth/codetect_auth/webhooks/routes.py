@@ -4,16 +4,18 @@ from uuid import UUID
 
 from codetect_shared.db import SessionDep
 from codetect_shared.problems import responses
+from codetect_shared.tokens import StepUpRequired
 from fastapi import APIRouter, Depends
 
 from codetect_auth.context import AuthDep
-from codetect_auth.routing import REFUSALS, Cursor, FacilityAdmin, Limit, no_store
+from codetect_auth.routing import REFUSALS, Cursor, FacilityAdmin, FreshFacilityAdmin, Limit, no_store
 from codetect_auth.schemas import Page
 from codetect_auth.webhooks import managing, schemas
 from codetect_auth.webhooks.models import DeliveryState
 from codetect_auth.webhooks.reaching import networks
 
 ONE = (*REFUSALS, managing.EndpointNotFound)
+FRESH_ONE = (*ONE, StepUpRequired)  # what sends outside, or signs for it (docs/adr/0046)
 router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"])
 
 
@@ -24,10 +26,13 @@ async def list_webhooks(session: SessionDep, admin: FacilityAdmin) -> Page[schem
 
 
 @router.post(
-    "", status_code=201, dependencies=[Depends(no_store)], responses=responses(*REFUSALS, managing.TooManyEndpoints)
+    "",
+    status_code=201,
+    dependencies=[Depends(no_store)],
+    responses=responses(*REFUSALS, StepUpRequired, managing.TooManyEndpoints),
 )
 async def add_webhook(
-    session: SessionDep, auth: AuthDep, admin: FacilityAdmin, body: schemas.NewWebhook
+    session: SessionDep, auth: AuthDep, admin: FreshFacilityAdmin, body: schemas.NewWebhook
 ) -> schemas.WebhookWithSecret:
     """Tell an address of events, signed as Standard Webhooks says; the secret is in this answer and nowhere else."""
     inside = networks(auth.settings.webhook_networks)
@@ -44,9 +49,9 @@ async def get_webhook(session: SessionDep, admin: FacilityAdmin, webhook_id: UUI
     return schemas.Webhook.model_validate(await managing.find(session, admin, webhook_id))
 
 
-@router.patch("/{webhook_id}", responses=responses(*ONE))
+@router.patch("/{webhook_id}", responses=responses(*FRESH_ONE))
 async def change_webhook(
-    session: SessionDep, auth: AuthDep, admin: FacilityAdmin, webhook_id: UUID, body: schemas.WebhookChange
+    session: SessionDep, auth: AuthDep, admin: FreshFacilityAdmin, webhook_id: UUID, body: schemas.WebhookChange
 ) -> schemas.Webhook:
     """Change it, switch it off, or on again after it was given up."""
     inside = networks(auth.settings.webhook_networks)
@@ -59,9 +64,9 @@ async def remove_webhook(session: SessionDep, admin: FacilityAdmin, webhook_id: 
     await managing.remove(session, admin, webhook_id)
 
 
-@router.post("/{webhook_id}/secret", dependencies=[Depends(no_store)], responses=responses(*ONE))
+@router.post("/{webhook_id}/secret", dependencies=[Depends(no_store)], responses=responses(*FRESH_ONE))
 async def renew_webhook_secret(
-    session: SessionDep, auth: AuthDep, admin: FacilityAdmin, webhook_id: UUID
+    session: SessionDep, auth: AuthDep, admin: FreshFacilityAdmin, webhook_id: UUID
 ) -> schemas.WebhookSecret:
     """A new secret. Both sign for 24 hours, in which the receiver changes over."""
     secret = await managing.new_secret_of(session, auth.settings.master_key, admin, webhook_id)
