@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+import asyncpg  # type: ignore[import-untyped]
 import uuid_utils.compat
 from fastapi import Depends, Request
 from pydantic import SecretStr
 from sqlalchemy import DateTime, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Mapped, mapped_column
 
 from codetect_shared.tokens import CurrentPrincipal
@@ -45,8 +46,8 @@ class Database:
     """The two roles of a service: `app` under row-level security, `system` beside it."""
 
     def __init__(self, app_url: SecretStr, system_url: SecretStr, pool_size: int = 5) -> None:
-        self.app_engine = _engine(app_url, pool_size)
-        self.system_engine = _engine(system_url, pool_size)
+        self.app_engine = _pool(app_url, pool_size)
+        self.system_engine = _pool(system_url, pool_size)
         self._app = async_sessionmaker(self.app_engine, expire_on_commit=False)
         self._system = async_sessionmaker(self.system_engine, expire_on_commit=False)
 
@@ -89,15 +90,24 @@ async def one_at_a_time(session: AsyncSession, name: str) -> None:
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
 
 
-def _engine(url: SecretStr, pool_size: int) -> Any:
-    return create_async_engine(
-        url.get_secret_value().replace("postgresql://", "postgresql+asyncpg://", 1),
-        pool_size=pool_size,
-        max_overflow=pool_size,
+def engine_of(url: str, *, command_timeout_s: float | None = None, **options: Any) -> AsyncEngine:
+    """An engine whose connections asyncpg makes from the URL as it stands: `?sslmode=verify-full` and its like hold."""
+
+    async def connect() -> Any:
+        return await asyncpg.connect(url, timeout=5, command_timeout=command_timeout_s)
+
+    # Values of a failed statement have no place in logs.
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, hide_parameters=True, **options)
+
+
+def _pool(url: SecretStr, size: int) -> AsyncEngine:
+    return engine_of(
+        url.get_secret_value(),
+        command_timeout_s=30,
+        pool_size=size,
+        max_overflow=size,
         pool_pre_ping=True,
         pool_timeout=10,
-        hide_parameters=True,  # values of a failed statement have no place in logs
-        connect_args={"timeout": 5, "command_timeout": 30},
     )
 
 

@@ -18,10 +18,10 @@ import sqlalchemy as sa
 from alembic import command, context, op
 from alembic.config import Config
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from codetect_shared.audit import PAYLOAD, SUBJECT, audit, audit_counters
+from codetect_shared.db import engine_of
 from codetect_shared.events import AuditRecorded, UploadImported
 from codetect_shared.inbox import inbox
 from codetect_shared.outbox import CHANNEL, outbox
@@ -97,8 +97,7 @@ def run_env(metadata: sa.MetaData | None = None) -> None:
             context.run_migrations()
 
     async def connect() -> None:
-        url = context.config.attributes["url"].replace("postgresql://", "postgresql+asyncpg://", 1)
-        engine = create_async_engine(url, poolclass=NullPool)
+        engine = engine_of(context.config.attributes["url"], poolclass=NullPool)
         try:
             async with engine.begin() as connection:
                 await connection.run_sync(run)

@@ -10,10 +10,9 @@ import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from codetect_shared import migrations, topology
-from codetect_shared.db import TYPES, Database, uuid7
+from codetect_shared.db import TYPES, Database, engine_of, uuid7
 from codetect_shared.jobs import JobRow, Jobs
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tests.infrastructure import empty_broker
@@ -74,7 +73,7 @@ async def shop(environment: Mapping[str, str]) -> AsyncIterator[Shop]:
             "CODETECT_AUTH_DATABASE_SYSTEM_URL": urls["system"],
         },
     )
-    engine = create_async_engine(urls["owner"].replace("postgresql://", "postgresql+asyncpg://"), poolclass=sa.NullPool)
+    engine = engine_of(urls["owner"], poolclass=sa.NullPool)
     async with engine.begin() as connection:
         await connection.run_sync(create_schema)
     await engine.dispose()

@@ -4,8 +4,8 @@ import asyncio
 import random
 
 import pytest
-from codetect_shared.db import Database, uuid7
-from sqlalchemy import select
+from codetect_shared.db import Database, engine_of, uuid7
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.shared.conftest import Shop, Task
@@ -86,3 +86,16 @@ def shop_app_url(shop: Shop) -> object:
     from pydantic import SecretStr
 
     return SecretStr(shop.system_url.get_secret_value().replace("_system:", "_app:"))
+
+
+async def test_a_url_may_say_how_the_connection_is_secured(shop: Shop) -> None:
+    async with asyncio.timeout(10):
+        plain = engine_of(f"{shop.owner_url}?sslmode=disable")
+        async with plain.connect() as connection:
+            assert (await connection.execute(text("SELECT 1"))).scalar_one() == 1
+        await plain.dispose()
+        strict = engine_of(f"{shop.owner_url}?sslmode=require")
+        with pytest.raises(ConnectionError, match="rejected SSL upgrade"):
+            async with strict.connect():
+                pass
+        await strict.dispose()

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from codetect_shared.db import SET_FACILITY
+from codetect_shared.db import SET_FACILITY, engine_of
 from sqlalchemy import delete, func, select, text, update
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from codetect_auth.trail.linking import Head, open_key
@@ -21,9 +20,7 @@ ALLOW = text("SELECT set_config('codetect.audit_chain_retention', 'on', true)")
 
 async def forget(owner_url: str, master_key: bytes, facilities: Sequence[UUID], before: datetime) -> int:
     """Remove rows from before a time, each chain in its own transaction; its newest row always stays."""
-    engine = create_async_engine(
-        owner_url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool, hide_parameters=True
-    )
+    engine = engine_of(owner_url, poolclass=NullPool)
     removed, c, until = 0, chain.c, before.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     try:
         for facility_id in facilities:
