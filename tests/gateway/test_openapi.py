@@ -192,6 +192,8 @@ async def test_pages_load_nothing_from_elsewhere(house: House) -> None:
             links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
             assert links
             for link in links:
+                if link == "data:,":  # an icon that is none, and nothing to ask for
+                    continue
                 assert link.startswith("/")
                 assert (await client.get(link)).status_code == 200, link
         assert "Not a medical device. Not for clinical use." in (await client.get("/")).text

@@ -408,6 +408,11 @@ class TestModels:
         assert unknown.status_code == 411
         empty = await facility.ask("POST", "/models", Role.OPERATOR, data={"bundle": "text"})
         assert (empty.status_code, empty.json()["code"]) == (422, "no_bundle")
+        many = await facility.ask("POST", "/models", Role.OPERATOR, files={f"field{n}": (None, "x") for n in range(20)})
+        assert (many.status_code, many.json()["code"]) == (422, "no_bundle")
+        unbounded = headers | {"content-type": "multipart/form-data"}
+        answer = await facility.house.client.post("/api/v1/models", headers=unbounded, content=b"x")
+        assert (answer.status_code, answer.json()["code"]) == (422, "no_bundle")
 
 
 async def test_every_route_says_what_it_does_and_how_it_fails(house: House) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 from codetect_inference import queries
 from codetect_inference.bundle import MANIFEST, BundleRefused, LoadedBundle, open_bundle
@@ -32,11 +33,14 @@ async def received(request: Request) -> bytes:
         raise LengthNeeded
     if int(length) > limit:
         raise BundleTooLarge(f"A bundle may have {limit:,} bytes.")
-    async with request.form(max_files=1, max_fields=10) as form:
-        file = form.get("bundle")
-        if not isinstance(file, UploadFile):
-            raise BundleNotAccepted("The form has no file named `bundle`.", code="no_bundle")
-        return await file.read()
+    try:
+        async with request.form(max_files=1, max_fields=10) as form:
+            file = form.get("bundle")
+            if not isinstance(file, UploadFile):
+                raise BundleNotAccepted("The form has no file named `bundle`.", code="no_bundle")
+            return await file.read()
+    except HTTPException as error:  # no boundary, too many fields, ...
+        raise BundleNotAccepted(f"The form can't be read: {error.detail}", code="no_bundle") from error
 
 
 async def register(
