@@ -11,6 +11,7 @@ from codetect_training.datasets.report import report
 from codetect_training.datasets.volumes import read_nifti
 
 from tests.inference.pictures import NOBODY, TERMS, chest, describe, folders, opened, picture, save, write_dicom
+from tests.inference.samples import ROOT
 
 SERIES = {"patients": {"by": "name", "known_by": "PatientID", "pattern": "(?P<patient>.+)"}, "terms": TERMS}
 GIVEN = {"by": "folders", "folders": {"train": "train", "val": "val"}}
@@ -21,6 +22,13 @@ def test_every_description_of_ours_can_be_read(path) -> None:
     description = load_description(path.stem)
     assert description.name == path.stem
     assert all(source.terms.cite for source in description.sources.values())
+
+
+def test_the_example_in_the_docs_can_be_read(tmp_path) -> None:
+    page = (ROOT / "docs" / "models" / "data.md").read_text()
+    path = tmp_path / "our-hospital.yaml"
+    path.write_text(page.partition("```yaml")[2].partition("```")[0])
+    assert load_description(path).sources["our-hospital"].hu
 
 
 @pytest.mark.parametrize(

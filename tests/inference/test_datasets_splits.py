@@ -88,6 +88,16 @@ def test_a_train_image_that_resembles_another_sources_val_image_is_left_out_and_
     assert len(dataset.part("val").keys) == 12
 
 
+def test_a_group_that_we_split_ourselves_follows_its_members_in_a_given_split(tmp_path) -> None:
+    mine, other = folders(tmp_path, 20, split=SHARES), folders(tmp_path, 8, 100, "other", split=WHOLE_VAL)
+    for i in range(8):
+        save(tmp_path / "set" / "covid" / f"covid_{i}.png", picture(100 + i, 0.03))
+    dataset = opened(tmp_path, {"mine": mine, "other": other})
+    assert not dataset.sides.left_out
+    mine_in_val = [key for key in dataset.part("val").keys if key.startswith("set/covid")]
+    assert mine_in_val == [f"set/covid/covid_{i}.png" for i in range(8)]
+
+
 def test_patients_of_one_collection_are_known_across_sources(tmp_path) -> None:
     known = {"by": "name", "pattern": r"_(?P<patient>\d)"}
     both = [("mine", {}, 0), ("other", {"split": WHOLE_VAL}, 100)]
@@ -135,6 +145,14 @@ def test_batches_are_balanced_over_sources_and_classes() -> None:
     }
     assert set(Counter(rows[(sources[rows] == 0) & (labels[rows] == 1)].tolist()).values()) == {4}
     assert len(set(rows[(sources[rows] == 2)].tolist())) == 40
+
+
+def test_each_lap_and_each_epoch_has_an_order_of_its_own() -> None:
+    labels, sources = np.repeat([0, 1], [9, 9]), np.zeros(18, np.int64)
+    sampler = make_sampler(labels, sources, [1], 6, seed=4)
+    laps = [[sampler.slot(epoch, at) for at in range(lap * 18, lap * 18 + 18, 2)] for epoch in (0, 1) for lap in (0, 1)]
+    assert all(sorted(lap) == list(range(9)) for lap in laps)
+    assert len(set(map(tuple, laps))) == 4
 
 
 def test_a_source_may_take_more_turns_and_those_without_labels_can_stay_out() -> None:

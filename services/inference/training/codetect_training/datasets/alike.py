@@ -39,8 +39,13 @@ def unpack(texts: Sequence[str]) -> Hashes:
 
 def distances(one: Hashes, other: Hashes) -> NDArray[np.int64]:
     """Hamming distances, (n, m)."""
+    return np.rint((BITS - agreement(one, other)) / 2).astype(np.int64)
+
+
+def agreement(one: Hashes, other: Hashes) -> NDArray[np.float32]:
+    """Equal bits less unequal ones, (n, m): one matrix product, exact in float32."""
     signs = [hashes.astype(np.float32) * 2 - 1 for hashes in (one, other)]
-    return np.rint((BITS - signs[0] @ signs[1].T) / 2).astype(np.int64)
+    return np.asarray(signs[0] @ signs[1].T)
 
 
 def near_pairs(hashes: Hashes, distance: int) -> Pairs:
@@ -50,7 +55,8 @@ def near_pairs(hashes: Hashes, distance: int) -> Pairs:
 
 def _near(hashes: Hashes, distance: int) -> Iterator[Pairs]:
     for at in range(0, len(hashes), BLOCK):
-        found = np.argwhere(np.triu(distances(hashes[at : at + BLOCK], hashes[at:]) <= distance, 1))
+        close = agreement(hashes[at : at + BLOCK], hashes[at:]) >= BITS - 2 * distance
+        found = np.argwhere(np.triu(close, 1))
         yield found + at
 
 
