@@ -82,7 +82,7 @@ def test_a_mistake_halfway_leaves_the_old_cache(tmp_path) -> None:
 
 
 def test_a_kill_while_decoding_leaves_the_old_cache_and_the_next_run_finishes(tmp_path) -> None:
-    sources = {"set": folders(tmp_path, 60)}
+    sources = {"set": folders(tmp_path, 40)}
     opened(tmp_path, sources, side=512)
     before = files(tmp_path)
     save(tmp_path / "set" / "covid" / "covid_0.png", picture(999))
@@ -103,4 +103,4 @@ def test_a_kill_while_decoding_leaves_the_old_cache_and_the_next_run_finishes(tm
     part = opened(tmp_path, sources, side=512).part("train")
     assert len(files(tmp_path)) == 2
     assert not before.items() & files(tmp_path).items()
-    assert len(part.keys) == 120
+    assert len(part.keys) == 80
