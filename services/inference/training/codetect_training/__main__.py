@@ -1,4 +1,4 @@
-"""Command line of training: train, publish and card need PyTorch (`scripts/train`), evaluate doesn't."""
+"""Command line of training: train, publish and card need PyTorch (`scripts/train`), evaluate and dataset don't."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from codetect_training.data import data_root
+from codetect_training.datasets.dataset import open_dataset
+from codetect_training.datasets.report import report
 from codetect_training.evaluate import evaluate
 
 RUN = Path(".training/covid-ct-densenet169")
@@ -17,8 +18,8 @@ def main() -> None:
     """Parse and call one step; those that need PyTorch import it here, since the service's environment has none."""
     parser = argparse.ArgumentParser(prog="codetect_training", description=__doc__)
     steps = parser.add_subparsers(dest="step", required=True)
-    training = steps.add_parser("train", help="train on covid-ct/train; goes on where a killed run stopped")
-    training.add_argument("--data", type=Path, default=data_root() / "covid-ct")
+    training = steps.add_parser("train", help="train on a data set; goes on where a killed run stopped")
+    training.add_argument("--dataset", default="covid-ct", help="name or file of its description")
     training.add_argument("--out", type=Path, default=RUN)
     training.add_argument("--threads", type=int, default=2)
     training.add_argument("--quick", action="store_true", help="one epoch of each size, to see that everything runs")
@@ -33,6 +34,11 @@ def main() -> None:
     evaluation.add_argument("--bundle", type=Path, required=True, help="folder with bundle.json and model.onnx")
     evaluation.add_argument("--images", type=Path, required=True, help="folder with sub-folders covid and noncovid")
     evaluation.add_argument("--json", action="store_true", help="print one JSON object")
+    described = steps.add_parser("dataset", help="what a data set holds: counts, patients, what is left out, terms")
+    described.add_argument("description", help="name or file of its description")
+    described.add_argument(
+        "--distances", type=int, nargs="*", default=[], help="also: groups at these bits of difference"
+    )
     args = parser.parse_args()
     if args.step == "evaluate":
         figures = evaluate(args.bundle, args.images)
@@ -43,7 +49,9 @@ def main() -> None:
         recipe = Recipe()
         if args.quick:
             recipe = replace(recipe, stages=tuple(replace(stage, epochs=1) for stage in recipe.stages))
-        train(args.data, args.out, recipe, args.threads)
+        train(open_dataset(args.dataset), args.out, recipe, args.threads)
+    elif args.step == "dataset":
+        print(report(open_dataset(args.description), args.distances))
     elif args.step == "publish":
         from codetect_training.publish import publish
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from codetect_training.augment import augment
-from codetect_training.data import Images, open_folder
+from codetect_training.datasets.dataset import Dataset, Part
 from codetect_training.metrics import auc
 from codetect_training.network import CamDenseNet
 
@@ -48,12 +48,12 @@ def epochs(recipe: Recipe) -> Iterator[tuple[int, Stage]]:
     yield from enumerate(stage for stage in recipe.stages for _ in range(stage.epochs))
 
 
-def train(data: Path, out: Path, recipe: Recipe, threads: int) -> None:
-    """Train on data/train, choose the epoch by the AUC on data/val, leave `best.pt` and `history.json` in `out`."""
+def train(dataset: Dataset, out: Path, recipe: Recipe, threads: int) -> None:
+    """Train on the train split, choose the epoch by the AUC on val, leave `best.pt` and `history.json` in `out`."""
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2))
-    run = Run(open_folder(data / "train"), open_folder(data / "val"), recipe)
+    run = Run(dataset.part("train"), dataset.part("val"), recipe)
     state = out / "state.pt"
     if state.exists():
         run.restore(torch.load(state, weights_only=True))
@@ -78,7 +78,7 @@ def save(value: Any, path: Path) -> None:
 class Run:
     """One training run: network, its moving average, optimiser, schedule and what has happened."""
 
-    def __init__(self, train: Images, val: Images, recipe: Recipe) -> None:
+    def __init__(self, train: Part, val: Part, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
         self.images, self.val, self.recipe = train, val, recipe
         self.network = CamDenseNet().to(memory_format=torch.channels_last)
