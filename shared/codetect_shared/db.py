@@ -85,6 +85,16 @@ async def opened(app_url: SecretStr, system_url: SecretStr) -> AsyncIterator[Dat
         await db.close()
 
 
+def fencing(table: str) -> list[str]:
+    """The statements that fence a table: a session sees its facility's rows only."""
+    mine = "facility_id = nullif(current_setting('codetect.facility', true), '')::uuid"
+    return [
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY facility ON {table} USING ({mine}) WITH CHECK ({mine})",
+    ]
+
+
 async def one_at_a_time(session: AsyncSession, name: str) -> None:
     """Of transactions that name the same thing, the second waits here until the first has ended."""
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))

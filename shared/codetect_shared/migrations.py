@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.pool import NullPool
 
 from codetect_shared.audit import PAYLOAD, SUBJECT, audit, audit_counters
-from codetect_shared.db import engine_of
+from codetect_shared.db import engine_of, fencing
 from codetect_shared.events import AuditRecorded, UploadImported
 from codetect_shared.inbox import inbox
 from codetect_shared.outbox import CHANNEL, outbox
@@ -208,16 +208,6 @@ def fence(*tables: str) -> None:
     for table in tables:
         for statement in fencing(table):
             op.execute(statement)
-
-
-def fencing(table: str) -> list[str]:
-    """The statements that fence a table."""
-    mine = "facility_id = nullif(current_setting('codetect.facility', true), '')::uuid"
-    return [
-        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
-        f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
-        f"CREATE POLICY facility ON {table} USING ({mine}) WITH CHECK ({mine})",
-    ]
 
 
 def aggregate_columns() -> list[sa.Column[Any]]:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 
-from codetect_shared import migrations, outbox, telemetry
+from codetect_shared import outbox, telemetry
 from codetect_shared.serving import serve
 
 from codetect_analytics import app, rebuild
@@ -33,7 +33,9 @@ def main(command: str) -> None:
         case "rebuild":
             asyncio.run(rebuild_figures(Settings()))
         case "migrate":
-            migrations.migrate("codetect_analytics", os.environ["CODETECT_ANALYTICS_DATABASE_OWNER_URL"])
+            from codetect_shared.migrations import migrate  # Alembic is 11 MB that running processes don't need
+
+            migrate("codetect_analytics", os.environ["CODETECT_ANALYTICS_DATABASE_OWNER_URL"])
         case _:
             raise SystemExit(f"Usage: {__doc__}")
 

@@ -6,7 +6,7 @@ import time
 import asyncpg  # type: ignore[import-untyped]
 import structlog
 from codetect_shared.bus import Envelope
-from codetect_shared.migrations import fencing
+from codetect_shared.db import fencing
 from sqlalchemy import MetaData
 from sqlalchemy.schema import CreateTable
 

@@ -3,7 +3,6 @@
 import os
 import sys
 
-from codetect_shared.migrations import migrate
 from codetect_shared.serving import serve
 
 from codetect_inference.settings import Settings, WorkerSettings
@@ -21,6 +20,8 @@ def main() -> None:
 
             serve(app(settings := WorkerSettings()), settings)
         case ["migrate"]:
+            from codetect_shared.migrations import migrate  # Alembic is 11 MB that running processes don't need
+
             migrate("codetect_inference", os.environ["CODETECT_INFERENCE_DATABASE_OWNER_URL"])
         case _:
             raise SystemExit("Usage: python -m codetect_inference api|worker|migrate")

@@ -6,7 +6,6 @@ import sys
 
 def main(arguments: list[str]) -> None:
     """Run the process or the command that is named; imports wait, since the importer's children import this module."""
-    from codetect_shared.migrations import migrate
     from codetect_shared.serving import serve
 
     from codetect_ingest import app
@@ -20,6 +19,8 @@ def main(arguments: list[str]) -> None:
             settings = Settings()
             serve(app.importer(settings), settings)
         case ["migrate"]:
+            from codetect_shared.migrations import migrate  # Alembic is 11 MB that running processes don't need
+
             migrate("codetect_ingest", os.environ["CODETECT_INGEST_DATABASE_OWNER_URL"])
         case ["reseal"]:
             import asyncio
