@@ -11,13 +11,15 @@ import httpx
 import psutil
 import pytest
 from codetect_local.ports import free_block
+from codetect_shared.serving import TICK_S
 
 PROGRAM = """
 import sys
 from types import SimpleNamespace
-from codetect_shared.serving import serve
+from codetect_shared import serving
 from fastapi import FastAPI
-serve(FastAPI(), SimpleNamespace(host="127.0.0.1", port=int(sys.argv[1])))
+serving.TICK_S = float(sys.argv[2])
+serving.serve(FastAPI(), SimpleNamespace(host="127.0.0.1", port=int(sys.argv[1])))
 """
 
 
@@ -27,8 +29,13 @@ def port() -> int:
 
 
 @pytest.fixture
-def process(port: int) -> Iterator[psutil.Popen]:
-    process = psutil.Popen([sys.executable, "-c", PROGRAM, str(port)])
+def tick_s() -> float:
+    return TICK_S
+
+
+@pytest.fixture
+def process(port: int, tick_s: float) -> Iterator[psutil.Popen]:
+    process = psutil.Popen([sys.executable, "-c", PROGRAM, str(port), str(tick_s)])
     for _ in range(200):
         try:
             httpx.get(f"http://127.0.0.1:{port}/")
@@ -47,11 +54,10 @@ def test_it_sleeps_while_nobody_asks(process: psutil.Popen) -> None:
     assert process.num_ctx_switches().voluntary - before < 15  # uvicorn alone: 30
 
 
+@pytest.mark.parametrize("tick_s", [60])
 def test_it_ends_as_soon_as_it_is_told(process: psutil.Popen) -> None:
-    started = time.monotonic()
     os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(5) == -signal.SIGTERM
-    assert time.monotonic() - started < 1
+    assert process.wait(10) == -signal.SIGTERM
 
 
 def test_its_answers_bear_the_time(process: psutil.Popen, port: int) -> None:
@@ -61,5 +67,5 @@ def test_its_answers_bear_the_time(process: psutil.Popen, port: int) -> None:
 
 
 def test_a_port_that_is_taken_is_a_failure(process: psutil.Popen, port: int) -> None:
-    second = subprocess.run([sys.executable, "-c", PROGRAM, str(port)], timeout=30, check=False)
+    second = subprocess.run([sys.executable, "-c", PROGRAM, str(port), "1"], timeout=30, check=False)
     assert second.returncode == 3
