@@ -106,8 +106,8 @@ def test_a_number_that_another_process_has_now_is_left_alone(tmp_path: Path) -> 
 
 
 def test_environment_and_odd_folder_names_reach_the_program_unchanged(tmp_path: Path) -> None:
-    state = tmp_path / "a %folder 'of' mine"
-    state.mkdir()
+    state = tmp_path / "a %folder 'of' mine" / ("deep" * 30)  # longer than the path of a socket may be
+    state.mkdir(parents=True)
     supervisor = Supervisor(state)
     awkward = "quo\"te 'n' 100% $HOME `x` \\ üñ"
     one = Program(

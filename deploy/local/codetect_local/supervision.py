@@ -20,7 +20,7 @@ from codetect_local.settings import Trouble, private_file
 # Its paths are relative to the run folder, where it stays, so that no folder's name can upset it.
 HEAD = """\
 [unix_http_server]
-file=supervisor.sock
+file=/proc/self/cwd/supervisor.sock
 chmod=0700
 [supervisord]
 logfile=../log/supervisord.log
