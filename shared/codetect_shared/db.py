@@ -100,6 +100,11 @@ async def one_at_a_time(session: AsyncSession, name: str) -> None:
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
 
 
+async def beside_others(session: AsyncSession, name: str) -> None:
+    """Until this transaction ends, nobody has the name for itself (`one_at_a_time`), and others may do as we do."""
+    await session.execute(select(func.pg_advisory_xact_lock_shared(func.hashtextextended(name, 0))))
+
+
 def engine_of(url: str, *, command_timeout_s: float | None = None, **options: Any) -> AsyncEngine:
     """An engine whose connections asyncpg makes from the URL as it stands: `?sslmode=verify-full` and its like hold."""
 

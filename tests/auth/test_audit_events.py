@@ -5,14 +5,13 @@ import csv
 import io
 import json
 from collections.abc import Mapping
-from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 from codetect_shared.tokens import Role
 from fhir.resources.R4B.auditevent import AuditEvent
 
+from tests.audit import without_audit
 from tests.auth.conftest import Account, House, Shell
 from tests.auth.test_trail import settled
 
@@ -308,25 +307,12 @@ def check_pattern(event: dict[str, Any]) -> None:
                 assert one["what"]["identifier"]["value"]
 
 
-@asynccontextmanager
-async def without_audit(environment: Mapping[str, str], house: House):  # type: ignore[no-untyped-def]
-    """The service may write no audit row, as after a mistake in granting rights."""
-    connection = await asyncpg.connect(environment["CODETECT_AUTH_DATABASE_OWNER_URL"])
-    app = environment["CODETECT_AUTH_DATABASE_URL"].split("//")[1].split(":")[0]
-    try:
-        await connection.execute(f"REVOKE INSERT ON audit FROM {app}")
-        yield
-    finally:
-        await connection.execute(f"GRANT INSERT ON audit TO {app}")
-        await connection.close()
-
-
 async def test_without_a_row_nothing_is_shown_changed_or_entered(house: House, environment: Mapping[str, str]) -> None:
     admin = await house.account(Role.ADMIN)
     headers = await headers_of(admin)
     step = (await admin.step_one()).json()["mfa_token"]
     [[before]] = await house.sql("SELECT count(*) FROM api_clients")
-    async with without_audit(environment, house):
+    async with without_audit(environment, "AUTH"):
         body = {"name": "PACS", "scopes": ["read"]}
         answers = [
             await admin.client.get(EVENTS, headers=headers),

@@ -5,10 +5,8 @@ It is opened through the API, and nothing of the demo's is touched: what is aske
 
 import asyncio
 import base64
-import io
 import itertools
 import time
-import zipfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -21,7 +19,7 @@ from codetect_local.demo import Demo
 from codetect_local.stack import Stack
 
 from tests.faults.studies import new_study
-from tests.inference.samples import bundle_files
+from tests.inference.samples import bundle_files, zipped
 
 SLUG, SPARE, MODEL = "judged", "judged-spare", "judged"
 PAGE = {"Sec-Fetch-Site": "same-origin"}
@@ -193,12 +191,3 @@ class Court(Demo):
 def basic(id: str, secret: str) -> dict[str, str]:
     """What a PACS sends with each request."""
     return {"Authorization": "Basic " + base64.b64encode(f"{id}:{secret}".encode()).decode()}
-
-
-def zipped(files: Mapping[str, bytes]) -> bytes:
-    """A bundle."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return packed.getvalue()

@@ -1,8 +1,6 @@
 """The inference API running in this process on real servers, its workers on demand, and a facility for each test."""
 
-import io
 import json
-import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -26,7 +24,7 @@ from codetect_shared.testing import Tokens, running
 from codetect_shared.tokens import Role
 from sqlalchemy import select
 
-from tests.inference.samples import BUNDLE, bundle_files, read_slice, sha256, volume_zip
+from tests.inference.samples import BUNDLE, bundle_files, read_slice, sha256, volume_zip, zipped
 from tests.infrastructure import Infrastructure, empty_broker
 
 SAMPLE = sorted((Path(__file__).parents[1] / "data/lidc-idri-0001").glob("*.dcm"))
@@ -44,14 +42,6 @@ def read(paths: list[Path]) -> Any:
         if path not in HU:
             HU[path] = read_slice(path)
     return np.stack([HU[path] for path in paths])
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
 
 
 def folder_files(folder: Path) -> dict[str, bytes]:

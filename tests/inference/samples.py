@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,15 @@ from zarr.storage import ZipStore
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "models" / "covid-ct-densenet169" / "1.0.0"
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """A bundle as one zip."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
 
 
 def data(*parts: str) -> Path:

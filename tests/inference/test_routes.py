@@ -24,8 +24,8 @@ from codetect_shared.tokens import Role, Scope
 from sqlalchemy import text, update
 from sqlalchemy.exc import ProgrammingError
 
-from tests.inference.conftest import Facility, House, lung, read, series, zipped
-from tests.inference.samples import bundle_files, open_png, sha256, tiny_model
+from tests.inference.conftest import Facility, House, lung, read, series
+from tests.inference.samples import bundle_files, open_png, sha256, tiny_model, zipped
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
+from queue import LifoQueue
 from typing import Any
 from xml.etree import ElementTree
 
@@ -178,6 +179,20 @@ def _items(answer: httpx.Response, sequence: str) -> list[dict[str, Any]]:
 
 
 NATIVE = "{http://dicom.nema.org/PS3.19/models/NativeDICOM}"
+
+
+async def test_a_machine_that_starts_no_child_in_time_stores_nothing_and_says_so(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none_yet: LifoQueue[None] = LifoQueue()
+    none_yet.put(None)
+    with monkeypatch.context() as patch:
+        patch.setattr("codetect_ingest.children.START_S", 0)
+        patch.setattr(clinic.ingest.children, "_idle", none_yet)
+        answer = await store(clinic, multipart(bodies(slices(1))))
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (await store(clinic, multipart(bodies(slices(1))))).status_code == 200
 
 
 @pytest.mark.parametrize(

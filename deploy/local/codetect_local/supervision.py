@@ -17,7 +17,8 @@ from codetect_local.processes import stop_orphans
 from codetect_local.programs import Program
 from codetect_local.settings import Trouble, private_file
 
-# Its paths are relative to the run folder, where it stays, so that no folder's name can upset it.
+# Its paths are relative to the run folder, where it stays, so that no folder's name can upset it; a socket's path may
+# not be longer than 108, so that one isn't made absolute.
 HEAD = """\
 [unix_http_server]
 file=/proc/self/cwd/supervisor.sock
@@ -41,7 +42,7 @@ class Supervisor:
 
     def call(self, method: str, *arguments: Any) -> Any:
         """One call to supervisord, over a connection of its own."""
-        folder = os.open(self.run, os.O_PATH)  # a socket's path may not be longer than 108
+        folder = os.open(self.run, os.O_PATH)  # as above
         try:
             transport = SupervisorTransport(None, None, f"unix:///proc/self/fd/{folder}/supervisor.sock")
             with ServerProxy("http://local", transport) as proxy:

@@ -51,7 +51,7 @@ class Died(Refused):
     """The child ended before it had answered."""
 
 
-class NotStarted(OSError):
+class NotStarted(TimeoutError):
     """A child didn't come to life: no file's fault, so that trying again later may help."""
 
 

@@ -15,14 +15,14 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from codetect_shared.db import opened
+from codetect_shared.db import beside_others, opened
 from codetect_shared.sealing import keys_of
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -152,7 +152,7 @@ async def facility_key(session: AsyncSession, facility_id: UUID, master_key: byt
     Until the transaction ends there will be no newer generation: so what is sealed and committed with this key is
     there when a rotation looks for what is to be sealed anew. Never seal with a key of another transaction.
     """
-    await session.execute(select(func.pg_advisory_xact_lock_shared(lock_of(facility_id))))
+    await beside_others(session, lock_of(facility_id))
     found = await generations(session, facility_id, master_key)
     if not found:
         fresh = aes_key_wrap(master_key, os.urandom(KEY_BYTES))
@@ -162,9 +162,9 @@ async def facility_key(session: AsyncSession, facility_id: UUID, master_key: byt
     return key_of(found)
 
 
-def lock_of(facility_id: UUID) -> Any:
-    """Return the number of the lock that who seals shares, and who makes a generation has alone."""
-    return func.hashtextextended(f"facility key/{facility_id}", 0)
+def lock_of(facility_id: UUID) -> str:
+    """Return the name of the lock that who seals shares, and who makes a generation has alone."""
+    return f"facility key/{facility_id}"
 
 
 async def generations(session: AsyncSession, facility_id: UUID, master_key: bytes) -> dict[int, bytes]:

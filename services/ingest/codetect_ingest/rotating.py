@@ -14,7 +14,7 @@ from uuid import UUID
 
 from codetect_shared import audit
 from codetect_shared.audit import Actor
-from codetect_shared.db import Database, opened
+from codetect_shared.db import Database, one_at_a_time, opened
 from codetect_shared.storage import Storage, StorageUnavailable
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_wrap
 from sqlalchemy import delete, func, select, text
@@ -54,7 +54,7 @@ class Rotation:
             try:
                 async with self._db.facility(self.facility_id) as session:
                     await session.execute(LOCK_TIMEOUT)
-                    await session.execute(select(func.pg_advisory_xact_lock(lock_of(self.facility_id))))
+                    await one_at_a_time(session, lock_of(self.facility_id))
                     return await self._begin(session)
             except DBAPIError as error:
                 if getattr(error.orig, "sqlstate", None) != LOCKED:

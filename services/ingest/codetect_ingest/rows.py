@@ -1,10 +1,11 @@
 """Rows of studies, series and instances, made of what was read."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
 from codetect_shared.db import uuid7
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -111,23 +112,28 @@ async def write_series(session: AsyncSession, study: Study, series: NewSeries, u
         (await session.get_one(Series, series_id)).facts = facts
     named = [s.instance.sop_instance_uid for s in series.slices]
     mine = InstanceRow.series_id == series_id, InstanceRow.sop_instance_uid.in_(named)
+    before = delete(InstanceRow).where(*mine).returning(InstanceRow.sop_instance_uid, InstanceRow.sealed_identity)
     # Since they were read, known identities may have been sealed anew, or forgotten.
-    query = select(InstanceRow.sop_instance_uid, InstanceRow.sealed_identity).where(*mine)
-    sealed = {row.sop_instance_uid: row.sealed_identity for row in await session.execute(query)}
-    await session.execute(delete(InstanceRow).where(*mine))
-    values = [_slice(series, study, upload, index, one, sealer) for index, one in enumerate(series.slices)]
-    for one, row in zip(series.slices, values, strict=True):
-        if not one.new:
-            row["sealed_identity"] = sealed.get(row["sop_instance_uid"])
+    sealed = {row.sop_instance_uid: row.sealed_identity for row in await session.execute(before)}
+    values = [_slice(series, study, upload, index, one, sealer, sealed) for index, one in enumerate(series.slices)]
     await session.execute(insert(InstanceRow), values)
 
 
-def _slice(series: NewSeries, study: Study, upload: Upload, index: int, one: Slice, sealer: Sealer) -> dict[str, Any]:
+def _slice(
+    series: NewSeries,
+    study: Study,
+    upload: Upload,
+    index: int,
+    one: Slice,
+    sealer: Sealer,
+    sealed: Mapping[str, bytes | None],
+) -> dict[str, Any]:
     if one.new:
         place = series.places[one.new.number, one.new.frame]
         row = instance(study, series.facts.series_id, upload.id, one.new, series.prefix, place, sealer)
     else:
         row = {name: getattr(one.row, name) for name in INSTANCE_COLUMNS}
+        row["sealed_identity"] = sealed.get(row["sop_instance_uid"])
     return row | NOT_WAITING | {"index": index}
 
 
