@@ -22,7 +22,8 @@ class ServiceSettings(BaseSettings):
     A service derives its own ``Settings`` with ``env_prefix="CODETECT_<NAME>_"``.
     """
 
-    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+    # A key with a character too few must not stand in a log for it.
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, hide_input_in_errors=True)
 
     host: str = Field("127.0.0.1", description="Address the process listens on.")
     port: int = Field(description="Port the process listens on.")
