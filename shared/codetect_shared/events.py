@@ -375,6 +375,10 @@ class AnalysisCompleted(Event):
     model_version: str
     findings: list[Finding]
     warnings: list[str] = Field(default_factory=list, description="Codes of the warnings.")
+    unlikeness: float | None = Field(
+        None,
+        description="How unlike the training data the study is; from 1 on out of distribution. None: can't be told.",
+    )
     documents: list[ResultDocument] = Field(
         default_factory=list, description="The result as DICOM, under the study's pseudonymous UID."
     )

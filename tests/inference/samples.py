@@ -84,13 +84,20 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def tiny_model(labels: int = 1, side: int = 32) -> onnx.ModelProto:
-    """A small model with a bundle's inputs and outputs: its map is the mean grey of each 32 x 32 field."""
+def tiny_model(labels: int = 1, side: int = 32, distance: bool = False) -> onnx.ModelProto:
+    """A small model with a bundle's inputs and outputs: its map is the mean grey of each 32 x 32 field.
+
+    With `distance` it also says how unlike its training data an image is: its mean grey.
+    """
     batch = ["batch"]
     nodes = [
         helper.make_node("Conv", ["image", "weight"], ["cam"], kernel_shape=[32, 32], strides=[32, 32]),
         helper.make_node("ReduceMean", ["cam", "axes"], ["logits"], keepdims=0),
     ]
+    more = []
+    if distance:
+        nodes.append(helper.make_node("ReduceMean", ["image", "all"], ["distance"], keepdims=0))
+        more.append(helper.make_tensor_value_info("distance", TensorProto.FLOAT, batch))
     graph = helper.make_graph(
         nodes,
         "tiny",
@@ -98,10 +105,12 @@ def tiny_model(labels: int = 1, side: int = 32) -> onnx.ModelProto:
         [
             helper.make_tensor_value_info("logits", TensorProto.FLOAT, [*batch, labels]),
             helper.make_tensor_value_info("cam", TensorProto.FLOAT, [*batch, labels, side // 32, side // 32]),
+            *more,
         ],
         [
             numpy_helper.from_array(np.full((labels, 1, 32, 32), 1 / 1024, np.float32), "weight"),
             numpy_helper.from_array(np.array([2, 3], np.int64), "axes"),
+            numpy_helper.from_array(np.array([1, 2, 3], np.int64), "all"),
         ],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)

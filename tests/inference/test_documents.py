@@ -51,7 +51,7 @@ def manifest_of(slices: int, **changes: object) -> Manifest:
     return Manifest.model_validate(facts | changes)
 
 
-def result(bundle: Bundle, hu: np.ndarray, logits: np.ndarray, maps: Maps, fence: int = 1, **changes: object) -> Result:
+def result(bundle: Bundle, hu: np.ndarray, maps: Maps, fence: int = 1, **changes: object) -> Result:
     plan = plan_series(len(hu), lambda n: hu[n], bundle.preprocessing.margin)
     return Result(
         analysis_id=ANALYSIS,
@@ -60,7 +60,7 @@ def result(bundle: Bundle, hu: np.ndarray, logits: np.ndarray, maps: Maps, fence
         manifest=manifest_of(len(hu), **changes),
         bundle=bundle,
         bundle_sha256="5" * 64,
-        explanation=explain(bundle, plan, logits),
+        explanation=explain(bundle, plan, maps),
         maps=maps,
         hu=dict(enumerate(hu)),
     )
@@ -72,10 +72,10 @@ def real(files: dict[str, bytes] | None, paths: list[Path], **changes: object) -
     hu, how = read(paths), loaded.manifest.preprocessing
     plan = plan_series(len(hu), lambda n: hu[n], how.margin)
     engine = Engine(loaded, "cpu")
-    logits, cams = engine.run(prepare_batch((hu[n] for n in plan.slices), plan.box, how))
+    outputs = engine.run(prepare_batch((hu[n] for n in plan.slices), plan.box, how))
     engine.close()
-    maps = Maps(np.array(plan.slices, np.int32), logits, cams.astype(np.float16), plan.box)
-    return result(loaded.manifest, hu, logits, maps, **changes)
+    maps = Maps.of(plan, outputs)
+    return result(loaded.manifest, hu, maps, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,7 @@ def test_pictures_show_the_slices_that_argue_most(shipped: Result, made: list[Do
 
 def test_a_second_try_writes_the_same_and_another_attempt_other_uids(shipped: Result, made: list[Document]) -> None:
     assert list(documents(shipped)) == made
-    again = result(shipped.bundle, read(SAMPLE[::-1]), shipped.maps.logits, shipped.maps, fence=2)
+    again = result(shipped.bundle, read(SAMPLE[::-1]), shipped.maps, fence=2)
     other = list(documents(again))
     uids = [{one.facts.sop_instance_uid for one in those} for those in (made, other)]
     assert [len(one) for one in uids] == [5, 5]

@@ -10,7 +10,7 @@ from codetect_inference.bundle import LoadedBundle, open_bundle, open_folder
 from codetect_inference.engine import Engine, ProviderUnavailable, session_options
 from codetect_inference.preprocess import plan_series, prepare_batch
 
-from tests.inference.samples import BUNDLE, bundle_files, data, read_slice
+from tests.inference.samples import BUNDLE, bundle_files, data, read_slice, tiny_model
 
 RANDOM = np.random.default_rng(11)
 
@@ -47,7 +47,7 @@ def test_a_gpu_that_is_not_there_stops_the_start_in_words(tiny: LoadedBundle, wa
 def test_any_number_of_images_comes_back_in_order(tiny: LoadedBundle, batch: int, count: int) -> None:
     engine = Engine(tiny, "cpu", threads=2, batch=batch)
     given = images(count)
-    logits, cams = engine.run(given)
+    logits, cams, _ = engine.run(given)
     np.testing.assert_allclose(logits, given.mean((2, 3)), rtol=1e-5)
     np.testing.assert_allclose(cams[:, :, 0, 0], given.mean((2, 3)), rtol=1e-5)
     engine.close()
@@ -57,7 +57,7 @@ async def test_many_submit_at_once_and_each_gets_its_own(tiny: LoadedBundle) -> 
     engine = Engine(tiny, "cpu", threads=3)
     batches = [images(1 + number % 5) for number in range(60)]
     results = await asyncio.gather(*(engine.submit(batch) for batch in batches))
-    for batch, (logits, _) in zip(batches, results, strict=True):
+    for batch, (logits, _, _) in zip(batches, results, strict=True):
         np.testing.assert_allclose(logits, batch.mean((2, 3)), rtol=1e-5)
     engine.close()
 
@@ -71,10 +71,21 @@ def test_map_keeps_the_order_and_reads_only_a_little_ahead(tiny: LoadedBundle) -
             taken.append(number)
             yield np.full((2, 1, 32, 32), number, np.float32)
 
-    for number, (logits, _) in enumerate(engine.map(batches())):
+    for number, (logits, _, _) in enumerate(engine.map(batches())):
         np.testing.assert_allclose(logits, number)
         assert len(taken) <= number + 6
     assert len(taken) == 30
+    engine.close()
+
+
+@pytest.mark.parametrize("batch", [0, 4])
+def test_a_model_that_tells_what_is_unlike_is_heard(batch: int) -> None:
+    files = bundle_files(tiny_model(distance=True), outliers={"threshold": 0.5, "how": "grey"})
+    engine = Engine(open_bundle(files), "cpu", batch=batch)
+    given = images(6)
+    distances = engine.run(given).distances
+    assert distances is not None
+    np.testing.assert_allclose(distances, given.mean((1, 2, 3)), rtol=1e-5)
     engine.close()
 
 
@@ -89,7 +100,7 @@ def test_closing_lets_no_thread_behind(tiny: LoadedBundle) -> None:
 def test_the_shipped_model_answers_alike_alone_and_in_a_batch(shipped: LoadedBundle) -> None:
     engine = Engine(shipped, "cpu")
     given = images(3, engine.side)
-    logits, cams = engine.run(given)
+    logits, cams, _ = engine.run(given)
     assert logits.shape == (3, engine.labels)
     assert cams.shape == (3, engine.labels, 7, 7)
     single = np.concatenate([engine.run(given[at : at + 1])[0] for at in range(3)])
@@ -99,7 +110,7 @@ def test_the_shipped_model_answers_alike_alone_and_in_a_batch(shipped: LoadedBun
 
 def test_the_shipped_models_maps_add_up_to_its_logits(shipped: LoadedBundle) -> None:
     engine = Engine(shipped, "cpu")
-    logits, cams = engine.run(images(4, engine.side))
+    logits, cams, _ = engine.run(images(4, engine.side))
     bias = logits - cams.mean((2, 3))
     np.testing.assert_allclose(bias, np.broadcast_to(bias[:1], bias.shape), atol=1e-3)
     assert np.ptp(cams) > 0

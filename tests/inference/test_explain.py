@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from codetect_inference.bundle import Bundle, Pooling, open_bundle, open_folder
-from codetect_inference.engine import Engine
+from codetect_inference.engine import Engine, Outputs
 from codetect_inference.explain import (
+    Explanation,
     Maps,
     explain,
     heatmap_png,
@@ -16,7 +17,7 @@ from codetect_inference.preprocess import Box, Plan, plan_series, prepare_batch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.inference.samples import BUNDLE, bundle_files, data, open_png, read_slice
+from tests.inference.samples import BUNDLE, bundle_files, data, open_png, read_slice, tiny_model
 
 FIFTH = Pooling(method="mean_of_highest", share=0.2, at_least=3)
 BOX = Box(10, 50, 20, 100)
@@ -35,6 +36,13 @@ def maps(cam: np.ndarray, bias: float = 0.0) -> Maps:
 
 def plan(count: int, little_lung: bool = False) -> Plan:
     return Plan(tuple(range(5, 5 + count)), BOX, little_lung)
+
+
+def said(bundle: Bundle, of: Plan, logits: np.ndarray, *more: dict[str, float], **given: np.ndarray) -> Explanation:
+    """What is made of these logits, with maps that say nothing."""
+    return explain(
+        bundle, of, Maps.of(of, Outputs(logits, np.zeros((len(logits), 1, 1, 1), np.float32), **given)), *more
+    )
 
 
 def test_a_slices_probability_is_its_logit_through_the_temperature(tiny: Bundle) -> None:
@@ -76,7 +84,7 @@ def test_the_score_hangs_on_no_order_and_rises_with_any_slice(chances: list[floa
 def test_the_result_names_the_slices_by_their_number_in_the_series(tiny: Bundle) -> None:
     logits = np.full((20, 1), -3, np.float32)
     logits[[7, 3, 9]] = [[4], [3], [2]]
-    result = explain(tiny, plan(20), logits)
+    result = said(tiny, plan(20), logits)
     assert result.top_slices[:3] == (12, 8, 14)
     assert len(result.top_slices) == 5
     finding = result.findings[0]
@@ -86,18 +94,18 @@ def test_the_result_names_the_slices_by_their_number_in_the_series(tiny: Bundle)
 
 
 def test_a_score_below_the_threshold_is_negative(tiny: Bundle) -> None:
-    assert not explain(tiny, plan(20), np.zeros((20, 1), np.float32)).findings[0].positive
+    assert not said(tiny, plan(20), np.zeros((20, 1), np.float32)).findings[0].positive
 
 
 @pytest.mark.parametrize(("count", "words"), [(1, "1 slice was"), (9, "9 slices were")])
 def test_few_slices_are_said(tiny: Bundle, count: int, words: str) -> None:
-    warnings = explain(tiny, plan(count), np.zeros((count, 1), np.float32)).warnings
+    warnings = said(tiny, plan(count), np.zeros((count, 1), np.float32)).warnings
     assert [warning.code for warning in warnings] == ["few_slices"]
     assert words in warnings[0].detail
 
 
 def test_a_slice_without_clear_lung_is_said_first(tiny: Bundle) -> None:
-    warnings = explain(tiny, plan(1, little_lung=True), np.zeros((1, 1), np.float32)).warnings
+    warnings = said(tiny, plan(1, little_lung=True), np.zeros((1, 1), np.float32)).warnings
     assert [warning.code for warning in warnings] == ["little_lung", "few_slices"]
 
 
@@ -154,17 +162,32 @@ def test_a_real_slice_goes_all_the_way_with_the_shipped_bundle() -> None:
     how = bundle.manifest.preprocessing
     found = plan_series(1, lambda _: hu, how.margin)
     engine = Engine(bundle, "cpu")
-    logits, cams = engine.run(prepare_batch([hu], found.box, how))
+    outputs = engine.run(prepare_batch([hu], found.box, how))
     engine.close()
-    result = explain(bundle.manifest, found, logits)
+    result = explain(bundle.manifest, found, Maps.of(found, outputs))
     assert 0 < result.findings[0].probability < 1
-    kept = Maps.unpack(Maps(np.array(found.slices, np.int32), logits, cams.astype(np.float16), found.box).pack())
+    kept = Maps.unpack(Maps.of(found, outputs).pack())
     picture = open_png(heatmap_png(kept, 0, 0, hu.shape, bundle.manifest.labels[0].temperature))
     assert picture.shape == (512, 512, 4)
 
 
 def test_what_a_series_lacks_is_said_with_its_result(tiny: Bundle) -> None:
-    said = explain(tiny, plan(20), np.zeros((20, 1), np.float32), {"missing_slices": 2, "gantry_tilt": 20}).warnings
-    assert [(one.code, one.detail) for one in said] == [
+    found = said(tiny, plan(20), np.zeros((20, 1), np.float32), {"missing_slices": 2, "gantry_tilt": 20}).warnings
+    assert [(one.code, one.detail) for one in found] == [
         ("missing_slices", "2 slices are missing within the series: what lies there wasn't seen.")
     ]
+
+
+@pytest.mark.parametrize(
+    ("distances", "score", "codes"),
+    [([1, 2, 3], 0.5, []), ([1, 4, 9], 1.0, ["out_of_distribution"]), ([9, 9, 1], 2.25, ["out_of_distribution"])],
+)
+def test_a_study_unlike_the_training_data_is_said_first(distances: list[float], score: float, codes: list[str]) -> None:
+    bundle = open_bundle(bundle_files(tiny_model(distance=True), outliers={"threshold": 4, "how": "grey"})).manifest
+    found = said(bundle, plan(3), np.zeros((3, 1), np.float32), distances=np.array(distances, np.float32))
+    assert found.unlikeness == score
+    assert [one.code for one in found.warnings] == [*codes, "few_slices"]
+
+
+def test_a_model_that_cannot_tell_says_nothing_of_likeness(tiny: Bundle) -> None:
+    assert said(tiny, plan(20), np.zeros((20, 1), np.float32)).unlikeness is None

@@ -90,6 +90,42 @@ class Pooling(_Part):
     at_least: Annotated[int, Field(ge=1)]
 
 
+class Outliers(_Part):
+    """The model's output `distance` tells how unlike its training data a slice is: from `threshold` on it is unlike."""
+
+    threshold: Annotated[float, Field(gt=0)]
+    how: str
+
+
+class Histogram(_Part):
+    """How a number was spread: ascending `edges` between bins, and the share of each of the len(edges) + 1 bins."""
+
+    edges: Annotated[tuple[float, ...], Field(min_length=1, max_length=99)]
+    shares: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=2, max_length=100)]
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Histogram:
+        if list(self.edges) != sorted(set(self.edges)) or len(self.shares) != len(self.edges) + 1:
+            raise ValueError("edges must ascend, and there must be one share more than edges")
+        if abs(sum(self.shares) - 1) > 0.01:
+            raise ValueError("shares must add up to 1")
+        return self
+
+
+class Reference(_Part):
+    """What the model's life is compared with, slice by slice: inputs and scores on data it was made for.
+
+    Measures: `input_mean` and `input_spread` (mean and standard deviation of the prepared slice, 0..1), `distance` (of
+    models that give it) and `score:<label>` (calibrated probability).
+    """
+
+    data: str
+    n: Annotated[int, Field(ge=1)]
+    measures: dict[
+        Annotated[str, Field(pattern=r"^(input_mean|input_spread|distance|score:[a-z0-9_]{1,40})$")], Histogram
+    ]
+
+
 class BundleFile(_Part):
     """Size and hash that a file must have."""
 
@@ -127,6 +163,8 @@ class Bundle(_Part):
     limits: tuple[str, ...]
     training_data: tuple[str, ...]
     metrics: tuple[Metrics, ...]
+    outliers: Outliers | None = None
+    reference: Reference | None = None
     files: dict[str, BundleFile]
 
     @model_validator(mode="after")
@@ -193,6 +231,8 @@ def check_model(content: bytes, manifest: Bundle) -> None:
         raise BundleExternalData(f"{MODEL} refers to weights outside itself (external_data)")
     labels, side = len(manifest.labels), manifest.preprocessing.side
     wanted = {"image": [1, side, side], "logits": [labels], "cam": [labels, side // 32, side // 32]}
+    if manifest.outliers:
+        wanted["distance"] = []
     found = {value.name: _shape(value) for value in (*model.graph.input, *model.graph.output)}
     if found != wanted:
         raise BundleModelUnusable(f"{MODEL} has {found} (without the batch); {MANIFEST} needs {wanted}")

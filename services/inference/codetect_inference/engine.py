@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -30,6 +30,19 @@ class ProviderUnavailable(RuntimeError):
     """The execution provider that the settings ask for can't run here."""
 
 
+class Outputs(NamedTuple):
+    """What a model says to n images: logits (n, labels), cams (n, labels, side/32, side/32), distances (n,) or None."""
+
+    logits: Floats
+    cams: Floats
+    distances: Floats | None = None
+
+    @classmethod
+    def together(cls, parts: Iterable[Outputs]) -> Outputs:
+        """Several batches' as one."""
+        return cls(*(None if of[0] is None else np.concatenate(of) for of in zip(*parts, strict=True)))  # type: ignore[arg-type]
+
+
 class Engine:
     """One loaded model. `run` blocks, `submit` is for asyncio; both may be called from many places at once.
 
@@ -40,26 +53,26 @@ class Engine:
     def __init__(self, bundle: LoadedBundle, provider: Wanted = "auto", threads: int = 0, batch: int = 0) -> None:
         self.labels, self.side = len(bundle.manifest.labels), bundle.manifest.preprocessing.side
         self._session, self.provider = open_session(bundle.model, provider)
+        self._names = ["logits", "cam", *(["distance"] if bundle.manifest.outliers else [])]
         on_cpu = self.provider == "cpu"
         self.threads = (threads or len(os.sched_getaffinity(0))) if on_cpu else 1
         self.fixed_batch = batch or (0 if on_cpu else GPU_BATCH)
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="model")
 
-    def run(self, images: Floats) -> tuple[Floats, Floats]:
-        """Images (n, 1, side, side) float32 -> logits (n, labels), cams (n, labels, side/32, side/32)."""
+    def run(self, images: Floats) -> Outputs:
+        """Images (n, 1, side, side) float32 -> what the model says to them."""
         if not self.fixed_batch:
-            logits, cams = self._session.run(["logits", "cam"], {"image": images})
-            return np.asarray(logits), np.asarray(cams)
+            return Outputs(*self._session.run(self._names, {"image": images}))
         parts = [self._run_bound(images[at : at + self.fixed_batch]) for at in range(0, len(images), self.fixed_batch)]
-        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+        return Outputs.together(parts)
 
-    async def submit(self, images: Floats) -> tuple[Floats, Floats]:
+    async def submit(self, images: Floats) -> Outputs:
         """`run` on the engine's own threads; what is cancelled while waiting never runs."""
         return await asyncio.wrap_future(self._pool.submit(self.run, images))
 
-    def map(self, batches: Iterable[Floats]) -> Iterator[tuple[Floats, Floats]]:
+    def map(self, batches: Iterable[Floats]) -> Iterator[Outputs]:
         """`run` over many batches, all threads busy, results in order; takes few batches ahead."""
-        waiting: deque[Future[tuple[Floats, Floats]]] = deque()
+        waiting: deque[Future[Outputs]] = deque()
         for batch in batches:
             waiting.append(self._pool.submit(self.run, batch))
             if len(waiting) > 2 * self.threads:
@@ -75,16 +88,15 @@ class Engine:
         """Let running batches end and drop waiting ones."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _run_bound(self, images: Floats) -> tuple[Floats, Floats]:
+    def _run_bound(self, images: Floats) -> Outputs:
         """One run of the fixed size, the last images repeated to fill it, through I/O binding."""
         filled = np.resize(images, (self.fixed_batch, *images.shape[1:]))
         binding = self._session.io_binding()
         binding.bind_cpu_input("image", filled)
-        binding.bind_output("logits")
-        binding.bind_output("cam")
+        for name in self._names:
+            binding.bind_output(name)
         self._session.run_with_iobinding(binding)
-        logits, cams = binding.copy_outputs_to_cpu()
-        return np.asarray(logits)[: len(images)], np.asarray(cams)[: len(images)]
+        return Outputs(*(np.asarray(one)[: len(images)] for one in binding.copy_outputs_to_cpu()))
 
 
 def open_session(model: bytes, wanted: Wanted) -> tuple[ort.InferenceSession, str]:

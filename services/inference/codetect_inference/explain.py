@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from PIL import Image
 from scipy.special import expit
 
 from codetect_inference.bundle import Bundle, Pooling
+from codetect_inference.engine import Outputs
 from codetect_inference.preprocess import HU, Box, Plan, window
 
 Floats = NDArray[np.float32]
@@ -45,50 +47,82 @@ class StudyWarning:
 class Maps:
     """What is kept of a study's run, one row per analysed slice; any overlay can be drawn from it later.
 
-    `slices` (n,) numbers within the series, `logits` (n, labels) float32, `cams` (n, labels, s, s) float16.
+    `slices` (n,) numbers within the series, `logits` (n, labels) float32, `cams` (n, labels, s, s) float16,
+    `distances` (n,) float32 of models that tell what is unlike their training data.
     """
 
     slices: NDArray[np.int32]
     logits: Floats
     cams: NDArray[np.float16]
     box: Box
+    distances: Floats | None = None
+
+    @classmethod
+    def of(cls, plan: Plan, outputs: Outputs) -> Maps:
+        """From what the model said to the planned slices."""
+        cams = outputs.cams.astype(np.float16)
+        return cls(np.array(plan.slices, np.int32), outputs.logits, cams, plan.box, outputs.distances)
 
     def pack(self) -> bytes:
         """As one compressed npz."""
         buffer = io.BytesIO()
         box = np.array([self.box.top, self.box.bottom, self.box.left, self.box.right], np.int32)
-        np.savez_compressed(buffer, slices=self.slices, logits=self.logits, cams=self.cams, box=box)
+        arrays: dict[str, NDArray[Any]] = {"slices": self.slices, "logits": self.logits, "cams": self.cams, "box": box}
+        if self.distances is not None:
+            arrays["distances"] = self.distances
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
         return buffer.getvalue()
 
     @classmethod
     def unpack(cls, content: bytes) -> Maps:
         """Read what `pack` wrote."""
         with np.load(io.BytesIO(content), allow_pickle=False) as kept:
-            return cls(kept["slices"], kept["logits"], kept["cams"], Box(*kept["box"].tolist()))
+            return cls(kept["slices"], kept["logits"], kept["cams"], Box(*kept["box"].tolist()), kept.get("distances"))
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A study's result, ready to be stored. `probabilities` (n, labels) belong to the analysed slices in order."""
+    """A study's result, ready to be stored. `probabilities` (n, labels) belong to the analysed slices in order.
+
+    `unlikeness`: how unlike the training data the study is, the median of its slices' distances over the bundle's
+    threshold; from 1 on it is out of distribution. None of models that can't tell.
+    """
 
     findings: tuple[Finding, ...]
     warnings: tuple[StudyWarning, ...]
     top_slices: tuple[int, ...]
     probabilities: Floats
+    unlikeness: float | None = None
 
 
 def explain(
-    bundle: Bundle, plan: Plan, logits: Floats, irregularities: Mapping[str, float] = MappingProxyType({})
+    bundle: Bundle, plan: Plan, maps: Maps, irregularities: Mapping[str, float] = MappingProxyType({})
 ) -> Explanation:
-    """Logits (n, labels) of the planned slices -> the study's result; `irregularities` are the series' own."""
-    chances = probabilities(bundle, logits)
+    """What the model said to the planned slices -> the study's result; `irregularities` are the series' own."""
+    chances = probabilities(bundle, maps.logits)
     findings = []
     for column, label in enumerate(bundle.labels):
         score = study_score(chances[:, column], bundle.pooling)
         findings.append(Finding(label.name, score, label.threshold, score >= label.threshold))
     order = np.argsort(-chances.max(1), kind="stable")[:TOP_SLICES]
-    remarks = warnings(bundle, plan, irregularities)
-    return Explanation(tuple(findings), remarks, tuple(plan.slices[row] for row in order), chances)
+    unlike = unlikeness(bundle, maps)
+    remarks = (*unlike_warnings(unlike), *warnings(bundle, plan, irregularities))
+    return Explanation(tuple(findings), remarks, tuple(plan.slices[row] for row in order), chances, unlike)
+
+
+def unlikeness(bundle: Bundle, maps: Maps) -> float | None:
+    """How unlike the training data a study is, as a multiple of the bundle's threshold."""
+    if bundle.outliers is None or maps.distances is None:
+        return None
+    return float(np.median(maps.distances)) / bundle.outliers.threshold
+
+
+def unlike_warnings(unlike: float | None) -> tuple[StudyWarning, ...]:
+    """What is said of a study that is out of distribution."""
+    if unlike is None or unlike < 1:
+        return ()
+    words = "These images are unlike those the model learnt from: don't rely on this result."
+    return (StudyWarning("out_of_distribution", words),)
 
 
 def probabilities(bundle: Bundle, logits: Floats) -> Floats:

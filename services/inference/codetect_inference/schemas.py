@@ -34,10 +34,15 @@ class Reason(BaseModel):
 
 
 class OutOfDistribution(BaseModel):
-    """How unlike the training images a study is."""
+    """How unlike the training images a study is, as a multiple of what the model's maker allows; flagged from 1 on."""
 
     score: float
     flagged: bool
+
+    @classmethod
+    def of(cls, score: float | None) -> "OutOfDistribution | None":
+        """None of models that can't tell."""
+        return None if score is None else cls(score=score, flagged=score >= 1)
 
 
 class Timings(BaseModel):
@@ -98,6 +103,7 @@ class AnalysisOut(BaseModel):
                 },
                 "timings": {name: getattr(row, name) for name in Timings.model_fields},
                 "error": error,
+                "out_of_distribution": OutOfDistribution.of(row.unlikeness),
             }
         )
 

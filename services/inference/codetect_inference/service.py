@@ -198,7 +198,7 @@ async def complete(
     row.findings = [one.model_dump() for one in findings]
     row.positive = [one.label for one in findings if one.positive]
     row.warnings = [{"code": one.code, "detail": one.detail} for one in explanation.warnings]
-    row.top_slices = list(explanation.top_slices)
+    row.top_slices, row.unlikeness = list(explanation.top_slices), explanation.unlikeness
     row.slices_done, row.slices_analysed = row.slices_total, len(explanation.probabilities)
     row.maps_key, row.provider = maps_key, provider
     row.documents = [one.model_dump() for one in documents]
@@ -211,6 +211,7 @@ async def complete(
         model_version=row.model_version,
         findings=findings,
         warnings=[one.code for one in explanation.warnings],
+        unlikeness=explanation.unlikeness,
         documents=documents,
         slices_total=row.slices_total,
         slices_analysed=row.slices_analysed,

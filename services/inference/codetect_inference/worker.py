@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import numpy as np
 import structlog
 from codetect_shared import bus
 from codetect_shared.app import Background, create_app, readiness
@@ -20,8 +19,9 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_inference import service
+from codetect_inference.engine import Outputs
 from codetect_inference.engines import Engines, Loaded
-from codetect_inference.explain import Floats, Maps, explain
+from codetect_inference.explain import Maps, explain
 from codetect_inference.failures import Unanalysable
 from codetect_inference.manifest import Manifest
 from codetect_inference.models import ANALYSES, Analysis
@@ -101,9 +101,9 @@ class Analyser:
         if not plan.shows_lung:
             raise Unanalysable("no_lung")
         progress.done = len(volume) - len(plan.slices)
-        logits, maps = await infer(model, volume, plan, progress)
+        maps = await infer(model, volume, plan, progress)
         SLICES.labels(job.model_name, job.model_version, model.engine.provider).inc(len(plan.slices))
-        explanation = explain(model.bundle, plan, logits, series.irregularities)
+        explanation = explain(model.bundle, plan, maps, series.irregularities)
         result = Result(
             analysis_id=job.id,
             fence=job.fence,
@@ -169,11 +169,11 @@ def begin_documents(result: Result) -> Iterator["Document"]:
     return documents(result)
 
 
-async def infer(model: Loaded, volume: Volume, plan: Plan, progress: Progress) -> tuple[Floats, Maps]:
+async def infer(model: Loaded, volume: Volume, plan: Plan, progress: Progress) -> Maps:
     """Run the planned slices, a few batches prepared ahead in threads, so that the model never waits for one."""
     how, size = model.bundle.preprocessing, model.batch
 
-    async def run(numbers: Sequence[int]) -> tuple[Floats, Floats]:
+    async def run(numbers: Sequence[int]) -> Outputs:
         async with model.slots:
             images = await asyncio.to_thread(prepare_batch, map(volume.slice, numbers), plan.box, how)
             outputs = await model.engine.submit(images)
@@ -183,8 +183,7 @@ async def infer(model: Loaded, volume: Volume, plan: Plan, progress: Progress) -
     async with asyncio.TaskGroup() as group:
         batches = [plan.slices[at : at + size] for at in range(0, len(plan.slices), size)]
         runs = [group.create_task(run(batch)) for batch in batches]
-    logits, cams = (np.concatenate(parts) for parts in zip(*(one.result() for one in runs), strict=True))
-    return logits, Maps(np.array(plan.slices, np.int32), logits, cams.astype(np.float16), plan.box)
+    return Maps.of(plan, Outputs.together(one.result() for one in runs))
 
 
 async def give_up(session: AsyncSession, row: Analysis, error: Exception | None) -> None:

@@ -38,7 +38,7 @@ def predict(bundle: LoadedBundle, images: Images) -> Predictions:
     """Run every image once."""
     engine = Engine(bundle)
     try:
-        logits = np.concatenate([part for part, _ in engine.map(images.batches(engine.side, BATCH))])
+        logits = np.concatenate([part.logits for part in engine.map(images.batches(engine.side, BATCH))])
     finally:
         engine.close()
     chances = probabilities(bundle.manifest, logits)
