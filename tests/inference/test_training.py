@@ -7,9 +7,20 @@ import sys
 
 import numpy as np
 import pytest
-from codetect_inference.bundle import open_folder
+from codetect_inference.bundle import Reference, open_folder
+from codetect_training.baseline import guess, hands
 from codetect_training.data import open_folder as open_images
-from codetect_training.metrics import auc, auc_interval, calibration_error, fit_temperature, summary, youden_threshold
+from codetect_training.metrics import (
+    auc,
+    auc_interval,
+    calibration_error,
+    fit_temperature,
+    operating_point,
+    summary,
+    youden_threshold,
+)
+from codetect_training.reference import histogram, reference
+from PIL import Image
 from scipy.special import expit
 
 from tests.inference.samples import BUNDLE, data
@@ -51,6 +62,42 @@ def test_figures_at_a_threshold_count_as_defined() -> None:
     found = summary(np.array([1, 1, 1, 0, 0]), np.array([0.9, 0.8, 0.2, 0.7, 0.1]), 0.5)
     assert (found["n"], found["accuracy"], found["sensitivity"]) == (5, 0.6, 0.6667)
     assert (found["specificity"], found["f1"]) == (0.5, 0.6667)
+
+
+@pytest.mark.parametrize("wanted", [0.5, 0.8, 0.95, 1.0])
+def test_an_operating_point_reaches_its_sensitivity_at_the_highest_threshold(wanted: float) -> None:
+    labels = np.repeat([0, 1], 40)
+    chances = expit(RANDOM.normal(labels * 1.5))
+    reached, specificity, threshold = operating_point(labels, chances, wanted)
+    assert reached >= wanted > reached - 1 / 40
+    found = summary(labels, chances, threshold)
+    assert (found["sensitivity"], found["specificity"]) == (pytest.approx(reached), pytest.approx(specificity))
+
+
+def test_what_made_a_picture_is_guessed_from_its_form_and_nothing_else(tmp_path) -> None:
+    """Two makers whose pictures differ in shape and edges: told apart; the same maker's twice: not."""
+    paths, labels = [], np.tile([0, 1], 40)
+    for number, label in enumerate(labels):
+        rows, columns = RANDOM.integers(90, 110), RANDOM.integers(90, 110) * (1 + label)
+        grey = np.pad(RANDOM.integers(0, 255, (rows, columns)), 8, constant_values=255 * label).astype(np.uint8)
+        paths.append(tmp_path / f"{number}.jpg")
+        Image.fromarray(grey).save(paths[-1])
+    facts = hands(paths)
+    assert facts.shape == (80, 13)
+    assert auc(labels[40:], guess(facts[:40], labels[:40], facts[40:])) > 0.99
+    same = facts[labels == 1]
+    fair = auc(np.tile([0, 1], 10), guess(same[:20], np.tile([0, 1], 10), same[20:]))
+    assert 0.1 < fair < 0.9
+
+
+def test_a_reference_shares_its_values_evenly_and_is_the_bundles() -> None:
+    images = RANDOM.random((200, 1, 8, 8)).astype(np.float32) * RANDOM.random((200, 1, 1, 1))
+    found = Reference.model_validate(reference("these", images, RANDOM.random(200), RANDOM.random(200)))
+    assert found.n == 200
+    assert set(found.measures) == {"input_mean", "input_spread", "distance", "score:covid_19"}
+    for one in found.measures.values():
+        assert max(one.shares) < 0.13
+    assert histogram(np.array([1.0] * 19 + [2.0])) == {"edges": [1.0], "shares": [0.0, 1.0]}
 
 
 def test_a_folder_without_both_classes_is_refused(tmp_path) -> None:

@@ -64,6 +64,14 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class OperatingPoint(_Part):
+    """A threshold that reaches a sensitivity, slice by slice on the data of the first metrics, and what it costs."""
+
+    sensitivity: Annotated[float, Field(gt=0, le=1)]
+    specificity: Annotated[float, Field(ge=0, le=1)]
+    threshold: Annotated[float, Field(gt=0, lt=1)]
+
+
 class Label(_Part):
     """One condition: the model's output in the order of the list."""
 
@@ -71,6 +79,7 @@ class Label(_Part):
     title: str
     threshold: Annotated[float, Field(gt=0, lt=1, description="Study scores from here on count as positive")]
     temperature: Annotated[float, Field(gt=0, description="Slice logits are divided by it before the sigmoid")]
+    operating_points: tuple[OperatingPoint, ...] = ()
 
 
 class Preprocessing(_Part):
@@ -145,6 +154,9 @@ class Metrics(_Part):
     sensitivity: float
     specificity: float
     ece: float
+    baseline_auc: Annotated[
+        float | None, Field(description="What is guessed without the lungs: from size, edges and compression alone")
+    ] = None
     note: str = ""
 
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 
 from codetect_training.datasets.dataset import open_dataset
 from codetect_training.datasets.report import report
 from codetect_training.evaluate import evaluate
 
-RUN = Path(".training/covid-ct-densenet169")
+RUNS = Path(".training")
+RUN = RUNS / "distilled"
 
 
 def main() -> None:
     """Parse and call one step; those that need PyTorch import it here, since the service's environment has none."""
     parser = argparse.ArgumentParser(prog="codetect_training", description=__doc__)
     steps = parser.add_subparsers(dest="step", required=True)
-    training = steps.add_parser("train", help="train on a data set; goes on where a killed run stopped")
-    training.add_argument("--dataset", default="covid-ct", help="name or file of its description")
-    training.add_argument("--out", type=Path, default=RUN)
+    training = steps.add_parser("train", help="run an experiment, or go on with it where it was stopped")
+    training.add_argument("--experiment", default="distilled", help="its name in experiments.py")
+    training.add_argument("--runs", type=Path, default=RUNS, help="folder for what runs leave")
     training.add_argument("--threads", type=int, default=2)
-    training.add_argument("--quick", action="store_true", help="one epoch of each size, to see that everything runs")
+    training.add_argument("--quick", action="store_true", help="two steps of each size, to see that everything runs")
     publishing = steps.add_parser("publish", help="export the trained weights as a bundle, calibrated and measured")
     publishing.add_argument("--run", type=Path, default=RUN)
     publishing.add_argument("--models", type=Path, default=Path("models"))
@@ -44,12 +44,9 @@ def main() -> None:
         figures = evaluate(args.bundle, args.images)
         print(json.dumps(figures) if args.json else "\n".join(f"{key}: {value}" for key, value in figures.items()))
     elif args.step == "train":
-        from codetect_training.train import Recipe, train
+        from codetect_training.experiments import train
 
-        recipe = Recipe()
-        if args.quick:
-            recipe = replace(recipe, stages=tuple(replace(stage, epochs=1) for stage in recipe.stages))
-        train(open_dataset(args.dataset), args.out, recipe, args.threads)
+        train(args.experiment, args.threads, args.runs, args.quick)
     elif args.step == "dataset":
         print(report(open_dataset(args.description), args.distances))
     elif args.step == "publish":

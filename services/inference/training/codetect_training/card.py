@@ -1,4 +1,4 @@
-"""The model card: bundle.json's words and figures, plots of how it learnt and how far to trust it."""
+"""The model card: bundle.json's words and figures, what was tried, plots of how far to trust it, examples."""
 
 from __future__ import annotations
 
@@ -6,103 +6,43 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from codetect_inference.bundle import Bundle, LoadedBundle, Metrics, open_folder
-from matplotlib.figure import Figure
+from codetect_inference.bundle import LoadedBundle, Metrics, open_folder
 
-from codetect_training.evaluate import Predictions
-from codetect_training.publish import NAME, VERSION
-
-COLOURS = ("#1b6ca8", "#c8553d")
+from codetect_training.about import NAME, VERSION
+from codetect_training.plots import draw_examples, draw_figures, measured
+from codetect_training.trials import as_table
 
 
 def write_card(run: Path, models: Path, docs: Path) -> Path:
-    """Write `docs`/NAME.md and its picture from the bundle in `models` and the history in `run`."""
+    """Write `docs`/NAME.md and its pictures from the bundle in `models` and what `run` left."""
     bundle = open_folder(models / NAME / VERSION)
     docs.mkdir(parents=True, exist_ok=True)
-    history = json.loads((run / "history.json").read_text())
-    picture = docs / f"{NAME}.png"
-    draw(history, measured(run), bundle.manifest, picture)
+    kept = {name: json.loads((run / f"{name}.json").read_text()) for name in ("history", "proof", "tried", "recipe")}
+    draw_figures(kept["history"], measured(run), bundle.manifest, docs / f"{NAME}.png")
+    draw_examples(bundle, docs / f"{NAME}-examples.jpg")
     page = docs / f"{NAME}.md"
-    proof = json.loads((run / "proof.json").read_text())
-    recipe = json.loads((run / "recipe.json").read_text())
-    note = run / "note.txt"  # what somebody did to this run by hand
-    said = f"\n- {note.read_text().strip()}" if note.exists() else ""
-    page.write_text(text(bundle, proof, recipe, history, picture.name).replace("{note}", said))
+    page.write_text(text(bundle, kept))
+    (docs / "trials.md").write_text(as_table(run.parent))
     return page
 
 
-def measured(run: Path) -> dict[str, Predictions]:
-    """What `publish` found on the labelled data sets, under the names of the bundle's metrics."""
-    with np.load(run / "predictions.npz") as kept:
-        return {name: Predictions(kept[name][0].astype(np.int64), *kept[name][1:]) for name in kept}
-
-
-def draw(history: list[dict[str, Any]], sets: dict[str, Predictions], manifest: Bundle, path: Path) -> None:
-    """Three plots beside each other: learning, ROC with the threshold's point, reliability."""
-    figure = Figure(figsize=(12, 3.9), layout="constrained")
-    learning, roc, reliability = figure.subplots(1, 3)
-    learning.plot([line["epoch"] for line in history], [line["loss"] for line in history], color="#777", lw=1)
-    learning.set(title="Learning", xlabel="epoch", ylabel="training loss (mixup, smoothed)")
-    right = learning.twinx()
-    points = [line for line in history if "val_auc" in line]
-    right.plot([line["epoch"] for line in points], [line["val_auc"] for line in points], ".-", color=COLOURS[0])
-    right.set_ylabel("AUC on val", color=COLOURS[0])
-    for number, side in enumerate(sorted({line["side"] for line in history})[1:]):
-        first = next(line["epoch"] for line in history if line["side"] == side)
-        learning.axvline(first, color="#ccc", ls=":")
-        learning.annotate(
-            f"{side} px",
-            (first, 1 - 0.06 * number),
-            xycoords=("data", "axes fraction"),
-            ha="right",
-            va="top",
-            fontsize=8,
-        )
-    for (name, found), colour, metric in zip(sets.items(), COLOURS, manifest.metrics, strict=False):
-        wrong, right_share = curve(found)
-        roc.plot(wrong, right_share, color=colour, label=f"{name}\nAUC {metric.auc:.3f}")
-        roc.plot(1 - metric.specificity, metric.sensitivity, "o", color=colour)
-        reliability.plot(*bins(found), "o-", color=colour, label=f"{name}\nECE {metric.ece:.3f}")
-    roc.set(title="ROC (dot: at the threshold)", xlabel="1 - specificity", ylabel="sensitivity")
-    reliability.set(title="Reliability", xlabel="probability given", ylabel="share that was covid")
-    for axes in (roc, reliability):
-        axes.plot([0, 1], [0, 1], color="#ccc", lw=1, zorder=0)
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-        axes.legend(fontsize=8, frameon=False)
-    figure.savefig(path, dpi=90)
-
-
-def curve(found: Predictions) -> tuple[Any, Any]:
-    """The ROC curve as false and true positive shares."""
-    order = np.argsort(-found.probabilities, kind="stable")
-    hits = found.labels[order]
-    return (
-        np.concatenate([[0], np.cumsum(1 - hits) / (1 - hits).sum()]),
-        np.concatenate([[0], np.cumsum(hits) / hits.sum()]),
-    )
-
-
-def bins(found: Predictions, count: int = 8) -> tuple[Any, Any]:
-    """Mean probability and share of positives in groups of equal size."""
-    groups = np.array_split(np.argsort(found.probabilities, kind="stable"), count)
-    return [found.probabilities[group].mean() for group in groups], [found.labels[group].mean() for group in groups]
-
-
-def text(
-    bundle: LoadedBundle, proof: dict[str, Any], recipe: dict[str, Any], history: list[dict[str, Any]], picture: str
-) -> str:
+def text(bundle: LoadedBundle, kept: dict[str, Any]) -> str:
     """The card as Markdown."""
-    manifest = bundle.manifest
+    manifest, proof, recipe, history = bundle.manifest, kept["proof"], kept["recipe"], kept["history"]
     label, pooling = manifest.labels[0], manifest.pooling
-    stages = ", ".join(f"{stage['epochs']} epochs at {stage['side']} px" for stage in recipe["stages"])
-    best = max((line for line in history if line.get("best")), key=lambda line: line["epoch"])
+    assert manifest.outliers is not None
+    stages = ", ".join(f"{stage['steps']} steps at {stage['side']} px" for stage in recipe["stages"])
+    best = max((line for line in history if line["best"]), key=lambda line: line["step"])
     hours = sum(line["seconds"] for line in history) / 3600
-    maps_differ = proof["fp32_cams_max_difference_share"]
     rows = "\n".join(row(metric) for metric in manifest.metrics)
     notes = "\n".join(f"- {metric.data}: {metric.note}" for metric in manifest.metrics)
     limits = "\n".join(f"- {limit}" for limit in manifest.limits)
     sources = "\n".join(f"- {source}" for source in manifest.training_data)
+    points = "\n".join(f"| {p.sensitivity:.3f} | {p.specificity:.3f} | {p.threshold} |" for p in label.operating_points)
+    aliens = "\n".join(
+        f"| {a['what']} | {a['n']} | {a['flagged']:.0%} | {a['auc']:.2f} |" for a in kept["tried"]["alien"]
+    )
+    nobody = kept["tried"]["nobody"]
     return f"""# {manifest.title}
 
 `{manifest.name}` {manifest.version}, SHA-256 of bundle.json `{bundle.sha256}`. Written by `scripts/train card`.
@@ -111,17 +51,28 @@ def text(
 
 ## What it scores
 
-Slice by slice, at the threshold {label.threshold}, with the stored int8 weights and the service's own engine:
+Slice by slice, at the threshold {label.threshold}, with the stored int8 weights and the service's own engine. The
+baseline looks at an image's size, shape, edges, spread and compression alone, never at lungs: labels that it guesses
+say little of a model.
 
-| data | n | AUC (95 % interval) | accuracy | F1 | sensitivity | specificity | calibration error |
-| --- | --- | --- | --- | --- | --- | --- | --- |
+| data | n | AUC (95 % interval) | baseline's AUC | accuracy | F1 | sensitivity | specificity | calibration error |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
 {notes}
-- LUNA16 slices (1,000 of 500 patients, made before 2011, so none shows COVID-19; any level of the chest):
-  {proof["luna16_called_positive"]:.1%} are called positive.
+- LUNA16 slices (1,000 of 500 patients, made before 2011, so none shows COVID-19; seen in training without a label):
+  {kept["tried"]["luna16_called_positive"]:.1%} are called positive.
+- The study LIDC-IDRI-0001 (before 2011; seen in training without a label): {nobody["probability"]:.2f}, called
+  {"positive" if nobody["positive"] else "negative"}.
+- Studies: unmeasured. There are no 30 + 30 labelled studies.
 
-![Learning, ROC and reliability]({picture})
+![Learning, ROC, reliability and confusion]({NAME}.png)
+
+Other thresholds, both sources of val weighing alike:
+
+| sensitivity | specificity | threshold |
+| --- | --- | --- |
+{points}
 
 Measure it yourself, without PyTorch:
 `.venv/bin/python -m codetect_training evaluate --bundle models/{NAME}/{VERSION} --images FOLDER --json`.
@@ -130,27 +81,48 @@ Measure it yourself, without PyTorch:
 
 {limits}
 
+## What it shows
+
+![Three slices with overlays]({NAME}-examples.jpg)
+
+The three slices of LIDC-IDRI-0001 that argue most for the finding, with the overlay that the service draws.
+LIDC-IDRI, CC BY 3.0, doi 10.7937/K9/TCIA.2015.LO9QL9SX; windowed, scaled, overlaid.
+
+## What is unlike its training data
+
+Distance of the pooled features from those of training slices, along and beside their main directions (ADR 0098); a
+slice is unlike from {manifest.outliers.threshold} on, a study when the median of its slices is. 1 % of val lies
+there, by choice.
+
+| tried | n | flagged | AUC against val |
+| --- | --- | --- | --- |
+{aliens}
+
 ## How it was made
 
 {sources}
-- DenseNet-169 (MONAI), one grey channel, each image standardised inside the model, {stages}; AdamW, one-cycle rate up
-  to {recipe["rate"]}, mixup {recipe["mixup"]}, label smoothing {recipe["smoothing"]}, {recipe["precision"]}, seed
-  {recipe["seed"]}; {hours:.1f} hours on two shared CPU cores. Images are turned, cropped, squeezed, mirrored, windowed
-  anew, blurred, made noisy and covered in places, so that figures cut from papers and slices straight from HU look
-  alike. Epoch {best["epoch"] + 1} of {len(history)} was chosen by its AUC on val, the {best["weights"]} weights rather
-  than the other ones (`averaged`: a moving average; `network`: as the optimiser left them).{{note}}
+- DenseNet-169 (MONAI), one grey channel, each image standardised inside the model. It went on from 1.0.0 (random
+  weights, COVID-CT alone), taught by EfficientNet-Lite0, whose ImageNet weights were fine-tuned on COVID-CT: both
+  see the same view, the student learns the teacher's answer and features on all slices, labels count half where
+  there are any (`distil.py`).
+- {stages}; AdamW, one-cycle rate up to {recipe["rate"]}, mixup, seed {recipe["seed"]}; {hours:.1f} hours on shared
+  CPU cores, after the teacher's and 1.0.0's. Step {best["step"]} was chosen by its AUC on COVID-CT's val, the
+  {best["weights"]} weights (`averaged`: a moving average; `network`: as the optimiser left them). What else was
+  tried: [trials.md](trials.md).
+- LUNA16 and LIDC-IDRI are known to be negative by their date, but aren't told so: all scans in HU would be
+  negatives, and the model would learn their look instead of their lungs.
 - Slice probability: sigmoid(logit / {label.temperature}), the temperature fitted on val. Study score: mean of the
   highest {pooling.share:.0%} of slice probabilities, at least {pooling.at_least} slices (ADR 0010).
-- No out-of-distribution score: nothing we could measure here tells unlike inputs apart honestly.
 
 ## Export
 
 | check on val | measured | limit |
 | --- | --- | --- |
 | fp32 ONNX against PyTorch, greatest difference of a logit | {proof["fp32_logits_max_difference"]:.1e} | 1e-3 |
-| fp32 ONNX against PyTorch, greatest difference in a map, as a share of the maps' range | {maps_differ:.1e} | 1e-3 |
+| the same of a map, as a share of the maps' range | {proof["fp32_cams_max_difference_share"]:.1e} | 1e-3 |
+| the same of a distance | {proof["fp32_distances_max_difference"]:.1e} | 1e-3 |
 | int8 weights against PyTorch, greatest difference of a logit | {proof["int8_logits_max_difference"]:.3f} | |
-| AUC, PyTorch -> int8 weights | {proof["auc_torch"]:.4f} -> {proof["auc_int8"]:.4f} | 0.002 |
+| AUC on all of val, PyTorch -> int8 weights | {proof["auc_torch"]:.4f} -> {proof["auc_int8"]:.4f} | 0.002 |
 """
 
 
@@ -159,7 +131,7 @@ def row(metric: Metrics) -> str:
     low, high = metric.auc_ci95
     shares = (metric.accuracy, metric.f1, metric.sensitivity, metric.specificity, metric.ece)
     return (
-        f"| {metric.data} | {metric.n} | {metric.auc:.3f} ({low:.3f} to {high:.3f}) | "
+        f"| {metric.data} | {metric.n} | {metric.auc:.3f} ({low:.3f} to {high:.3f}) | {metric.baseline_auc:.3f} | "
         + " | ".join(f"{share:.3f}" for share in shares)
         + " |"
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from codetect_training.network import CamDenseNet
+from codetect_training.outliers import Telling
 
 Floats = NDArray[np.float32]
 
@@ -21,11 +22,12 @@ def load_network(weights: Path | None) -> CamDenseNet:
     """The network with trained weights; without, as it begins (for trying things out, never for a bundle)."""
     network = CamDenseNet().eval()
     if weights:
-        network.load_state_dict(torch.load(weights, weights_only=True))
+        found = torch.load(weights, weights_only=True)  # a student's, with what only its training needed
+        network.load_state_dict({name[8:]: value for name, value in found.items() if name.startswith("network.")})
     return network
 
 
-def export_onnx(network: CamDenseNet, side: int) -> onnx.ModelProto:
+def export_onnx(network: CamDenseNet | Telling, side: int) -> onnx.ModelProto:
     """The network as ONNX with a free batch size, weights as fp32."""
     buffer = io.BytesIO()
     program = torch.onnx.export(
@@ -33,7 +35,7 @@ def export_onnx(network: CamDenseNet, side: int) -> onnx.ModelProto:
         (torch.rand(2, 1, side, side),),
         dynamo=True,
         input_names=["image"],
-        output_names=["logits", "cam"],
+        output_names=["logits", "cam", *(["distance"] if isinstance(network, Telling) else [])],
         dynamic_shapes={"image": {0: torch.export.Dim("batch", min=1, max=4096)}},
         opset_version=18,
     )
@@ -80,8 +82,8 @@ def quantise_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return smaller
 
 
-def torch_outputs(network: CamDenseNet, images: Floats) -> tuple[Floats, Floats]:
-    """Logits (n, labels) and maps (n, labels, s, s) by PyTorch in fp32."""
+def torch_outputs(network: CamDenseNet | Telling, images: Floats) -> tuple[Floats, ...]:
+    """Logits (n, labels), maps (n, labels, s, s) and perhaps distances (n,) by PyTorch in fp32."""
     with torch.no_grad():
         parts: list[Any] = [network(part) for part in torch.from_numpy(images).split(16)]
-    return torch.cat([part[0] for part in parts]).numpy(), torch.cat([part[1] for part in parts]).numpy()
+    return tuple(torch.cat(of).numpy() for of in zip(*parts, strict=True))

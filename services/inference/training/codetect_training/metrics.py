@@ -61,6 +61,16 @@ def youden_threshold(labels: Labels, probabilities: Floats) -> float:
     return float(best[np.abs(best - 0.5).argmin()])
 
 
+def operating_point(labels: Labels, probabilities: Floats, sensitivity: float) -> tuple[float, float, float]:
+    """The highest threshold that reaches a sensitivity: (sensitivity, specificity, threshold)."""
+    highest = np.sort(probabilities[labels == 1])[::-1]
+    needed = int(np.ceil(sensitivity * len(highest)))
+    lower = probabilities[probabilities < highest[needed - 1]]
+    threshold = float((highest[needed - 1] + lower.max()) / 2) if len(lower) else float(highest[needed - 1] / 2)
+    reached = float((probabilities[labels == 1] >= threshold).mean())
+    return reached, float((probabilities[labels == 0] < threshold).mean()), threshold
+
+
 def summary(labels: Labels, probabilities: Floats, threshold: float) -> dict[str, object]:
     """The figures a model card quotes, at `threshold`."""
     called = probabilities >= threshold

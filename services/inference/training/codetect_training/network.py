@@ -20,9 +20,21 @@ class CamDenseNet(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Image (N, 1, S, S) in 0..1 -> logits (N, labels), cam (N, labels, S/32, S/32)."""
-        mean = image.mean((2, 3), keepdim=True)
-        spread = ((image - mean) ** 2).mean((2, 3), keepdim=True).sqrt()
-        features = torch.relu(self.net.features((image - mean) / (spread + 1e-3)))
+        return self.answer(self.maps(image))
+
+    def maps(self, image: Tensor) -> Tensor:
+        """The last feature maps (N, 1664, S/32, S/32)."""
+        return torch.relu(self.net.features(standardised(image)))
+
+    def answer(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """What the last feature maps say: logits and cam."""
         out = self.net.class_layers.out
         cam = nn.functional.conv2d(features, out.weight[:, :, None, None])
         return cam.mean((2, 3)) + out.bias, cam
+
+
+def standardised(image: Tensor) -> Tensor:
+    """Each image (N, 1, S, S) with mean 0 and spread 1."""
+    mean = image.mean((2, 3), keepdim=True)
+    spread = ((image - mean) ** 2).mean((2, 3), keepdim=True).sqrt()
+    return (image - mean) / (spread + 1e-3)

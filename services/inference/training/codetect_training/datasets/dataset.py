@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,9 +52,17 @@ class Part:
             found[hu] = window(stored[hu], level_hu, width_hu)
         return found[:, None]
 
-    def sampler(self, batch: int, seed: int, labelled: bool = True) -> Sampler:
-        """Batches balanced over sources and classes; `labelled` leaves out slices without a label."""
-        turns = [source.turns for source in self.dataset.description.sources.values()]
+    def sampler(
+        self, batch: int, seed: int, labelled: bool = True, turns_of: Mapping[str, int] | None = None
+    ) -> Sampler:
+        """Batches balanced over sources and classes; `labelled` leaves out slices without a label.
+
+        `turns_of`: how often the sampler takes a source, where it isn't as the description says.
+        """
+        sources, other = self.dataset.description.sources, turns_of or {}
+        if unknown := other.keys() - sources.keys():
+            raise SystemExit(f"there are no sources {', '.join(sorted(unknown))}; there are {', '.join(sources)}")
+        turns = [other.get(name, source.turns) for name, source in sources.items()]
         return make_sampler(self.labels, self.sources, turns, batch, seed, labelled)
 
 

@@ -1,0 +1,105 @@
+"""What was tried, by name; `scripts/train train --experiment NAME` makes it again (docs/models/trials.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from codetect_training.datasets.dataset import open_dataset
+from codetect_training.distil import Distilling, Student
+from codetect_training.published import take_back
+from codetect_training.runs import Recipe, Run, Stage, Task
+from codetect_training.supervised import Supervised
+from codetect_training.teacher import Teacher, load_teacher
+
+RUNS = Path(".training")
+BEFORE = Path("models/covid-ct-densenet169/1.0.0")
+COVID_FIRST = (("covid-ct", 2),)  # the smaller set, and the one that the paper's test split resembles
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One way to train. `needs`: experiments whose weights it starts from."""
+
+    says: str
+    recipe: Recipe
+    make: Callable[[Path], Task]
+    dataset: str = "chest-ct"
+    labelled: bool = True
+    needs: tuple[str, ...] = ()
+
+
+def fine_tuned(size: int, mixup: float) -> Task:
+    """EfficientNet-Lite `size` that learns labels."""
+    teacher = Teacher(size)
+    return Supervised(teacher, teacher.body, mixup=mixup)
+
+
+def from_nothing(runs: Path) -> Task:
+    """DenseNet-169 on labels alone."""
+    return Supervised(Student([]), None)
+
+
+def distilled(runs: Path) -> Task:
+    """DenseNet-169 going on from the bundle before this one, taught and told."""
+    task = Distilling([load_teacher(0, runs / "teacher-covid" / "best.pt")], teacher_side=160, label_share=0.5)
+    train = open_dataset("chest-ct").part("train")
+    some = np.flatnonzero(train.sources == 0)[::6]
+    task.student.network = take_back(BEFORE, torch.from_numpy(train.images(some, 224)))
+    task.student.to(memory_format=torch.channels_last)
+    return task
+
+
+EXPERIMENTS = {
+    "teacher-both": Experiment(
+        "EfficientNet-Lite0 with ImageNet weights, fine-tuned on the labelled slices of both sources",
+        Recipe((Stage(160, 300),), 2e-3, 3e-4, 0.02, average=0.98, look_every=60, turns=COVID_FIRST),
+        lambda _: fine_tuned(0, mixup=0.3),
+    ),
+    "teacher-covid": Experiment(
+        "EfficientNet-Lite0 with ImageNet weights, fine-tuned on COVID-CT alone",
+        Recipe((Stage(160, 500),), 3e-3, 1e-3, 0.02, average=0.98, look_every=50),
+        lambda _: fine_tuned(0, mixup=0.2),
+        dataset="covid-ct",
+    ),
+    "scratch": Experiment(
+        "DenseNet-169 from random weights, on the labelled slices of both sources",
+        Recipe((Stage(112, 1200),), turns=COVID_FIRST),
+        from_nothing,
+    ),
+    "distilled": Experiment(
+        "DenseNet-169 going on from 1.0.0, distilled from `teacher-covid` on all slices, labels counting half",
+        Recipe(
+            (Stage(160, 320), Stage(224, 100)),
+            5e-4,
+            weight_decay=0.05,
+            average=0.99,
+            look_every=20,
+            turns=(("covid-ct", 4), ("sars-cov-2-ct", 2)),
+        ),
+        distilled,
+        labelled=False,
+        needs=("teacher-covid",),
+    ),
+}
+
+
+def train(name: str, threads: int, runs: Path = RUNS, quick: bool = False) -> Path:
+    """Run an experiment, or go on with it; those it needs come first. Returns its folder."""
+    if name not in EXPERIMENTS:
+        raise SystemExit(f"there is no experiment {name}; there are {', '.join(EXPERIMENTS)}")
+    experiment, out = EXPERIMENTS[name], runs / name
+    for needed in experiment.needs:
+        train(needed, threads, runs, quick)
+    recipe = experiment.recipe
+    if quick:
+        recipe = replace(recipe, stages=tuple(replace(stage, steps=2) for stage in recipe.stages))
+    torch.set_num_threads(threads)
+    torch.manual_seed(recipe.seed)
+    print(f"{name}: {experiment.says}", flush=True)
+    Run(experiment.make(runs), open_dataset(experiment.dataset), recipe, out, experiment.labelled).go()
+    return out

@@ -1,0 +1,206 @@
+"""A training run in steps: one-cycle rate, averaged weights, looks at val; a killed run goes on at its last save."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from codetect_training.datasets.dataset import Dataset, Part
+from codetect_training.metrics import auc
+
+SIDE = 256  # pixels of the cached slices, of which a view is cropped
+
+
+@dataclass(frozen=True)
+class Stage:
+    """So many `steps` of `batch` images that the network sees at `side` pixels."""
+
+    side: int
+    steps: int
+    batch: int = 32
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything a run depends on, besides the images and what it learns from. `body_rate`: of pretrained layers."""
+
+    stages: tuple[Stage, ...]
+    rate: float = 1e-3
+    body_rate: float = 1e-3
+    weight_decay: float = 0.05
+    warm_up: float = 0.15
+    average: float = 0.99
+    seed: int = 2020
+    look_every: int = 50  # steps; what a kill costs at most
+    turns: tuple[tuple[str, int], ...] = ()
+    judge: str = "covid-ct"  # the source whose val chooses the weights
+
+    @property
+    def steps(self) -> int:
+        """Steps of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+    def stage(self, step: int) -> Stage:
+        """The stage of a step."""
+        for stage in self.stages:
+            if step < stage.steps:
+                return stage
+            step -= stage.steps
+        raise IndexError(step)
+
+
+class Task(Protocol):
+    """What is learnt: a module that answers images (n, 1, s, s) with logits (n,) and more, and the loss of a batch."""
+
+    module: nn.Module
+
+    def groups(self, recipe: Recipe) -> list[tuple[list[nn.Parameter], float]]:
+        """The module's parameters with their rates."""
+        ...
+
+    def loss(self, images: Tensor, labels: Tensor, side: int) -> Tensor:
+        """Raw slices (n, 1, SIDE, SIDE) in 0..1 and labels (n,), -1 without one -> a scalar."""
+        ...
+
+
+class Run:
+    """One run of a task, kept in the folder `out`: state.pt to go on, best.pt, history.json and recipe.json."""
+
+    def __init__(self, task: Task, dataset: Dataset, recipe: Recipe, out: Path, labelled: bool) -> None:
+        torch.manual_seed(recipe.seed)
+        self.task, self.recipe, self.out = task, recipe, out
+        self.train, self.val = dataset.part("train"), dataset.part("val")
+        self.names = list(dataset.description.sources)
+        self.sampler = self.train.sampler(1, recipe.seed, labelled, dict(recipe.turns))
+        self.averaged = copy.deepcopy(task.module).requires_grad_(False).eval()
+        self.optimiser = torch.optim.AdamW(list(parameters(task, recipe)), lr=recipe.rate)
+        rates = [group["lr"] for group in self.optimiser.param_groups]
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, rates, recipe.steps, pct_start=recipe.warm_up
+        )
+        self.step = 0
+        self.history: list[dict[str, Any]] = []
+
+    def go(self) -> None:
+        """Train to the end."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        (self.out / "recipe.json").write_text(json.dumps(asdict(self.recipe), indent=2))
+        state = self.out / "state.pt"
+        if state.exists():
+            self.restore(torch.load(state, weights_only=True))
+            print(f"going on after step {self.step} of {self.recipe.steps}", flush=True)
+        losses, began = [], time.monotonic()
+        while self.step < self.recipe.steps:
+            losses.append(self.one())
+            if self.step % self.recipe.look_every and self.step < self.recipe.steps:
+                continue
+            entry = self.look() | {"loss": float(np.mean(losses)), "seconds": round(time.monotonic() - began, 1)}
+            self.history.append(entry)
+            if entry["best"]:
+                save(self.weights(entry["weights"]).state_dict(), self.out / "best.pt")
+            save(self.state(), state)
+            (self.out / "history.json").write_text(json.dumps(self.history))
+            print(json.dumps(entry), flush=True)
+            losses, began = [], time.monotonic()
+
+    def one(self) -> float:
+        """One step; its random numbers hang on seed and step alone, so a run that went on equals one that didn't."""
+        recipe, stage = self.recipe, self.recipe.stage(self.step)
+        torch.manual_seed(recipe.seed * 1_000_003 + self.step)
+        random = np.random.default_rng([recipe.seed, self.step])
+        seen = sum(recipe.stage(step).batch for step in range(self.step))
+        rows = np.array([self.sampler.slot(0, seen + at) for at in range(stage.batch)])
+        rows = random.permutation(rows)
+        images = self.train.images(rows, SIDE, float(random.uniform(-750, -350)), float(random.uniform(1000, 1900)))
+        self.task.module.train()
+        loss = self.task.loss(torch.from_numpy(images), torch.from_numpy(self.train.labels[rows]), stage.side)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.task.module.parameters(), 1.0)
+        self.optimiser.step()
+        self.schedule.step()
+        self.step += 1
+        kept = min(recipe.average, self.step / (self.step + 10))  # early on, the average forgets its beginning
+        pairs = zip(self.averaged.state_dict().values(), self.task.module.state_dict().values(), strict=True)
+        for old, new in pairs:
+            old.lerp_(new, 1 - kept) if old.is_floating_point() else old.copy_(new)
+        return loss.item()
+
+    def weights(self, kind: str) -> nn.Module:
+        """The module as it is (`network`), or its moving average (`averaged`)."""
+        return self.averaged if kind == "averaged" else self.task.module
+
+    def look(self) -> dict[str, Any]:
+        """AUC on val of each source; the recipe's judge among them chooses the weights, within the last stage."""
+        side = self.recipe.stage(self.step - 1).side
+        found = {kind: self.aucs(kind, side) for kind in ("averaged", "network")}
+        kind = max(found, key=lambda one: found[one][self.recipe.judge])
+        entry: dict[str, Any] = {"step": self.step, "side": side, "weights": kind, "val": found[kind]}
+        entry["val_auc"] = found[kind][self.recipe.judge]
+        past = [one["val_auc"] for one in self.history if one["side"] == side]
+        entry["best"] = side == self.recipe.stages[-1].side and entry["val_auc"] > max(past, default=0)
+        return entry
+
+    def aucs(self, kind: str, side: int) -> dict[str, float]:
+        """AUC on val by source."""
+        logits = predict(self.weights(kind), self.val, side)
+        return {
+            self.names[source]: auc(self.val.labels[self.val.sources == source], logits[self.val.sources == source])
+            for source in np.unique(self.val.sources)
+        }
+
+    def state(self) -> dict[str, Any]:
+        """What a later process needs to go on."""
+        parts = {"module": self.task.module, "averaged": self.averaged}
+        kept = {name: part.state_dict() for name, part in parts.items()}
+        return kept | {
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "step": self.step,
+            "history": self.history,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `state` gave."""
+        self.step, self.history = state["step"], state["history"]
+        self.task.module.load_state_dict(state["module"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+
+
+def parameters(task: Task, recipe: Recipe) -> Iterator[dict[str, Any]]:
+    """The optimiser's groups: weights decay, biases and normalisation don't."""
+    for found, rate in task.groups(recipe):
+        decay = [p for p in found if p.ndim > 1]
+        plain = [p for p in found if p.ndim <= 1]
+        yield {"params": decay, "lr": rate, "weight_decay": recipe.weight_decay}
+        yield {"params": plain, "lr": rate, "weight_decay": 0.0}
+
+
+def predict(module: nn.Module, part: Part, side: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Logits (n,) of a part's slices, unaugmented."""
+    was = module.training
+    module.eval()
+    with torch.no_grad():
+        parts = [
+            module(torch.from_numpy(part.images(rows, side)))[0].double()
+            for rows in np.array_split(np.arange(len(part.rows)), max(1, len(part.rows) // 16))
+        ]
+    module.train(was)
+    return torch.cat(parts).numpy()
+
+
+def save(value: Any, path: Path) -> None:
+    """Write beside, then rename, so that a kill leaves the old file or the new one."""
+    torch.save(value, path.with_suffix(".tmp"))
+    path.with_suffix(".tmp").rename(path)

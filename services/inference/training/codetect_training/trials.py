@@ -1,0 +1,51 @@
+"""The table of what was tried (docs/models/trials.md), from what the runs left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from codetect_training.experiments import EXPERIMENTS, Experiment
+
+# Of a run whose folder is gone: DenseNet-169 1.0.0, as its card told it.
+FIRST = (
+    "| 1.0.0 | DenseNet-169 from random weights on COVID-CT alone, 112 to 224 px | 36,400 | 0.9 | 0.854 | - | 0.854 |"
+)
+
+
+def as_table(runs: Path) -> str:
+    """The page as Markdown; experiments without a run are named as not tried."""
+    lines = [line(name, one, runs / name) for name, one in EXPERIMENTS.items()]
+    return f"""# What was tried
+
+Each line is one run on the development machine's CPU, on one of two shared cores for the most part. AUC on val of
+COVID-CT (118 images; an interval of about 0.07 to both sides, so lines that differ by less than 0.03 may well be
+alike) and of SARS-CoV-2 (where an image's form alone reaches 0.86, so that it judges nothing). `best` is the look at
+val that was highest, which flatters; `last` is the run's end. Written by `scripts/train card`; `scripts/train train
+--experiment NAME` makes a line again.
+
+| experiment | what | images seen | hours | best, COVID-CT | best, SARS-CoV-2 | last, COVID-CT |
+| --- | --- | --- | --- | --- | --- | --- |
+{FIRST}
+{chr(10).join(lines)}
+"""
+
+
+def line(name: str, experiment: Experiment, run: Path) -> str:
+    """One experiment's line."""
+    if not (run / "history.json").exists():
+        return f"| {name} | {experiment.says} | not run | | | | |"
+    history: list[dict[str, Any]] = json.loads((run / "history.json").read_text())
+    last = history[-1]
+    recipe = experiment.recipe
+    seen = sum(recipe.stage(step).batch for step in range(last["step"]))
+    at_end = [one for one in history if one["side"] == last["side"]]
+    best = max(at_end, key=lambda one: float(one["val"]["covid-ct"]))
+    other = best["val"].get("sars-cov-2-ct")
+    hours = sum(one["seconds"] for one in history) / 3600
+    stopped = "" if last["step"] == recipe.steps else f" (stopped at step {last['step']} of {recipe.steps})"
+    return (
+        f"| {name} | {experiment.says}{stopped} | {seen:,} | {hours:.1f} | {best['val']['covid-ct']:.3f} | "
+        f"{'-' if other is None else format(other, '.3f')} | {last['val']['covid-ct']:.3f} |"
+    )
