@@ -74,7 +74,7 @@ EXPERIMENTS = {
     "distilled": Experiment(
         "DenseNet-169 going on from 1.0.0, distilled from `teacher-covid` on all slices, labels counting half",
         Recipe(
-            (Stage(160, 320), Stage(224, 100)),
+            (Stage(160, 180), Stage(224, 40)),
             5e-4,
             weight_decay=0.05,
             average=0.99,
