@@ -124,6 +124,10 @@ def test_tables_are_found_out_by_their_headings(tmp_path: Path) -> None:
     assert (found.known_by, found.said) == ("SeriesInstanceUID", {"2.25.1": "grey"})
     assert open_table(exported, words, key="study").known_by == "StudyInstanceUID"
     assert open_table(exported, words, known_by="StudyInstanceUID", label="readers").said == {"2.25": "2"}
+    with pytest.raises(SystemExit, match="no column for Series"):
+        open_table(exported, words, "SeriesInstanceUID", key="Series")
+    with pytest.raises(SystemExit, match="no column pcr"):
+        open_table(exported, words, label="pcr")
     with pytest.raises(SystemExit, match="no column for PatientID"):
         open_table(exported, words, known_by="PatientID")
     with pytest.raises(SystemExit, match="say with --known-by what readers is"):
@@ -134,6 +138,23 @@ def test_tables_are_found_out_by_their_headings(tmp_path: Path) -> None:
         open_table(table(tmp_path / "c.csv", "accession,label", "1,grey"), words)
     with pytest.raises(SystemExit, match="can't be read"):
         open_table(tmp_path / "none.csv", words)
+
+
+def test_an_export_of_feedback_is_read_as_it_is(tmp_path: Path) -> None:
+    path = table(
+        tmp_path / "labels.csv",
+        "SeriesInstanceUID,StudyInstanceUID,label,value,readers,adjudicated,model,model_version,decided_at",
+        "2.25.1,2.25,grey,present,2,yes,tiny,0.1.0,2026-01-01T00:00:00Z",
+        "2.25.1,2.25,pale,absent,1,no,tiny,0.1.0,2026-01-01T00:00:00Z",
+        "2.25.2,,grey,absent,1,no,tiny,0.1.0,2026-01-01T00:00:00Z",
+    )
+    words = table_words(open_bundle(bundle_files()).manifest, 0)
+    found = open_table(path, words)
+    assert (found.known_by, found.others) == ("SeriesInstanceUID", 1)
+    assert {key: words.of(said) for key, said in found.said.items()} == {"2.25.1": 1, "2.25.2": 0}
+    path.write_text(path.read_text() + "2.25.1,2.25,grey,absent,1,no,tiny,0.1.0,2026-01-01T00:00:00Z\n")
+    with pytest.raises(SystemExit, match="both 'present' and 'absent' for 2.25.1"):
+        open_table(path, words)
 
 
 @pytest.mark.parametrize("known_by", ["SeriesInstanceUID", "StudyInstanceUID", "PatientID", "folder"])

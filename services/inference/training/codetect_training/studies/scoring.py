@@ -97,6 +97,8 @@ def label_series(
             left_out.series[f"labelled {word!r}, which is neither {table.words.name} nor {table.words.absent}"] += 1
         else:
             labelled[series.study].append((label, series))
+    if table.others:
+        left_out.rows["about other labels"] += table.others
     if missing := len(set(table.said) - used):
         left_out.rows[f"{table.known_by} without a readable axial CT series"] += missing
     for study in [study for study in labelled if len(patients[study]) > 1]:
