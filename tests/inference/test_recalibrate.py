@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from scipy.special import expit
 from tests.inference.samples import ROOT, bundle_files
 
 NOTEBOOK = "from-feedback-to-candidate.ipynb"
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
 LABEL = {"name": "grey", "title": "Grey", "threshold": 0.6, "temperature": 1.0}
 
 
@@ -96,7 +98,10 @@ def test_the_notebook_runs_and_prints_what_it_holds(tmp_path: Path) -> None:
     subprocess.run([ROOT / "scripts" / "notebook", tmp_path], env=os.environ | {"TMPDIR": str(tmp_path)}, check=True)
     kept, fresh = (nbformat.read(folder / NOTEBOOK, as_version=4) for folder in (ROOT / "docs/notebooks", tmp_path))
     assert [cell.source for cell in kept.cells] == [cell.source for cell in fresh.cells]
-    assert said(kept) == said(fresh)
+    for before, now in zip(said(kept), said(fresh), strict=True):
+        assert NUMBER.sub("#", before) == NUMBER.sub("#", now)
+        numbers = [[float(one) for one in NUMBER.findall(text)] for text in (before, now)]
+        assert numbers[0] == pytest.approx(numbers[1], abs=0.02)  # processors differ in a model's last digits
     assert [one.output_type for cell in fresh.cells for one in cell.get("outputs", [])].count("display_data") == 1
     (made,) = tmp_path.glob("tmp*/lung-coverage-densenet/*/bundle.json")
     base, made = open_folder(ROOT / "models/lung-coverage-densenet/1.0.0"), open_folder(made.parent)

@@ -6,6 +6,8 @@ from codetect_inference.bundle import open_folder
 from codetect_inference.engine import Engine
 from codetect_inference.explain import probabilities
 from codetect_inference.preprocess import SHOWN_SHARE, plan_series, prepare_batch
+from codetect_local.demo import bundles
+from codetect_local.settings import Settings, Trouble
 from codetect_training.coverage.data import LABELS, from_images, measure, to_hu
 from codetect_training.datasets.dataset import open_dataset
 from codetect_training.metrics import auc
@@ -101,3 +103,15 @@ def test_its_data_are_split_by_patient_and_labelled_by_the_mask(tmp_path) -> Non
         image = to_hu(part.images(np.array([at]), 256)[0, 0])
         volume = dataset.description.sources["lidc-idri-0001"].units(data()).units[0].files
         assert measure(image)[0] == pytest.approx(measure(read([volume[slice_number]])[0])[0], abs=0.01)
+
+
+def test_the_demo_registers_the_bundles_that_it_is_told() -> None:
+    def named(names: str) -> set[str]:
+        return {path.parent.parent.name for path in bundles(names)}
+
+    default = Settings.model_fields["demo_models"].default
+    assert named(default) == {"covid-ct-densenet169"}
+    assert named("all") == {"covid-ct-densenet169", "lung-coverage-densenet"}
+    assert named("lung-coverage-densenet, covid-ct-densenet169") == named("all")
+    with pytest.raises(Trouble, match="names flu: the folder models has no such bundle"):
+        bundles("flu")
