@@ -43,7 +43,7 @@ class FoundSeries:
         return self.names["StudyInstanceUID"]
 
     def read(self, left_out: LeftOut) -> list[HU]:
-        """Its slices in HU; those that can't be decoded, or aren't as large as the header says, are counted."""
+        """Its slices in HU; those that can't be decoded are counted."""
         found: list[HU] = []
         for path in self.files:
             try:
