@@ -69,7 +69,7 @@ def test_what_it_says_follows_what_the_mask_measures() -> None:
 
 def test_studies_are_evaluated_by_each_of_its_labels(tmp_path) -> None:
     write_study(tmp_path, "1", list(range(18, 26)))
-    write_study(tmp_path, "2", [8, 9])
+    write_study(tmp_path, "2", [13, 14])
     path = tmp_path / "t.csv"
     path.write_text("study,label\n2.25.1,lung_third\n2.25.2,not_lung_third\n")
     bundle = open_folder(SECOND)
