@@ -1,4 +1,7 @@
-"""Train the small network; a few minutes on one core, so a killed run begins anew. The same seed, the same weights."""
+"""Train the small network; a few minutes on one core, so a killed run begins anew.
+
+The same seed on as many threads gives the same weights.
+"""
 
 from __future__ import annotations
 
