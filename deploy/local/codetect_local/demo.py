@@ -153,7 +153,7 @@ class Demo:
         return str(tokens["access_token"])
 
     def publish_models(self) -> None:
-        """Every bundle of the repository that isn't registered yet."""
+        """The repository's bundles that the settings name, where they aren't registered yet."""
         with self.door("member") as door:
             client = self.known["api_client"]
             grant = answer(door.post("/oauth/token", data={"grant_type": "client_credentials", **client}))
@@ -164,7 +164,7 @@ class Demo:
             }
         missing = [
             path.parent
-            for path in sorted(ROOT.glob("models/*/*/bundle.json"))
+            for path in bundles(self.settings.demo_models)
             if (path.parent.parent.name, path.parent.name) not in registered
         ]
         if not missing:
@@ -175,6 +175,15 @@ class Demo:
                 files = {"bundle": ("bundle.zip", archive(folder), "application/zip")}
                 answer(door.post("/api/v1/models", headers=bearer, files=files))
                 print(f"Model {folder.parent.name} {folder.name} is registered.")
+
+
+def bundles(names: str) -> list[Path]:
+    """bundle.json of each version in the repository: of these names, split by commas, or of all."""
+    wanted = {name.strip() for name in names.split(",")}
+    known = sorted(ROOT.glob("models/*/*/bundle.json"))
+    if missing := wanted - {"all"} - {path.parent.parent.name for path in known}:
+        raise Trouble(f"CODETECT_DEMO_MODELS names {', '.join(sorted(missing))}: the folder models has no such bundle")
+    return [path for path in known if {"all", path.parent.parent.name} & wanted]
 
 
 def archive(folder: Path) -> bytes:

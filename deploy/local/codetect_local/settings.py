@@ -65,6 +65,10 @@ class Settings(BaseSettings):
     orthanc_port: int = Field(default=58042, description="Orthanc, HTTP")
     orthanc_dicom_port: int = Field(default=54242, description="Orthanc, DICOM: C-STORE and C-ECHO")
 
+    demo_models: str = Field(
+        default="covid-ct-densenet169",
+        description="Which bundles of the folder models the demo registers: names, split by commas, or all",
+    )
     pacs: bool = Field(default=False, description="Whether Orthanc runs too and forwards what it receives")
     pacs_modalities: str = Field(
         default='{"storescu": ["STORESCU", "127.0.0.1", 104]}',

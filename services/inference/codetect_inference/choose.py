@@ -3,8 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from codetect_shared.events import SeriesFacts
+from typing import Generic, Protocol, TypeVar
 
 CHEST = re.compile(r"CHEST|THORAX|LUNG|HEART", re.IGNORECASE)
 # Sharp reconstructions, as the manufacturers name them: GE words, Siemens B/Br/Bl/I from 50 on, Canon FC50-FC59 and
@@ -13,15 +12,46 @@ LUNG_KERNEL = re.compile(r"LUNG|BONE|EDGE|\bB[LRV]?[5-9]\d|\bI[5-9]\d|\bFC[58]\d
 COMPARABLE = 0.5  # of the longest series' slices: fewer are a few high-resolution cuts, not the chest
 
 
+class Facts(Protocol):
+    """What is asked of a series: an event's `SeriesFacts`, or what evaluation reads from DICOM files."""
+
+    @property
+    def modality(self) -> str:
+        """CT, PT, ..."""
+
+    @property
+    def plane(self) -> str:
+        """axial, coronal, sagittal or oblique."""
+
+    @property
+    def slices(self) -> int:
+        """How many there are."""
+
+    @property
+    def convolution_kernel(self) -> str | None:
+        """The reconstruction's kernel, as its maker names it."""
+
+    @property
+    def body_part(self) -> str | None:
+        """The part of the body, as the header has it."""
+
+    @property
+    def slice_thickness_mm(self) -> float | None:
+        """Thickness of one slice."""
+
+
+Series = TypeVar("Series", bound=Facts)
+
+
 @dataclass(frozen=True)
-class Choice:
+class Choice(Generic[Series]):
     """The series to analyse and the reason people read."""
 
-    series: SeriesFacts
+    series: Series
     reason: str
 
 
-def choose_series(series: Sequence[SeriesFacts]) -> Choice | None:
+def choose_series(series: Sequence[Series]) -> Choice[Series] | None:
     """Axial CT first, the chest before other or unnamed parts, then long series, among these a lung kernel.
 
     None when no series is an axial CT.
@@ -37,18 +67,18 @@ def choose_series(series: Sequence[SeriesFacts]) -> Choice | None:
     return Choice(chosen, _reason(chosen, len(series), len(usable)))
 
 
-def _part(series: SeriesFacts) -> int:
+def _part(series: Facts) -> int:
     """2 the chest, 1 unnamed, 0 something else; headers err, so that nothing is ruled out."""
     if not series.body_part:
         return 1
     return 2 if CHEST.search(series.body_part) else 0
 
 
-def _sharp(series: SeriesFacts) -> bool:
+def _sharp(series: Facts) -> bool:
     return bool(LUNG_KERNEL.search(series.convolution_kernel or ""))
 
 
-def _reason(chosen: SeriesFacts, count: int, usable: int) -> str:
+def _reason(chosen: Facts, count: int, usable: int) -> str:
     if count == 1:
         return "The study's only series."
     if usable == 1:

@@ -1,17 +1,25 @@
-"""Command line of training: train, publish and card need PyTorch (`scripts/train`), evaluate and dataset don't."""
+"""Command line of training: train, publish, card, coverage need PyTorch (`scripts/train`); evaluate, dataset don't."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
+
+from codetect_inference.bundle import open_folder
 
 from codetect_training.datasets.dataset import open_dataset
 from codetect_training.datasets.report import report
 from codetect_training.evaluate import evaluate
+from codetect_training.studies.scoring import evaluate_studies
+from codetect_training.studies.table import KnownBy, open_table
+from codetect_training.words import label_number, table_words
 
 RUNS = Path(".training")
 RUN = RUNS / "distilled"
+COVERAGE = RUNS / "lung-coverage-densenet"
 
 
 def main() -> None:
@@ -30,10 +38,13 @@ def main() -> None:
     card.add_argument("--run", type=Path, default=RUN)
     card.add_argument("--models", type=Path, default=Path("models"))
     card.add_argument("--docs", type=Path, default=Path("docs/models"))
-    evaluation = steps.add_parser("evaluate", help="what a bundle scores on a folder of labelled images")
-    evaluation.add_argument("--bundle", type=Path, required=True, help="folder with bundle.json and model.onnx")
-    evaluation.add_argument("--images", type=Path, required=True, help="folder with sub-folders covid and noncovid")
-    evaluation.add_argument("--json", action="store_true", help="print one JSON object")
+    add_evaluate(steps.add_parser("evaluate", help="what a bundle scores on labelled images or DICOM studies"))
+    coverage = steps.add_parser("coverage", help="make the second bundle, lung coverage, and its card")
+    coverage.add_argument("--run", type=Path, default=COVERAGE)
+    coverage.add_argument("--models", type=Path, default=Path("models"))
+    coverage.add_argument("--docs", type=Path, default=Path("docs/models"))
+    coverage.add_argument("--threads", type=int, default=2)
+    coverage.add_argument("--trained", action="store_true", help="take the weights in --run, don't train anew")
     described = steps.add_parser("dataset", help="what a data set holds: counts, patients, what is left out, terms")
     described.add_argument("description", help="name or file of its description")
     described.add_argument(
@@ -41,12 +52,16 @@ def main() -> None:
     )
     args = parser.parse_args()
     if args.step == "evaluate":
-        figures = evaluate(args.bundle, args.images)
-        print(json.dumps(figures) if args.json else "\n".join(f"{key}: {value}" for key, value in figures.items()))
+        figures = evaluated(args)
+        print(json.dumps(figures) if args.json else "\n".join(lines(figures)))
     elif args.step == "train":
         from codetect_training.experiments import train
 
         train(args.experiment, args.threads, args.runs, args.quick)
+    elif args.step == "coverage":
+        from codetect_training.coverage import make
+
+        print(make.make(args.run, args.models, args.docs, args.threads, args.trained))
     elif args.step == "dataset":
         print(report(open_dataset(args.description), args.distances))
     elif args.step == "publish":
@@ -57,6 +72,53 @@ def main() -> None:
         from codetect_training.card import write_card
 
         print(write_card(args.run, args.models, args.docs))
+
+
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """What `evaluate` takes."""
+    parser.add_argument("--bundle", type=Path, required=True, help="folder with bundle.json and model.onnx")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--images", type=Path, help="folder with sub-folders LABEL and nonLABEL (covid and noncovid)")
+    what.add_argument("--dicom", type=Path, help="folder with DICOM files; needs --labels")
+    parser.add_argument("--label", help="which of the bundle's labels, where it has several")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    table = parser.add_argument_group("the label table of --dicom")
+    table.add_argument("--labels", type=Path, help="CSV file, one line per series, study, patient or folder")
+    table.add_argument("--known-by", choices=get_args(KnownBy), help="what its key is; its heading tells by itself")
+    table.add_argument("--key", help="heading of the key, such as series or StudyInstanceUID")
+    table.add_argument("--column", help="heading of the labels; label by itself")
+    table.add_argument(
+        "--positive", nargs="+", default=[], metavar="WORD", help="words for the label, instead of usual"
+    )
+    table.add_argument("--negative", nargs="+", default=[], metavar="WORD", help="words for its absence")
+
+
+def evaluated(args: argparse.Namespace) -> dict[str, Any]:
+    """The figures that `evaluate` was asked for."""
+    told = (args.labels, args.known_by, args.key, args.column, args.positive, args.negative)
+    if args.images:
+        if any(told):
+            raise SystemExit("--images takes labels from its sub-folders; a label table goes with --dicom")
+        return evaluate(args.bundle, args.images, args.label)
+    if not args.labels:
+        raise SystemExit(
+            "--dicom needs --labels TABLE.csv, which says what each series, study, patient or folder shows"
+        )
+    manifest = open_folder(args.bundle).manifest
+    number = label_number(manifest, args.label)
+    words = table_words(manifest, number).told(args.positive, args.negative)
+    table = open_table(args.labels, words, args.known_by, args.key, args.column)
+    return evaluate_studies(args.bundle, args.dicom, table, args.labels, number)
+
+
+def lines(figures: dict[str, Any], indent: str = "") -> Iterator[str]:
+    """Figures as `name: value` lines, parts of them indented."""
+    for key, value in figures.items():
+        if isinstance(value, dict):
+            yield f"{indent}{key}:" + ("" if value else " nothing")
+            yield from lines(value, indent + "  ")
+        else:
+            yield f"{indent}{key}: {value}"
 
 
 if __name__ == "__main__":

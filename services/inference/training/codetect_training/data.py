@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from codetect_training.words import Words
+
 CLASSES = {"covid": 1, "noncovid": 0, "non-covid": 0}
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 
@@ -44,17 +46,22 @@ def read_image(path: Path, side: int) -> NDArray[np.float32]:
     return np.asarray(grey, np.float32)[None] / np.float32(255)
 
 
-def open_folder(folder: Path) -> Images:
-    """Find the images of every class below `folder`; a folder without both classes is a mistake worth stopping for."""
+def open_folder(folder: Path, words: Words | None = None) -> Images:
+    """Find the images of every class below `folder`; a folder without both classes is a mistake worth stopping for.
+
+    `words` tell which sub-folder is which; without them covid and noncovid do.
+    """
+    class_of = words.of if words else CLASSES.get
     found = [
-        (path, CLASSES[sub.name.lower()])
+        (path, label)
         for sub in sorted(folder.iterdir())
-        if sub.is_dir() and sub.name.lower() in CLASSES
+        if sub.is_dir() and (label := class_of(sub.name.lower())) is not None
         for path in sorted(sub.iterdir())
         if path.suffix.lower() in SUFFIXES
     ]
     if {label for _, label in found} != {0, 1}:
-        raise SystemExit(f"{folder} needs images in sub-folders covid and noncovid")
+        names = (words.name, words.absent) if words else ("covid", "noncovid")
+        raise SystemExit(f"{folder} needs images in sub-folders {names[0]} and {names[1]}")
     return Images([path for path, _ in found], np.array([label for _, label in found], np.int64))
 
 

@@ -14,32 +14,34 @@ from codetect_inference.explain import probabilities
 from codetect_training.data import Images
 from codetect_training.data import open_folder as open_images
 from codetect_training.metrics import Floats, Labels, summary
+from codetect_training.words import folder_words, label_number
 
 BATCH = 8
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the bundle says to each image: labels (n,), logits and probabilities (n,) of its first label."""
+    """What the bundle says to each image of one of its labels: labels, logits and probabilities (n,)."""
 
     labels: Labels
     logits: Floats
     probabilities: Floats
 
 
-def evaluate(bundle: Path, images: Path) -> dict[str, Any]:
-    """The figures of `bundle` on a folder with sub-folders covid and noncovid."""
+def evaluate(bundle: Path, images: Path, label: str | None = None) -> dict[str, Any]:
+    """The figures of `bundle` on a folder with one sub-folder for the label and one for its absence."""
     loaded = open_folder(bundle)
-    predictions = predict(loaded, open_images(images))
-    return summary(predictions.labels, predictions.probabilities, loaded.manifest.labels[0].threshold)
+    number = label_number(loaded.manifest, label)
+    predictions = predict(loaded, open_images(images, folder_words(loaded.manifest, number)), number)
+    return summary(predictions.labels, predictions.probabilities, loaded.manifest.labels[number].threshold)
 
 
-def predict(bundle: LoadedBundle, images: Images) -> Predictions:
-    """Run every image once."""
+def predict(bundle: LoadedBundle, images: Images, number: int = 0) -> Predictions:
+    """Run every image once, for the label at that place in the bundle."""
     engine = Engine(bundle)
     try:
         logits = np.concatenate([part.logits for part in engine.map(images.batches(engine.side, BATCH))])
     finally:
         engine.close()
     chances = probabilities(bundle.manifest, logits)
-    return Predictions(images.labels, logits[:, 0].astype(np.float64), chances[:, 0].astype(np.float64))
+    return Predictions(images.labels, logits[:, number].astype(np.float64), chances[:, number].astype(np.float64))

@@ -167,9 +167,14 @@ def read_dicom(path: Path) -> HU:
     """One CT slice in HU; padding is air, as in the service's volumes."""
     dataset = opened(path)
     try:
-        stored = dataset.pixel_array
+        return to_hu(dataset)
     except Exception as error:
         raise SystemExit(f"{path} can't be decoded ({error}): take it out of the folder") from error
+
+
+def to_hu(dataset: pydicom.Dataset) -> HU:
+    """A CT slice's pixels in HU; raises whatever pydicom's decoders raise."""
+    stored = dataset.pixel_array
     hu = np.clip(np.rint(apply_rescale(stored, dataset)), -32768, 32767).astype(np.int16)
     if isinstance(first := dataset.get("PixelPaddingValue"), int):
         last = dataset.get("PixelPaddingRangeLimit", first)
