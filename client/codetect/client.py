@@ -174,6 +174,10 @@ class Client:
         """The slices of an analysis, from feet to head."""
         return (await self.api.get(Page[Slice], f"/api/v1/analyses/{analysis_id}/slices")).items
 
+    async def paper(self, analysis_id: UUID | str, name: str, file: IO[bytes]) -> None:
+        """Write one of a result's documents: `report.pdf`, `report.dcm`, `report.fhir.json`, or `documents/<n>`."""
+        await self.api.download(f"/api/v1/analyses/{analysis_id}/{name}", file)
+
     async def studies(self) -> AsyncGenerator[Study, None]:
         """All studies of the facility, the newest first, page by page as they are read."""
         query = {"limit": str(PAGE)}

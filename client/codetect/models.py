@@ -183,6 +183,15 @@ class ModelRef(Model):
     title: str | None = None
 
 
+class Peak(Model):
+    """Where a slice argues most for a finding: its number and pixel, from 0; mm in the patient (DICOM's LPS)."""
+
+    slice: int
+    column: int
+    row: int
+    position_mm: list[float] | None = None
+
+
 class Finding(Model):
     """One label's outcome for a study; probability in 0..1, calibrated."""
 
@@ -190,6 +199,25 @@ class Finding(Model):
     probability: float
     threshold: float | None = None
     positive: bool
+    peak: Peak | None = None
+
+
+class SliceScore(Model):
+    """What the model said of one slice, by label."""
+
+    slice: int
+    probabilities: dict[str, float] = {}
+
+
+class Document(Model):
+    """A result as a DICOM file: `sr` a structured report, `sc` a picture, `pm` heatmaps as a parametric map."""
+
+    kind: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
 
 
 class Timings(Model):
@@ -233,10 +261,12 @@ class Analysis(Model):
     findings: list[Finding] = []
     warnings: list[Reason] = []
     top_slices: list[int] = []
+    top_scores: list[SliceScore] = []
     out_of_distribution: OutOfDistribution | None = None
     provider: str | None = None
     timings: Timings = Timings()
     error: Reason | None = None
+    documents: list[Document] = []
     superseded: bool = False
     tags: list[str] = []
     folder: str | None = None
@@ -256,6 +286,7 @@ class Slice(Model):
     position_mm: list[float] | None = None
     analysed: bool
     probabilities: dict[str, float] = {}
+    peaks: dict[str, Peak] = {}
 
 
 class RegisteredModel(Model):

@@ -73,7 +73,7 @@ class SeriesFacts(BaseModel):
 class ResultDocument(BaseModel):
     """A DICOM file that says what an analysis found: a report, or pictures of it. It lies in the bucket `results`."""
 
-    kind: Literal["sr", "sc"]
+    kind: Literal["sr", "sc", "pm"]
     key: str
     sha256: str
     bytes: int

@@ -381,6 +381,11 @@ def routes(double: Double) -> list[Route | WebSocketRoute]:
         found = double.analyses.get(request.path_params["id"])
         return JSONResponse(found) if found else problem(404, "analysis-not-found")
 
+    async def get_paper(request: Request) -> Response:
+        if request.path_params["id"] not in double.analyses:
+            return problem(404, "analysis-not-found")
+        return Response(request.path_params["name"], media_type="application/octet-stream")
+
     async def list_models(_: Request) -> Response:
         card = {"name": "model-0", "version": "1.0.0", "sha256": "ab", "title": "A model", "active": True, "card": {}}
         return JSONResponse({"items": [card], "next": None})
@@ -475,6 +480,7 @@ def routes(double: Double) -> list[Route | WebSocketRoute]:
         route("GET", f"{api}/uploads/{{id}}", get_upload),
         route("GET", f"{api}/analyses", list_analyses),
         route("GET", f"{api}/analyses/{{id}}", get_analysis),
+        route("GET", f"{api}/analyses/{{id}}/{{name:path}}", get_paper),
         route("GET", f"{api}/models", list_models),
         route("POST", f"{api}/models", register),
         route("POST", f"{api}/live/ticket", ticket),

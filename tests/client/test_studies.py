@@ -110,3 +110,75 @@ async def test_erasing_long_after_the_login_asks_for_a_code_once(
     after = json.loads(kept.read_text())["logins"][double.url]
     assert after["access_token"] != before["access_token"]
     assert after["refresh_token"] == before["refresh_token"]
+
+
+@pytest.fixture
+def read(double: Double) -> list[str]:
+    """Two analyses with a report, two pictures and no heatmaps."""
+    kinds = ("sr", "sc", "sc")
+    documents = [{"kind": kind, "sop_instance_uid": "2.25.1", "series_instance_uid": "2.25.2"} for kind in kinds]
+    peak = {"slice": 31, "column": 475, "row": 203, "position_mm": [1, 2.5, -3]}
+    for _ in range(2):
+        analysis = {
+            "id": str(uuid4()),
+            "study_id": str(uuid4()),
+            "status": "completed",
+            "model": {"name": "model-0"},
+            "findings": [{"label": "covid", "probability": 0.7, "positive": True, "peak": peak}],
+            "out_of_distribution": {"score": 1.25, "flagged": True},
+            "documents": documents,
+        }
+        double.analyses[str(analysis["id"])] = analysis
+    return list(double.analyses)
+
+
+@pytest.mark.parametrize(
+    ("form", "files"),
+    [
+        ("pdf", {"pdf": b"report.pdf"}),
+        ("sr", {"sr.dcm": b"report.dcm"}),
+        ("fhir", {"fhir.json": b"report.fhir.json"}),
+        ("sc", {"sc-1.dcm": b"documents/1", "sc-2.dcm": b"documents/2"}),
+    ],
+)
+async def test_results_are_exported_as_documents(
+    codetect: Command,  # noqa: F811
+    read: list[str],
+    tmp_path: Path,
+    form: str,
+    files: dict[str, bytes],
+) -> None:
+    done = await codetect("export", *read, "--format", form, "-o", tmp_path / "new")
+    assert (done.code, done.out) == (0, "")
+    assert "Not a medical device" in done.err
+    written = {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()}
+    assert written == {f"{one}.{ending}": content for one in read for ending, content in files.items()}
+
+
+async def test_one_result_goes_to_a_file_also_as_json(codetect: Command, read: list[str], tmp_path: Path) -> None:  # noqa: F811
+    assert (await codetect("export", read[0], "--format", "json", "-o", tmp_path / "one.json")).code == 0
+    assert json.loads((tmp_path / "one.json").read_text())["findings"][0]["peak"]["slice"] == 31
+    assert (await codetect("export", read[0], "--format", "pdf", "-o", tmp_path / "one.pdf")).code == 0
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["one.json", "one.pdf"]
+
+
+async def test_a_document_that_is_not_there_leaves_no_file(codetect: Command, read: list[str], tmp_path: Path) -> None:  # noqa: F811
+    folder = tmp_path / "new"
+    folder.mkdir()
+    done = await codetect("export", read[0], "--format", "pm", "-o", folder)
+    assert (done.code, "no documents of this kind (pm)" in done.err) == (1, True)
+    assert (await codetect("export", uuid4(), "--format", "pdf", "-o", folder)).code == 1
+    done = await codetect("export", read[0], "--format", "pdf", "-o", tmp_path / "no" / "where.pdf")
+    assert (done.code, "can't be written" in done.err) == (1, True)
+    assert (await codetect("export", "covid", "--format", "pdf")).code == 2
+    assert (await codetect("export", read[0], "--format", "pdf", "--original")).code == 2
+    assert list(folder.iterdir()) == []
+
+
+async def test_an_analysis_says_where_it_points_and_whether_it_is_to_be_believed(
+    codetect: Command,  # noqa: F811
+    read: list[str],
+) -> None:
+    said = (await codetect("analysis", read[0])).out
+    assert "slice 31, column 475, row 203 (1.0, 2.5, -3.0 mm, LPS)" in said
+    assert "unlike those the model learnt from (1.25" in said

@@ -122,6 +122,10 @@ class Facility:
             "study_date": "20010203",
             "study_instance_uid": "2.25.7",
             "series_instance_uid": "2.25.1",
+            "frame_of_reference_uid": "2.25.9",
+            "pixel_spacing_mm": [0.7, 0.8],
+            "slice_spacing_mm": 2.5,
+            "slice_thickness_mm": 2.5,
             "volume": volume,
             "instances": instances,
         }

@@ -84,8 +84,8 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def tiny_model(labels: int = 1, side: int = 32, distance: bool = False) -> onnx.ModelProto:
-    """A small model with a bundle's inputs and outputs: its map is the mean grey of each 32 x 32 field.
+def tiny_model(labels: int = 1, side: int = 32, distance: bool = False, weight: float = 1) -> onnx.ModelProto:
+    """A small model with a bundle's inputs and outputs: its map is the mean grey of each 32 x 32 field, times `weight`.
 
     With `distance` it also says how unlike its training data an image is: its mean grey.
     """
@@ -108,7 +108,7 @@ def tiny_model(labels: int = 1, side: int = 32, distance: bool = False) -> onnx.
             *more,
         ],
         [
-            numpy_helper.from_array(np.full((labels, 1, 32, 32), 1 / 1024, np.float32), "weight"),
+            numpy_helper.from_array(np.full((labels, 1, 32, 32), weight / 1024, np.float32), "weight"),
             numpy_helper.from_array(np.array([2, 3], np.int64), "axes"),
             numpy_helper.from_array(np.array([1, 2, 3], np.int64), "all"),
         ],

@@ -46,6 +46,25 @@ async def test_each_kind_of_look_at_a_study_is_one_row_a_minute(
     assert (await rows(house, facility))[-1]["action"] == "analysis.read"  # somebody else's look is a row of its own
 
 
+@pytest.mark.parametrize(
+    ("path", "looks"),
+    [
+        ("slices/1/heatmap.png", ["result.read"]),
+        ("slices/1/heatmap.png?on_slice=true", ["result.read", "image.read"]),
+        ("documents/1", ["result.read", "image.read"]),
+        ("report.pdf", ["result.read", "image.read"]),
+        ("report.fhir.json", ["result.read"]),
+    ],
+)
+async def test_a_paper_with_pictures_is_a_look_at_images_too(
+    result: dict[str, Any], facility: Facility, house: House, path: str, looks: list[str]
+) -> None:
+    person = house.tokens.headers(facility.id, Role.VIEWER)
+    assert (await house.client.get(f"/api/v1/analyses/{result['id']}/{path}", headers=person)).is_success
+    found = [row for row in await rows(house, facility) if row["role"] == "viewer"]
+    assert [(row["action"], row["target"]) for row in found] == [(one, f"analysis/{result['id']}") for one in looks]
+
+
 async def test_what_is_done_with_analyses_and_models_is_recorded(
     clear: None, facility: Facility, house: House, tmp_path: Path
 ) -> None:
@@ -91,7 +110,7 @@ async def test_without_a_row_nothing_is_shown_or_done(
     result: dict[str, Any], facility: Facility, house: House, environment: Mapping[str, str]
 ) -> None:
     one = f"/analyses/{result['id']}"
-    reads = ("/analyses", one, f"{one}/slices", f"{one}/slices/1/image.png", f"{one}/report.dcm")
+    reads = ("/analyses", one, f"{one}/slices", f"{one}/slices/1/image.png", f"{one}/report.dcm", f"{one}/report.pdf")
     person = house.tokens.headers(facility.id, Role.MEMBER)
     async with without_audit(environment, "INFERENCE"):
         answers = [await house.client.get(f"/api/v1{path}", headers=person) for path in reads]

@@ -38,13 +38,24 @@ TWO_LABELS = [
 ]
 
 
+def instances_of(*positions: tuple[float, float, float]) -> list[dict[str, object]]:
+    return [
+        {"index": n, "sop_instance_uid": f"2.25.{n + 100}", "position_mm": position}
+        for n, position in enumerate(positions)
+    ]
+
+
 def manifest_of(slices: int, **changes: object) -> Manifest:
-    instances = [{"index": n, "sop_instance_uid": f"2.25.{n + 100}", "position_mm": (0, 0, n)} for n in range(slices)]
+    instances = instances_of(*((0, 0, n) for n in range(slices)))
     facts: dict[str, object] = {
         "study_instance_uid": "2.25.7",
         "series_instance_uid": "2.25.1",
         "patient_id": "CD0123456789",
         "study_date": "20010203",
+        "frame_of_reference_uid": "2.25.9",
+        "pixel_spacing_mm": (0.7, 0.8),
+        "slice_spacing_mm": 1,
+        "slice_thickness_mm": 2.5,
         "volume": {"bytes": 1},
         "instances": instances,
     }
@@ -53,14 +64,15 @@ def manifest_of(slices: int, **changes: object) -> Manifest:
 
 def result(bundle: Bundle, hu: np.ndarray, maps: Maps, fence: int = 1, **changes: object) -> Result:
     plan = plan_series(len(hu), lambda n: hu[n], bundle.preprocessing.margin)
+    manifest = manifest_of(len(hu), **changes)
     return Result(
         analysis_id=ANALYSIS,
         fence=fence,
         prefix=f"facility/{ANALYSIS}/{fence}/",
-        manifest=manifest_of(len(hu), **changes),
+        manifest=manifest,
         bundle=bundle,
         bundle_sha256="5" * 64,
-        explanation=explain(bundle, plan, maps),
+        explanation=explain(bundle, plan, maps, place=manifest.place),
         maps=maps,
         hu=dict(enumerate(hu)),
     )
@@ -106,17 +118,44 @@ def parse(one: Document) -> Dataset:
 
 
 @pytest.mark.parametrize(
-    ("files", "changes"),
+    ("files", "maps", "changes"),
     [
-        (None, {}),
-        (bundle_files(tiny_model(2), labels=TWO_LABELS), {}),
-        (bundle_files(), {"patient_id": "", "study_date": None}),
+        (None, 1, {}),
+        (bundle_files(tiny_model(2), labels=TWO_LABELS), 2, {}),
+        (bundle_files(tiny_model(distance=True), outliers={"threshold": 0.1, "how": "grey"}), 1, {}),
+        (
+            bundle_files(),
+            1,
+            {
+                "orientation": (0.98, 0.199, 0, 0, 0, -1),
+                "instances": instances_of(*((-0.199 * n, 0.98 * n, 0) for n in range(12))),
+                "slice_thickness_mm": None,
+                "slice_spacing_mm": None,
+            },
+        ),
+        (bundle_files(), 0, {"instances": instances_of(*((0, 0, n // 2) for n in range(12)))}),
+        (
+            bundle_files(),
+            0,
+            {"patient_id": "", "study_date": None, "frame_of_reference_uid": None, "pixel_spacing_mm": None},
+        ),
     ],
-    ids=["shipped model", "two labels", "a manifest of the first release"],
+    ids=[
+        "shipped model",
+        "two labels",
+        "out of distribution",
+        "turned",
+        "two phases",
+        "a manifest of the first release",
+    ],
 )
-def test_documents_are_valid(files: dict[str, bytes] | None, changes: dict[str, object], tmp_path: Path) -> None:
+def test_documents_are_valid(
+    files: dict[str, bytes] | None, maps: int, changes: dict[str, object], tmp_path: Path
+) -> None:
     those = list(documents(real(files, lung(12), **changes)))
-    assert [errors(one.content, tmp_path) for one in those] == [["EnhancedSR"], *[["SCImage"]] * 4]
+    expected = [["EnhancedSR"], *[["SCImage"]] * 4, *[["ParametricMap"]] * maps]
+    assert [errors(one.content, tmp_path) for one in those] == expected
+    assert [one.facts.kind for one in those] == ["sr", *["sc"] * 4, *["pm"] * maps]
 
 
 def test_the_verifier_would_complain(made: list[Document], tmp_path: Path) -> None:
@@ -129,7 +168,8 @@ def test_the_verifier_would_complain(made: list[Document], tmp_path: Path) -> No
 def test_the_report_says_what_the_result_says(shipped: Result, made: list[Document], tmp_path: Path) -> None:
     path = tmp_path / "report.dcm"
     path.write_bytes(made[0].content)
-    (group,) = srread(path).content.get_image_measurement_groups()
+    content = srread(path).content
+    (group,) = content.get_image_measurement_groups()
     assert isinstance(group, MeasurementsAndQualitativeEvaluations)
     finding, label = shipped.explanation.findings[0], shipped.bundle.labels[0]
     values = {one.name.meaning: float(one.value) for one in group.get_measurements()}
@@ -143,6 +183,16 @@ def test_the_report_says_what_the_result_says(shipped: Result, made: list[Docume
     rows = scoring(shipped.explanation.probabilities[:, 0], shipped.bundle.pooling)
     scored = {f"2.25.{n + 100}" for n in shipped.maps.slices[rows].tolist()}
     assert {one.referenced_sop_instance_uid for one in group.source_images} == scored
+    (peak,) = content.get_planar_roi_measurement_groups()
+    assert finding.peak
+    assert peak.finding_type == group.finding_type
+    assert peak.roi.value.tolist() == [[finding.peak.column + 0.5, finding.peak.row + 0.5]]
+    pointed = peak.roi.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+    assert pointed == f"2.25.{finding.peak.slice + 100}"
+    (chance,) = peak.get_measurements()
+    (row,) = np.flatnonzero(shipped.maps.slices == finding.peak.slice)
+    assert float(chance.value) == pytest.approx(shipped.explanation.probabilities[row, 0], abs=1e-6)
+    assert row == shipped.explanation.probabilities[:, 0].argmax()
     ds = parse(made[0])
     (study,) = ds.CurrentRequestedProcedureEvidenceSequence
     assert (study.StudyInstanceUID, study.ReferencedSeriesSequence[0].SeriesInstanceUID) == ("2.25.7", "2.25.1")
@@ -163,7 +213,7 @@ def test_every_slice_read_and_the_series_are_named(shipped: Result, made: list[D
         for one in series.ReferencedSOPSequence
     }
     assert listed == {one.sop_instance_uid for one in shipped.manifest.instances}
-    assert [element.value for element in ds.iterall() if element.keyword == "UID"][-1] == "2.25.1"
+    assert "2.25.1" in [element.value for element in ds.iterall() if element.keyword == "UID"]
 
 
 def test_warnings_are_told() -> None:
@@ -172,8 +222,80 @@ def test_warnings_are_told() -> None:
     assert {one.detail for one in few.explanation.warnings} <= texts(parse(next(documents(few))))
 
 
+def test_how_unlike_the_training_data_the_study_is_stands_in_the_report(tmp_path: Path) -> None:
+    outliers = {"threshold": 0.1, "how": "grey"}
+    unlike = real(bundle_files(tiny_model(distance=True), outliers=outliers), lung(12))
+    assert unlike.explanation.unlikeness
+    path = tmp_path / "report.dcm"
+    path.write_bytes(next(documents(unlike)).content)
+    groups = srread(path).content.get_image_measurement_groups()
+    (group,) = [one for one in groups if one.finding_type.value == "out_of_distribution"]
+    values = {one.name.value: float(one.value) for one in group.get_measurements()}
+    assert values == {
+        "unlikeness": pytest.approx(unlike.explanation.unlikeness, abs=1e-6),
+        codes.DCM.ThresholdValue.value: 1,
+    }
+    assert [one.value for one in group.get_qualitative_evaluations()] == [codes.SCT.Positive]
+
+
+def test_without_evidence_the_report_points_nowhere(tmp_path: Path) -> None:
+    nothing = real(bundle_files(tiny_model(weight=-1)), lung(3))
+    assert nothing.explanation.findings[0].peak is None
+    path = tmp_path / "report.dcm"
+    path.write_bytes(next(documents(nothing)).content)
+    assert srread(path).content.get_planar_roi_measurement_groups() == []
+
+
+def slices_of(ds: Dataset) -> list[int]:
+    """The slice that each frame is of, by what it says of its source."""
+    sources = [one.DerivationImageSequence[0].SourceImageSequence[0] for one in ds.PerFrameFunctionalGroupsSequence]
+    return [int(one.ReferencedSOPInstanceUID.removeprefix("2.25.")) - 100 for one in sources]
+
+
+def test_the_heatmaps_lie_where_the_slices_do(shipped: Result, made: list[Document]) -> None:
+    ds, n, box = parse(made[-1]), shipped.maps.slices.tolist(), shipped.maps.box
+    shared = ds.SharedFunctionalGroupsSequence[0]
+    high, wide = map(float, shared.PixelMeasuresSequence[0].PixelSpacing)
+    assert high * ds.Rows == pytest.approx((box.bottom - box.top) * 0.7, abs=0.001)
+    assert wide * ds.Columns == pytest.approx((box.right - box.left) * 0.8, abs=0.001)
+    assert shared.PlaneOrientationSequence[0].ImageOrientationPatient == [1, 0, 0, 0, 1, 0]
+    assert (int(ds.NumberOfFrames), ds.FrameOfReferenceUID) == (len(n), "2.25.9")
+    assert sorted(slices_of(ds)) == n
+    for frame, number in zip(ds.PerFrameFunctionalGroupsSequence, slices_of(ds), strict=True):
+        x, y, z = map(float, frame.PlanePositionSequence[0].ImagePositionPatient)
+        # The outer corner of the first pixel is the box's.
+        assert x - wide / 2 == pytest.approx((box.left - 0.5) * 0.8, abs=0.011)
+        assert y - high / 2 == pytest.approx((box.top - 0.5) * 0.7, abs=0.011)
+        assert z == number
+
+
+def test_a_heatmaps_mean_is_its_slices_calibrated_logit(shipped: Result, made: list[Document]) -> None:
+    ds = parse(made[-1])
+    values = np.frombuffer(ds.FloatPixelData, "<f4").reshape(-1, ds.Rows, ds.Columns)
+    row_of = shipped.maps.slices.tolist().index
+    order = [row_of(n) for n in slices_of(ds)]
+    logits = shipped.maps.logits[order, 0] / shipped.bundle.labels[0].temperature
+    np.testing.assert_allclose(values.mean((1, 2)), logits, atol=0.01)
+    finding, box = shipped.explanation.findings[0], shipped.maps.box
+    assert finding.peak
+    frame = values[slices_of(ds).index(finding.peak.slice)]
+    row = int((finding.peak.row - box.top) / (box.bottom - box.top) * ds.Rows)
+    column = int((finding.peak.column - box.left) / (box.right - box.left) * ds.Columns)
+    assert frame[row, column] == frame.max()
+    (mapping,) = ds.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence
+    assert (mapping.LUTLabel, mapping.QuantityDefinitionSequence[0].ConceptCodeSequence[0].CodeValue) == (
+        "covid_19",
+        "evidence",
+    )
+    assert len(made[-1].content) < 1500 * len(values)
+
+
+def test_a_deployment_can_do_without_parametric_maps(shipped: Result, made: list[Document]) -> None:
+    assert list(documents(shipped, parametric_maps=False)) == made[:-1]
+
+
 def test_pictures_show_the_slices_that_argue_most(shipped: Result, made: list[Document]) -> None:
-    drawn = [parse(one) for one in made[1:]]
+    drawn = [parse(one) for one in made[1:5]]
     sources = [ds.SourceImageSequence[0].ReferencedSOPInstanceUID for ds in drawn]
     assert sources == [f"2.25.{n + 100}" for n in shipped.explanation.top_slices[:4]]
     for ds, n in zip(drawn, shipped.explanation.top_slices, strict=False):
@@ -195,7 +317,7 @@ def test_a_second_try_writes_the_same_and_another_attempt_other_uids(shipped: Re
     again = result(shipped.bundle, read(SAMPLE[::-1]), shipped.maps, fence=2)
     other = list(documents(again))
     uids = [{one.facts.sop_instance_uid for one in those} for those in (made, other)]
-    assert [len(one) for one in uids] == [5, 5]
+    assert [len(one) for one in uids] == [6, 6]
     assert not uids[0] & uids[1]
     assert all(uid.startswith("2.25.") and len(uid) <= 64 for uid in uids[0] | uids[1])
 

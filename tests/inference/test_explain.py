@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 from codetect_inference.bundle import Bundle, Pooling, open_bundle, open_folder
+from codetect_inference.drawing import heatmap_png, on_slice, overlay, slice_png
 from codetect_inference.engine import Engine, Outputs
 from codetect_inference.explain import (
     Explanation,
     Maps,
+    Peak,
+    evidence,
     explain,
-    heatmap_png,
+    peak_of,
     probabilities,
-    slice_png,
     study_score,
 )
 from codetect_inference.preprocess import Box, Plan, plan_series, prepare_batch
@@ -154,6 +156,67 @@ def test_the_models_bias_counts_in_the_overlay() -> None:
 def test_a_slice_is_drawn_through_the_window() -> None:
     hu = np.array([[-2000, -1350, -600], [150, 900, 150]], np.int16)
     np.testing.assert_array_equal(open_png(slice_png(hu, -600, 1500)), [[0, 0, 128], [255, 255, 255]])
+
+
+def test_on_the_slice_the_map_is_seen_and_the_slice_shines_through() -> None:
+    cam = np.full((7, 7), -4.0)
+    cam[1, 5] = 6.0
+    hu = np.full((64, 128), -600, np.int16)
+    hu[:, :64] = -1350
+    drawn = np.asarray(on_slice(hu, -600, 1500, maps(cam), 0, 0, 1.0)).astype(int)
+    clear = overlay(maps(cam), 0, 0, hu.shape, 1.0)[..., 3] == 0
+    assert drawn.shape == (64, 128, 3)
+    np.testing.assert_array_equal(drawn[clear], np.where(hu < -600, 0, 128)[clear][:, None].repeat(3, 1))
+    coloured = drawn.max(2) - drawn.min(2)
+    assert coloured[clear].max() == 0
+    assert coloured[18, 82] > 50, "the peak is coloured"
+
+
+@given(st.integers(0, 6), st.integers(0, 6))
+def test_the_peak_is_where_the_overlay_is_strongest(y: int, x: int) -> None:
+    cam = np.full((7, 7), -4.0)
+    cam[y, x] = 6.0
+    found = peak_of(maps(cam), 0, 0)
+    assert found
+    assert (found.slice, found.position_mm) == (4, None)
+    heat = evidence(maps(cam), 0, 0)
+    assert heat.shape == (40, 80)
+    down, across = found.row - BOX.top, found.column - BOX.left
+    assert (down * 7 // 40, across * 7 // 80) == (y, x), "within the strongest cell, not at the picture's edge"
+    assert heat[down, across] > 0.7 * heat.max()
+
+
+def test_the_peak_leans_to_its_stronger_neighbour() -> None:
+    cam = np.zeros((7, 7))
+    cam[3, 2:5] = [0, 6, 5]
+    cam[2:5, 3] = [0, 6, 0]
+    found = peak_of(maps(cam), 0, 0)
+    assert found
+    assert found.row == BOX.top + 20, "between its neighbours above and below"
+    assert BOX.left + 80 * 3.5 / 7 < found.column < BOX.left + 80 * 4 / 7
+
+
+def test_without_evidence_there_is_no_peak() -> None:
+    assert peak_of(maps(np.full((7, 7), -2.0)), 0, 0) is None
+    assert peak_of(maps(np.full((7, 7), 1.0), bias=-3), 0, 0) is None
+
+
+def test_a_findings_peak_lies_on_its_likeliest_slice_and_in_the_patient(tiny: Bundle) -> None:
+    cams = np.zeros((20, 1, 7, 7), np.float32)
+    cams[7, 0, 1, 5], cams[3, 0, 4, 4] = 49, 98
+    logits = np.zeros((20, 1), np.float32)
+    logits[[7, 3]] = [[4], [3]]
+    of = plan(20)
+    result = explain(
+        tiny, of, Maps.of(of, Outputs(logits, cams)), place=lambda n, column, row: (float(n), column / 2, row / 2)
+    )
+    peak = result.findings[0].peak
+    assert peak
+    assert peak == Peak(12, peak.column, peak.row, (12.0, peak.column / 2, peak.row / 2))
+    assert [one.slice for one in result.top_scores] == list(result.top_slices)
+    assert [one.probabilities["grey"] for one in result.top_scores] == sorted(
+        result.probabilities[:, 0].tolist(), reverse=True
+    )[:5]
 
 
 def test_a_real_slice_goes_all_the_way_with_the_shipped_bundle() -> None:

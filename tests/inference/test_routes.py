@@ -47,12 +47,18 @@ async def test_an_analysis_has_the_shape_others_rely_on(result: dict[str, Any], 
     assert set(one) == {
         *("id", "study_id", "study_version", "upload_id", "series_id", "series_reason", "status", "priority", "model"),
         *("created_at", "started_at", "finished_at", "attempts", "slices_total", "slices_done", "slices_analysed"),
-        *("findings", "warnings", "top_slices", "out_of_distribution", "provider", "timings", "error", "superseded"),
-        *("tags", "folder", "disclaimer"),
+        *("findings", "warnings", "top_slices", "top_scores", "out_of_distribution", "provider", "timings", "error"),
+        *("documents", "superseded", "tags", "folder", "disclaimer"),
     }
     assert one["disclaimer"] == "Not a medical device. Not for clinical use."
     assert set(one["model"]) == {"name", "version", "sha256", "title"}
-    assert set(one["findings"][0]) == {"label", "probability", "threshold", "positive"}
+    assert set(one["findings"][0]) == {"label", "probability", "threshold", "positive", "peak"}
+    assert set(one["findings"][0]["peak"]) == {"slice", "column", "row", "position_mm"}
+    assert [score["slice"] for score in one["top_scores"]] == one["top_slices"]
+    assert [document["kind"] for document in one["documents"]] == ["sr", "sc", "sc", "sc", "sc", "pm"]
+    assert set(one["documents"][0]) == {
+        *("kind", "series_instance_uid", "sop_instance_uid", "sop_class_uid", "bytes", "sha256"),
+    }
     assert (one["timings"]["upload_ms"], one["timings"]["import_ms"]) == (1200, 800)
     assert all(isinstance(value, int) for value in one["timings"].values())
     assert one["created_at"].endswith("Z")
@@ -64,6 +70,17 @@ async def test_slices_say_where_they_are_and_what_the_model_saw(result: dict[str
     assert slices[2]["position_mm"] == [0, 0, 5]
     assert slices[2]["sop_instance_uid"] == "2.25.3"
     assert all(one["analysed"] and 0 <= one["probabilities"]["grey"] <= 1 for one in slices)
+    by_number = {one["n"]: one for one in slices}
+    peak = result["findings"][0]["peak"]
+    assert by_number[peak["slice"]]["peaks"]["grey"] == peak
+    x, y, z = peak["position_mm"]
+    assert (x, y, z) == (
+        pytest.approx(0.8 * peak["column"], abs=0.01),
+        pytest.approx(0.7 * peak["row"], abs=0.01),
+        2.5 * peak["slice"],
+    )
+    for score in result["top_scores"]:
+        assert score["probabilities"] == pytest.approx(by_number[score["slice"]]["probabilities"])
 
 
 async def test_pictures_are_the_slices_own_size_and_window(result: dict[str, Any], facility: Facility) -> None:
@@ -80,6 +97,75 @@ async def test_pictures_are_the_slices_own_size_and_window(result: dict[str, Any
     assert open_png(heat.content).shape == (*hu.shape, 4)
     named = await facility.ask("GET", f"{path}/1/heatmap.png", params={"label": "grey"})
     assert named.content == heat.content
+
+
+async def test_a_heatmap_can_come_on_its_slice(result: dict[str, Any], facility: Facility) -> None:
+    path = f"/analyses/{result['id']}/slices/1"
+    for window in ({}, {"level": 40, "width": 400}):
+        answer = await facility.ask("GET", f"{path}/heatmap.png", params={"on_slice": "true", **window})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+        grey = open_png((await facility.ask("GET", f"{path}/image.png", params=window)).content).astype(float)
+        heat = open_png((await facility.ask("GET", f"{path}/heatmap.png")).content).astype(float)
+        share = heat[..., 3:] / 255
+        np.testing.assert_allclose(
+            open_png(answer.content), heat[..., :3] * share + grey[..., None] * (1 - share), atol=2
+        )
+        assert share.max() > 0.1
+
+
+async def test_every_document_can_be_fetched(result: dict[str, Any], facility: Facility, house: House) -> None:
+    path = f"/analyses/{result['id']}"
+    for n, told in enumerate(result["documents"]):
+        answer = await facility.ask("GET", f"{path}/documents/{n}")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/dicom")
+        assert (sha256(answer.content), len(answer.content)) == (told["sha256"], told["bytes"])
+        ds = pydicom.dcmread(io.BytesIO(answer.content))
+        assert (ds.SOPInstanceUID, ds.SeriesInstanceUID) == (told["sop_instance_uid"], told["series_instance_uid"])
+    for n in (-1, 6):
+        answer = await facility.ask("GET", f"{path}/documents/{n}")
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:codetect:problem:report-not-found")
+
+
+async def test_the_report_comes_as_pdf_and_as_fhir(result: dict[str, Any], facility: Facility) -> None:
+    path = f"/analyses/{result['id']}"
+    answer = await facility.ask("GET", f"{path}/report.pdf")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+    assert f"codetect-{result['id']}.pdf" in answer.headers["content-disposition"]
+    assert answer.content.startswith(b"%PDF-1")
+    assert (await facility.ask("GET", f"{path}/report.pdf")).content == answer.content
+    answer = await facility.ask("GET", f"{path}/report.fhir.json")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/fhir+json")
+    report = answer.json()
+    assert (report["resourceType"], report["id"], report["status"]) == ("DiagnosticReport", result["id"], "preliminary")
+    assert report["subject"]["identifier"]["value"] == "CD0123456789"
+
+
+@pytest.mark.parametrize("what", ["report.dcm", "report.pdf", "report.fhir.json", "documents/0"])
+async def test_before_the_result_there_is_no_paper(tiny: str, facility: Facility, what: str) -> None:
+    event = await facility.receive(await facility.store(lung(2)), study_id=uuid7())
+    (analysis,) = await facility.analyses(event.study_id)
+    answer = await facility.ask("GET", f"/analyses/{analysis.id}/{what}")
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:codetect:problem:report-not-found")
+    assert "queued" in answer.json()["detail"]
+
+
+async def test_without_a_series_there_is_no_paper(tiny: str, facility: Facility) -> None:
+    event = await facility.receive(series(plane="coronal"))
+    (analysis,) = await facility.analyses(event.study_id)
+    for what in ("report.dcm", "report.pdf", "report.fhir.json", "documents/0"):
+        answer = await facility.ask("GET", f"/analyses/{analysis.id}/{what}")
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:codetect:problem:report-not-found")
+
+
+async def test_papers_of_a_result_whose_images_are_gone_say_so(
+    result: dict[str, Any], facility: Facility, house: House
+) -> None:
+    (analysis,) = await facility.analyses(UUID(result["study_id"]))
+    assert analysis.series
+    await house.storage.remove("studies", [analysis.series["manifest_key"]])
+    for what in ("report.pdf", "report.fhir.json"):
+        answer = await facility.ask("GET", f"/analyses/{analysis.id}/{what}")
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:codetect:problem:slice-not-found")
 
 
 @pytest.mark.parametrize(
@@ -138,6 +224,9 @@ async def test_nothing_of_a_facility_is_there_for_another(result: dict[str, Any]
         ("GET", f"{path}/slices/0/image.png", {}),
         ("GET", f"{path}/slices/0/heatmap.png", {}),
         ("GET", f"{path}/report.dcm", {}),
+        ("GET", f"{path}/report.pdf", {}),
+        ("GET", f"{path}/report.fhir.json", {}),
+        ("GET", f"{path}/documents/0", {}),
         ("POST", "/analyses", {"json": {"study_id": result["study_id"], "model": "tiny"}}),
     ]
     for method, where, rest in requests:
@@ -417,7 +506,7 @@ class TestModels:
 
 async def test_every_route_says_what_it_does_and_how_it_fails(house: House) -> None:
     document = (await house.client.get("/openapi.json")).json()
-    assert len(document["paths"]) == 10
+    assert len(document["paths"]) == 13
     for path, methods in document["paths"].items():
         for method, route in methods.items():
             assert route["summary"], path

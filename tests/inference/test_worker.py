@@ -102,14 +102,18 @@ async def test_a_study_is_read_and_told_from_start_to_result(
     told = await house.told(analysis.id)
     assert [what for what, _ in told if what != "progressed"] == ["queued", "started", "completed"]
     completed = told[-1][1]
-    assert completed["findings"] == analysis.findings
+    (finding,) = analysis.findings
+    assert completed["findings"] == [{name: value for name, value in finding.items() if name != "peak"}]
+    assert finding["peak"]["slice"] == analysis.top_slices[0]
+    assert len(finding["peak"]["position_mm"]) == 3
+    assert [one["slice"] for one in analysis.top_scores] == analysis.top_slices
     assert (completed["slices_analysed"], completed["provider"]) == (12, "cpu")
     maps = Maps.unpack(await house.storage.get("results", str(analysis.maps_key)))
     assert maps.slices.tolist() == list(range(12))
     assert analysis.maps_key == f"{facility.id}/{analysis.id}/1/maps.npz"
     assert completed["documents"] == analysis.documents
     assert completed["study_version"] == 1
-    assert [one["kind"] for one in analysis.documents] == ["sr", "sc", "sc", "sc", "sc"]
+    assert [one["kind"] for one in analysis.documents] == ["sr", "sc", "sc", "sc", "sc", "pm"]
     for one in analysis.documents:
         content = await house.storage.get("results", one["key"])
         assert (sha256(content), len(content)) == (one["sha256"], one["bytes"])

@@ -8,6 +8,8 @@ import httpx
 import numpy as np
 import pytest
 from codetect_ingest.app import api
+from codetect_ingest.dicom.refusals import Refused
+from codetect_ingest.dicomweb import decoding
 from codetect_ingest.dicomweb.blocks import Blocks
 from codetect_ingest.dicomweb.elements import encode, header_start, to_json
 from codetect_ingest.dicomweb.giving import divided
@@ -19,7 +21,7 @@ from codetect_shared.testing import running
 from dicomweb_client.api import DICOMwebClient
 from PIL import Image
 from pydicom import uid
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import get_frame
 
 from tests.ingest.conftest import Hands
@@ -126,6 +128,18 @@ async def test_compressed_images_come_as_they_are_stored_or_decoded(web: Web, ha
     assert (await web.get(here, f"{DICOM}; transfer-syntax=1.2.840.10008.1.2.4.81")).status_code == 406
     with Image.open(BytesIO((await web.get(f"{here}/rendered", "image/png")).content)) as shown:
         assert shown.size == (original.Columns, original.Rows)
+
+
+def test_frames_of_a_parametric_map_are_its_floats() -> None:
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    ds.Rows, ds.Columns, ds.NumberOfFrames = 2, 3, 2
+    values = np.arange(12, dtype="<f4")
+    ds.FloatPixelData = values.tobytes()
+    assert decoding.frames(ds, (2,), native=True) == [values[6:].tobytes()]
+    with pytest.raises(Refused):
+        decoding.frames(ds, (3,), native=True)
 
 
 async def test_frames_and_bulkdata_are_the_image_and_nothing_else(web: Web, hands: Hands) -> None:

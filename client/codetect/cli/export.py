@@ -1,4 +1,4 @@
-"""`codetect export`: studies' images as zips, or analyses for spreadsheets and scripts."""
+"""`codetect export`: studies' images as zips, results as documents, or analyses for spreadsheets and scripts."""
 
 import csv
 import sys
@@ -23,6 +23,7 @@ from codetect.cli.filters import (
     filters,
 )
 from codetect.cli.images import export_studies
+from codetect.cli.papers import export_papers
 from codetect.cli.root import DISCLAIMER, FacilityOption, client, complain, run
 from codetect.models import Analysis
 
@@ -53,16 +54,25 @@ COLUMNS = [
 
 
 class Format(StrEnum):
-    """How analyses are exported."""
+    """How analyses are exported: all that match as a table, or single ones as documents."""
 
     CSV = "csv"
     JSONL = "jsonl"
+    PDF = "pdf"
+    SR = "sr"
+    SC = "sc"
+    PM = "pm"
+    FHIR = "fhir"
+    JSON = "json"
+
+
+TABLES = {Format.CSV, Format.JSONL}
 
 
 @exports.command()
 def export(
     what: Annotated[
-        list[str] | None, typer.Argument(metavar="[STUDY... | WORDS]", help="Ids of studies; or words to look for.")
+        list[str] | None, typer.Argument(metavar="[STUDY... | ANALYSIS... | WORDS]", help="Ids; or words to look for.")
     ] = None,
     facility: FacilityOption = None,
     status: StatusOption = None,
@@ -74,17 +84,30 @@ def export(
     since: FromOption = None,
     until: ToOption = None,
     form: Annotated[
-        Format, typer.Option("--format", help="One row a finding, or one JSON object a line.")
+        Format,
+        typer.Option(
+            "--format",
+            help="Of all that match: one row a finding, or one JSON object a line. Of analyses named by their ids: a "
+            "report (pdf; sr: DICOM; fhir; json), pictures (sc) or heatmaps (pm) as DICOM.",
+        ),
     ] = Format.CSV,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file, or for studies a folder; default: stdout, or here.")
+        Path | None,
+        typer.Option("--output", "-o", help="A file, or for what has ids a folder; default: stdout, or here."),
     ] = None,
     original: Annotated[
         bool, typer.Option("--original", help="Studies as they came; needs the right `identity`.")
     ] = False,
 ) -> None:
-    """Write studies as zips of DICOM files; or, without ids, all analyses that match as CSV or JSON lines."""
-    studies = _studies(what or [])
+    """Write studies as zips of DICOM files, or analyses as documents; or, without ids, a table of all that match."""
+    studies = _ids(what or [])
+    if form not in TABLES:
+        if not studies:
+            raise typer.BadParameter("it is for analyses: name them by their ids.", param_hint=f"--format {form.value}")
+        if original:
+            raise typer.BadParameter("results are always pseudonymous.", param_hint="--original")
+        run(export_papers(facility, studies, form.value, output))
+        return
     if studies:
         run(export_studies(facility, studies, output, original=original))
         return
@@ -107,8 +130,8 @@ def export(
     complain(f"{count:,} analyses in {output}. {DISCLAIMER}")
 
 
-def _studies(words: list[str]) -> list[UUID]:
-    """Return the studies that are named, if nothing but studies is."""
+def _ids(words: list[str]) -> list[UUID]:
+    """Return the studies or analyses that are named, if nothing but these is."""
     try:
         return [UUID(word) for word in words]
     except ValueError:

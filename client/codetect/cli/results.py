@@ -25,7 +25,7 @@ from codetect.cli.filters import (
     filters,
 )
 from codetect.cli.root import DISCLAIMER, FacilityOption, JsonOption, client, printable, run, say
-from codetect.models import Analysis
+from codetect.models import Analysis, Peak
 
 results = typer.Typer()
 
@@ -111,9 +111,20 @@ def analysis(
             say(f"{name:12}{value}")
     for one in found.findings:
         say(f"{'Finding':12}{one.label}: {one.probability:.1%}, {'positive' if one.positive else 'negative'}")
+        if one.peak:
+            say(
+                f"{'':12}most on slice {one.peak.slice}, column {one.peak.column}, row {one.peak.row}{_in_mm(one.peak)}"
+            )
+    if found.out_of_distribution:
+        unlike = "unlike" if found.out_of_distribution.flagged else "like"
+        say(f"{'Images':12}{unlike} those the model learnt from ({found.out_of_distribution.score:.2f}; unlike from 1)")
     for warning in found.warnings:
         say(f"{'Warning':12}{warning.detail or warning.code}")
     say(found.disclaimer or DISCLAIMER)
+
+
+def _in_mm(peak: Peak) -> str:
+    return f" ({', '.join(f'{value:.1f}' for value in peak.position_mm)} mm, LPS)" if peak.position_mm else ""
 
 
 def _row(analysis: Analysis) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from codetect_shared.jobs import Reaper
 from codetect_shared.outbox import Relay
 from fastapi import FastAPI
 
-from codetect_inference import routes
+from codetect_inference import result_routes, routes
 from codetect_inference.consumers import HANDLERS
 from codetect_inference.models import ANALYSES
 from codetect_inference.removals import sweep
@@ -29,4 +29,4 @@ def api(settings: Settings) -> FastAPI:
             every(30, "removals", lambda: sweep(db, storage)),
         ]
 
-    return create_app(settings, "inference", parts, [routes.analyses, routes.models])
+    return create_app(settings, "inference", parts, [routes.analyses, result_routes.results, routes.models])

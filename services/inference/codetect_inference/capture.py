@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from highdicom.sc import SCImage
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ImageDraw, ImageFont
 from pydicom.dataset import Dataset
 
-from codetect_inference.explain import grey, overlay
+from codetect_inference.drawing import on_slice
 from codetect_inference.result import MANUFACTURER, Result
 
 SERIES_NUMBER = 90002
@@ -37,9 +37,7 @@ def _draw(result: Result, n: int, row: int) -> NDArray[np.uint8]:
     column = int(chances.argmax())
     label = result.bundle.labels[column]
     hu = result.hu[n]
-    picture = Image.fromarray(grey(hu, LEVEL_HU, WIDTH_HU)).convert("RGBA")
-    heat = overlay(result.maps, row, column, hu.shape, label.temperature)
-    picture = Image.alpha_composite(picture, Image.fromarray(heat)).convert("RGB")
+    picture = on_slice(hu, LEVEL_HU, WIDTH_HU, result.maps, row, column, label.temperature)
     draw, size = ImageDraw.Draw(picture), max(10, picture.height // TEXT_SHARE)
     font, edge = ImageFont.load_default(size), size // 2
     said = f"{label.title}: {chances[column]:.2f} on slice {n + 1} of {len(result.manifest.instances)}"

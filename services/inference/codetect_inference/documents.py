@@ -1,4 +1,4 @@
-"""A result as DICOM: a structured report and a few pictures, under the pseudonyms of the study that was read.
+"""A result as DICOM: report, a few pictures and heatmaps, under the pseudonyms of the study that was read.
 
 Imported by who writes documents only: highdicom takes a second and 40 MB.
 """
@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from codetect_inference.capture import pictures
+from codetect_inference.mapping import mapping
 from codetect_inference.report import report
 from codetect_inference.result import Result
 
@@ -34,14 +35,17 @@ class Document:
     content: bytes
 
 
-def documents(result: Result) -> Iterator[Document]:
-    """The report, then the pictures, one in memory at a time; the same result makes the same bytes."""
+def documents(result: Result, parametric_maps: bool = True) -> Iterator[Document]:
+    """The report, the pictures, then the heatmaps, one in memory at a time; the same result makes the same bytes."""
     yield _document(result, "sr", "report.dcm", report(result))
     for n, picture in enumerate(pictures(result), 1):
         yield _document(result, "sc", f"slice-{n}.dcm", picture)
+    heatmaps = mapping(result) if parametric_maps else iter(())
+    for n, one in enumerate(heatmaps, 1):
+        yield _document(result, "pm", f"heatmap-{n}.dcm", one)
 
 
-def _document(result: Result, kind: Literal["sr", "sc"], name: str, ds: Dataset) -> Document:
+def _document(result: Result, kind: Literal["sr", "sc", "pm"], name: str, ds: Dataset) -> Document:
     ds.PatientIdentityRemoved = "YES"
     ds.DeidentificationMethod = "CoDetect: made from a de-identified study"
     ds.LongitudinalTemporalInformationModified = "MODIFIED"

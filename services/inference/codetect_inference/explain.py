@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -15,24 +15,44 @@ from scipy.special import expit
 
 from codetect_inference.bundle import Bundle, Pooling
 from codetect_inference.engine import Outputs
-from codetect_inference.preprocess import HU, Box, Plan, window
+from codetect_inference.preprocess import Box, Plan
 
 Floats = NDArray[np.float32]
 
 DISCLAIMER = "Not a medical device. Not for clinical use."
 TOP_SLICES = 5
-OPACITY = 0.6
-CLEAR_EVIDENCE = 4.0  # a logit, after the temperature
+
+Vector = tuple[float, float, float]
+Place = Callable[[int, float, float], Vector | None]  # slice, column, row -> mm in the patient (LPS), where known
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Where a slice argues most for a label: its number, the pixel, and where that lies in the patient (LPS, mm)."""
+
+    slice: int
+    column: int
+    row: int
+    position_mm: Vector | None = None
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One label of the bundle and what the study says to it."""
+    """One label of the bundle and what the study says to it; `peak` on its likeliest slice, None without evidence."""
 
     label: str
     probability: float
     threshold: float
     positive: bool
+    peak: Peak | None = None
+
+
+@dataclass(frozen=True)
+class SliceScore:
+    """A slice's number, and the calibrated probability of each label on it."""
+
+    slice: int
+    probabilities: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -93,21 +113,34 @@ class Explanation:
     top_slices: tuple[int, ...]
     probabilities: Floats
     unlikeness: float | None = None
+    top_scores: tuple[SliceScore, ...] = ()
+
+
+def nowhere(slice_number: int, column: float, row: float) -> Vector | None:
+    """Where pixels lie in the patient when the series doesn't tell."""
+    return None
 
 
 def explain(
-    bundle: Bundle, plan: Plan, maps: Maps, irregularities: Mapping[str, float] = MappingProxyType({})
+    bundle: Bundle,
+    plan: Plan,
+    maps: Maps,
+    irregularities: Mapping[str, float] = MappingProxyType({}),
+    place: Place = nowhere,
 ) -> Explanation:
     """What the model said to the planned slices -> the study's result; `irregularities` are the series' own."""
     chances = probabilities(bundle, maps.logits)
     findings = []
     for column, label in enumerate(bundle.labels):
         score = study_score(chances[:, column], bundle.pooling)
-        findings.append(Finding(label.name, score, label.threshold, score >= label.threshold))
+        peak = peak_of(maps, int(chances[:, column].argmax()), column, place)
+        findings.append(Finding(label.name, score, label.threshold, score >= label.threshold, peak))
     order = np.argsort(-chances.max(1), kind="stable")[:TOP_SLICES]
     unlike = unlikeness(bundle, maps)
     remarks = (*unlike_warnings(unlike), *warnings(bundle, plan, irregularities))
-    return Explanation(tuple(findings), remarks, tuple(plan.slices[row] for row in order), chances, unlike)
+    names = [label.name for label in bundle.labels]
+    top = tuple(SliceScore(plan.slices[row], dict(zip(names, chances[row].tolist(), strict=True))) for row in order)
+    return Explanation(tuple(findings), remarks, tuple(one.slice for one in top), chances, unlike, top)
 
 
 def unlikeness(bundle: Bundle, maps: Maps) -> float | None:
@@ -167,48 +200,38 @@ def warnings(bundle: Bundle, plan: Plan, irregularities: Mapping[str, float]) ->
     return tuple(found)
 
 
-def slice_png(hu: HU, level_hu: float, width_hu: float) -> bytes:
-    """A slice (rows, columns) through a window, as a grey PNG of its own size."""
-    return _png(Image.fromarray(grey(hu, level_hu, width_hu)))
+def bias_of(maps: Maps, row: int, column: int) -> np.float32:
+    """What the model adds to a slice's logit for a label wherever it looks: the logit is the map's mean, and this."""
+    return np.float32(float(maps.logits[row, column]) - float(maps.cams[row, column].astype(np.float32).mean()))
 
 
-def grey(hu: HU, level_hu: float, width_hu: float) -> NDArray[np.uint8]:
-    """A slice (rows, columns) through a window, 0 black."""
-    return np.rint(window(hu, level_hu, width_hu) * 255).astype(np.uint8)
+def shares(maps: Maps, row: int, column: int) -> Floats:
+    """What each cell of a slice's (`row`) map adds to its logit for a label (`column`), which is their mean: (s, s)."""
+    return np.asarray(maps.cams[row, column].astype(np.float32) + bias_of(maps, row, column))
 
 
-def heatmap_png(maps: Maps, row: int, column: int, shape: Sequence[int], temperature: float) -> bytes:
-    """`overlay` as a transparent PNG."""
-    return _png(Image.fromarray(overlay(maps, row, column, shape, temperature)))
+def evidence(maps: Maps, row: int, column: int) -> Floats:
+    """The same drawn smoothly, pixel by pixel of the box: (height, width)."""
+    size = (maps.box.right - maps.box.left, maps.box.bottom - maps.box.top)
+    return np.asarray(Image.fromarray(shares(maps, row, column)).resize(size, Image.Resampling.BICUBIC))
 
 
-def overlay(maps: Maps, row: int, column: int, shape: Sequence[int], temperature: float) -> NDArray[np.uint8]:
-    """What to lay over one analysed slice (`row`) for a label (`column`): RGBA of the slice's shape.
-
-    Each place shows what it adds for the label, on one scale for the study: full colour is its strongest place, or a
-    probability of 0.98 where nothing is as strong. A slice without evidence stays clear.
-    """
-    cams = maps.cams[:, column].astype(np.float32)
-    bias = float(maps.logits[row, column]) - float(cams[row].mean())
-    full = max(float(cams.max()) + bias, CLEAR_EVIDENCE * temperature)
-    box = maps.box
-    size = (box.right - box.left, box.bottom - box.top)
-    smooth = np.asarray(Image.fromarray(cams[row] + np.float32(bias)).resize(size, Image.Resampling.BICUBIC))
-    heat = np.clip(smooth / np.float32(full), 0, 1).astype(np.float32)
-    canvas = np.zeros((shape[0], shape[1], 4), np.uint8)
-    canvas[box.top : box.bottom, box.left : box.right] = colour(heat)
-    return canvas
+def peak_of(maps: Maps, row: int, column: int, place: Place = nowhere) -> Peak | None:
+    """Where one analysed slice (`row`) argues most for a label (`column`); None where nothing does."""
+    cam, box = shares(maps, row, column), maps.box
+    y, x = map(int, np.unravel_index(int(cam.argmax()), cam.shape))
+    if cam[y, x] <= 0:
+        return None
+    across = (x + 0.5 + _vertex(cam[y], x)) / cam.shape[1] * (box.right - box.left)
+    down = (y + 0.5 + _vertex(cam[:, x], y)) / cam.shape[0] * (box.bottom - box.top)
+    n, at_column, at_row = int(maps.slices[row]), box.left + int(across), box.top + int(down)
+    return Peak(n, at_column, at_row, place(n, at_column, at_row))
 
 
-def colour(heat: Floats) -> NDArray[np.uint8]:
-    """Heat 0..1 (rows, columns) -> RGBA: clear, then yellow, orange and dark red, each darker than the last."""
-    stops = np.array([0, 0.35, 0.7, 1])
-    rgb = np.array([[255, 237, 160], [254, 178, 76], [240, 59, 32], [150, 0, 38]], np.float32)
-    parts = [np.interp(heat, stops, rgb[:, channel]) for channel in range(3)]
-    return np.rint(np.stack([*parts, heat**0.5 * OPACITY * 255], -1)).astype(np.uint8)
-
-
-def _png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=3)
-    return buffer.getvalue()
+def _vertex(line: Floats, at: int) -> float:
+    """How far (-0.5 to 0.5) from its highest cell a line of cells is highest, by a parabola through the neighbours."""
+    if not 0 < at < len(line) - 1:
+        return 0.0
+    before, here, after = map(float, line[at - 1 : at + 2])
+    bend = before - 2 * here + after
+    return 0.5 * (before - after) / bend if bend else 0.0

@@ -120,6 +120,7 @@ class Analysis(Base, JobRow):
     positive: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list)
     warnings: Mapped[list[Any]] = mapped_column(default=list)
     top_slices: Mapped[list[Any]] = mapped_column(default=list)
+    top_scores: Mapped[list[Any]] = mapped_column(default=list)
     unlikeness: Mapped[float | None]
     provider: Mapped[str | None]
     maps_key: Mapped[str | None]

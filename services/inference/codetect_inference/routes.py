@@ -33,7 +33,6 @@ writer = require(Role.ADMIN, Role.MEMBER, Role.API_CLIENT)
 operator = require(Role.OPERATOR, fresh=True)  # what they change reads the images of all facilities
 IMMUTABLE = {"Cache-Control": "private, max-age=86400, immutable"}
 Responses = dict[int | str, dict[str, Any]]
-DICOM: Responses = {200: {"content": {"application/dicom": {}}, "description": "A DICOM file."}}
 PNG: Responses = {200: {"content": {"image/png": {}}, "description": "A PNG."}}
 ANALYSIS_EXISTS: Responses = {200: {"model": AnalysisOut, "description": "It exists already."}}
 MODEL_EXISTS: Responses = {200: {"model": ModelOut, "description": "It is registered already."}}
@@ -64,10 +63,24 @@ async def explained(request: Request, who: CurrentPrincipal, analysis_id: UUID) 
     return await pictures.subject(database(request), who, analysis_id, "result.read")
 
 
+OnSlice = Annotated[bool, Query(description="Laid over the slice, which then shows through; else transparent.")]
+
+
+async def heated(
+    request: Request, who: CurrentPrincipal, analysis_id: UUID, on_slice: OnSlice = False
+) -> pictures.Subject:
+    """The analysis whose heatmap is asked for, and its image where that is to be seen, too."""
+    looks = ("result.read", "image.read") if on_slice else ("result.read",)
+    return await pictures.subject(database(request), who, analysis_id, *looks)
+
+
 ModelName = Annotated[str, Path(max_length=63, pattern=PRINTABLE)]
 ModelVersion = Annotated[str, Path(max_length=63, pattern=PRINTABLE)]
 ImagesDep = Annotated[pictures.Subject, Depends(shown)]
 ResultDep = Annotated[pictures.Subject, Depends(explained)]
+HeatDep = Annotated[pictures.Subject, Depends(heated)]
+Level = Annotated[float, Query(ge=-2000, le=4000, description="Window level in HU.")]
+Width = Annotated[float, Query(ge=1, le=8000, description="Window width in HU.")]
 
 
 @analyses.get("", summary="List analyses", responses=responses(failures.CursorInvalid))
@@ -172,8 +185,8 @@ async def draw_image(
     of: ImagesDep,
     storage: StorageDep,
     n: int,
-    level: Annotated[float, Query(ge=-2000, le=4000, description="Window level in HU.")] = -600,
-    width: Annotated[float, Query(ge=1, le=8000, description="Window width in HU.")] = 1500,
+    level: Level = -600,
+    width: Width = 1500,
 ) -> Response:
     """The slice as the scanner made it, through a window (a lung window unless asked otherwise)."""
     return Response(await pictures.image(storage, of, n, level, width), media_type="image/png", headers=IMMUTABLE)
@@ -186,29 +199,22 @@ async def draw_image(
     responses=PNG | responses(failures.AnalysisNotFound, failures.SliceNotFound, failures.HeatmapNotFound),
 )
 async def draw_heatmap(
-    of: ResultDep,
+    of: HeatDep,
     storage: StorageDep,
     n: int,
     label: Annotated[
         str | None, Query(max_length=40, description="A label of the model; the first unless named.")
     ] = None,
+    on_slice: OnSlice = False,
+    level: Level = -600,
+    width: Width = 1500,
 ) -> Response:
-    """What on this slice argues for a finding: a transparent overlay of the image's size."""
-    return Response(await pictures.heatmap(storage, of, n, label), media_type="image/png", headers=IMMUTABLE)
-
-
-@analyses.get(
-    "/{analysis_id}/report.dcm",
-    summary="Get an analysis's report",
-    response_class=Response,
-    responses=DICOM | responses(failures.AnalysisNotFound, failures.ReportNotFound),
-)
-async def get_report(request: Request, principal: CurrentPrincipal, storage: StorageDep, analysis_id: UUID) -> Response:
-    """The result as DICOM: a structured report (TID 1500) under the study's pseudonymous UIDs."""
-    async with database(request).facility(principal.facility_id) as session:
-        row = await queries.analysis(session, analysis_id)
-        await audit.record_once(session, principal, "result.read", study_id=row.study_id, target=f"analysis/{row.id}")
-    return Response(await pictures.report(storage, row), media_type="application/dicom")
+    """What on this slice argues for a finding: an overlay of the image's size, or laid over it through a window."""
+    if on_slice:
+        content = await pictures.heatmap_on_slice(storage, of, n, label, level, width)
+    else:
+        content = await pictures.heatmap(storage, of, n, label)
+    return Response(content, media_type="image/png", headers=IMMUTABLE)
 
 
 @models.get("", summary="List models")

@@ -33,6 +33,41 @@ class Reason(BaseModel):
     detail: str
 
 
+class PeakOut(BaseModel):
+    """Where a slice argues most for a finding; the heatmap there is full."""
+
+    slice: int = Field(description="Number within the series, from 0.")
+    column: int = Field(description="Pixel of the original slice, from 0 at its left.")
+    row: int = Field(description="From 0 at its top.")
+    position_mm: tuple[float, float, float] | None = Field(
+        None, description="x, y, z in the patient (DICOM's LPS), in the series' frame of reference."
+    )
+
+
+class FindingOut(Finding):
+    """One label's outcome, and where its likeliest slice argues most for it."""
+
+    peak: PeakOut | None = Field(None, description="null: nothing on it does; or a result of before this was told.")
+
+
+class SliceScore(BaseModel):
+    """What the model said of one slice."""
+
+    slice: int
+    probabilities: dict[str, float] = Field(description="By label, calibrated.")
+
+
+class DocumentOut(BaseModel):
+    """The result as a DICOM file, also among the study's own by DICOMweb."""
+
+    kind: Literal["sr", "sc", "pm"] = Field(description="Structured report, picture, or parametric map.")
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    bytes: int
+    sha256: str
+
+
 class OutOfDistribution(BaseModel):
     """How unlike the training images a study is, as a multiple of what the model's maker allows; flagged from 1 on."""
 
@@ -74,13 +109,15 @@ class AnalysisOut(BaseModel):
     slices_total: int = Field(description="Slices of the series.")
     slices_done: int = Field(description="Slices read, or passed over since they show no lung.")
     slices_analysed: int | None = Field(description="Slices the model read.")
-    findings: list[Finding]
+    findings: list[FindingOut]
     warnings: list[Reason]
     top_slices: list[int] = Field(description="Numbers of the slices that argue most for the findings.")
+    top_scores: list[SliceScore] = Field(description="What the model said of these.")
     out_of_distribution: OutOfDistribution | None = Field(None, description="Given by models that can tell.")
     provider: str | None = Field(description="ONNX Runtime's execution provider that ran the model.")
     timings: Timings
     error: Reason | None
+    documents: list[DocumentOut] = Field(description="Fetch one as .../documents/{n}.dcm, from 0.")
     superseded: bool = Field(description="A newer version of the study, or of the model, has its own analysis.")
     tags: list[str]
     folder: str | None
@@ -170,6 +207,7 @@ class SliceOut(BaseModel):
     position_mm: tuple[float, float, float]
     analysed: bool = Field(description="Whether the model read it: it shows lung.")
     probabilities: dict[str, float] = Field(description="By label; empty when the slice wasn't analysed.")
+    peaks: dict[str, PeakOut] = Field(description="By label, where something on the slice argues for it.")
 
 
 class SliceList(BaseModel):

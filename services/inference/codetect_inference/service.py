@@ -1,5 +1,6 @@
 """What can be done with analyses: ask for one, run it, settle it, organise it, forget it."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -195,10 +196,11 @@ async def complete(
     row.inference_ms = _ms(row.started_at or row.finished_at, row.finished_at)
     row.total_ms = _ms(row.submitted_at, row.finished_at)
     findings = [events.Finding.model_validate(one, from_attributes=True) for one in explanation.findings]
-    row.findings = [one.model_dump() for one in findings]
+    row.findings = [asdict(one) for one in explanation.findings]
     row.positive = [one.label for one in findings if one.positive]
     row.warnings = [{"code": one.code, "detail": one.detail} for one in explanation.warnings]
     row.top_slices, row.unlikeness = list(explanation.top_slices), explanation.unlikeness
+    row.top_scores = [asdict(one) for one in explanation.top_scores]
     row.slices_done, row.slices_analysed = row.slices_total, len(explanation.probabilities)
     row.maps_key, row.provider = maps_key, provider
     row.documents = [one.model_dump() for one in documents]

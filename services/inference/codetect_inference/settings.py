@@ -32,6 +32,9 @@ class WorkerSettings(Settings):
         2, ge=1, le=8, description="Analyses at once: one is read and prepared while another runs."
     )
     models_loaded: int = Field(4, ge=1, description="Models kept in memory; the one longest unused goes first.")
+    parametric_maps: bool = Field(
+        True, description="Heatmaps as DICOM Parametric Maps, too: 1 KB and 3 ms for each slice and label."
+    )
     model_cache: Path = Field(
         Path("~/.cache/codetect/models"), description="Folder for bundles fetched from the object store."
     )

@@ -51,8 +51,9 @@ class Progress:
 class Analyser:
     """Runs one analysis after the other; several may be in hand at once."""
 
-    def __init__(self, db: Database, storage: Storage, engines: Engines) -> None:
+    def __init__(self, db: Database, storage: Storage, engines: Engines, *, parametric_maps: bool = True) -> None:
         self._db, self._storage, self._engines = db, storage, engines
+        self._parametric_maps = parametric_maps
 
     async def run(self, job: Analysis) -> None:
         """Do one analysis and settle it. What can't end otherwise fails at once; what may, is tried again."""
@@ -103,7 +104,7 @@ class Analyser:
         progress.done = len(volume) - len(plan.slices)
         maps = await infer(model, volume, plan, progress)
         SLICES.labels(job.model_name, job.model_version, model.engine.provider).inc(len(plan.slices))
-        explanation = explain(model.bundle, plan, maps, series.irregularities)
+        explanation = explain(model.bundle, plan, maps, series.irregularities, manifest.place)
         result = Result(
             analysis_id=job.id,
             fence=job.fence,
@@ -152,7 +153,7 @@ class Analyser:
 
     async def _write(self, result: Result) -> AsyncIterator[ResultDocument]:
         """Store the documents, each before the next is made."""
-        made = await asyncio.to_thread(begin_documents, result)
+        made = await asyncio.to_thread(begin_documents, result, self._parametric_maps)
         while one := await asyncio.to_thread(next, made, None):
             await self._storage.put("results", one.facts.key, one.content)
             yield one.facts
@@ -162,11 +163,11 @@ class Analyser:
         await self._storage.remove("results", [key for key in found if but is None or not key.startswith(but)])
 
 
-def begin_documents(result: Result) -> Iterator["Document"]:
+def begin_documents(result: Result, parametric_maps: bool) -> Iterator["Document"]:
     """A result's DICOM documents; what they need is imported by the first study, not by the start."""
     from codetect_inference.documents import documents
 
-    return documents(result)
+    return documents(result, parametric_maps)
 
 
 async def infer(model: Loaded, volume: Volume, plan: Plan, progress: Progress) -> Maps:
@@ -199,7 +200,7 @@ def app(settings: WorkerSettings) -> FastAPI:
         give_memory_back()
         engines = Engines(db, storage, settings)
         readiness(app, {"database": db.ping, "storage": storage.ping, "models": engines.ready}, engines.facts)
-        run = Analyser(db, storage, engines).run
+        run = Analyser(db, storage, engines, parametric_maps=settings.parametric_maps).run
         hand = Worker(ANALYSES, db, settings.rabbitmq_url, run, give_up, drain_s=DRAIN_S)
         hands = [hand.run for _ in range(settings.jobs_in_hand)]
         yield [engines.keep_loaded, *hands]

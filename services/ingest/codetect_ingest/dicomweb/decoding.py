@@ -124,13 +124,14 @@ def frames(ds: Dataset, numbers: Sequence[int], *, native: bool) -> list[bytes]:
     """Return frames' bytes (no numbers: of all) as stored, or decoded and little endian. Raises Refused for others."""
     count = int(ds.get("NumberOfFrames") or 1)
     numbers = numbers or range(1, count + 1)
-    if "PixelData" not in ds or any(not 1 <= number <= count for number in numbers):
+    pixels = ds.get("PixelData", ds.get("FloatPixelData"))  # parametric maps have the latter
+    if pixels is None or any(not 1 <= number <= count for number in numbers):
         raise Refused(Refusal.NO_PIXEL_DATA)
     if not native:
-        return [get_frame(ds.PixelData, number - 1, number_of_frames=count) for number in numbers]
+        return [get_frame(pixels, number - 1, number_of_frames=count) for number in numbers]
     if transfer_syntax(ds) == ExplicitVRLittleEndian:
-        size = len(ds.PixelData) // count if count > 1 else _frame_bytes(ds)
-        return [ds.PixelData[(number - 1) * size : number * size] for number in numbers]
+        size = len(pixels) // count if count > 1 else _frame_bytes(ds)
+        return [pixels[(number - 1) * size : number * size] for number in numbers]
     return [_little_endian(pixel_array(ds, index=number - 1, raw=True)) for number in numbers]
 
 
