@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-SIDE = 224
+SIDE = 192
 NAME, VERSION = "covid-ct-densenet169", "2.0.0"
 
 ABOUT: dict[str, Any] = {

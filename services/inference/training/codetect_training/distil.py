@@ -1,12 +1,13 @@
-"""Distilling: DenseNet-169 learns, from any slice, labelled or not, to answer and to see as fine-tuned teachers do.
+"""Distilling: DenseNet-169 learns, from any slice, labelled or not, to answer and to see as others do.
 
 A patient and consistent teacher (Beyer et al. 2022): both are shown the very same view, turned, windowed and mixed at
-random, and the student also learns the teachers' features, which carry what they know from ImageNet.
+random, and the student also learns a teacher's features, which carry what it knows from ImageNet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,6 @@ from codetect_training.augment import augment
 from codetect_training.network import CamDenseNet
 from codetect_training.runs import Recipe
 from codetect_training.supervised import mixed
-from codetect_training.teacher import Teacher
 
 FEATURES = 1664
 
@@ -36,37 +36,51 @@ class Student(nn.Module):
         return self.network.answer(maps)[0][:, 0], maps.mean((2, 3))
 
 
+@dataclass(frozen=True)
+class Adviser:
+    """A frozen network that answers (n, 1, side, side) with logits (n,) and features (n, width); `seen`: these count."""
+
+    network: nn.Module
+    side: int
+    width: int
+    seen: bool = True
+
+
 class Distilling:
-    """Learn from `teachers`, who see `teacher_side` pixels; labels count only `label_share` of the answer's loss."""
+    """Learn what `advisers` answer and see; where there is a label, it counts `label_share` of the answer.
+
+    `features`: how much what they see counts beside it.
+    """
 
     def __init__(
-        self, teachers: Sequence[Teacher], teacher_side: int, features: float = 1.0, label_share: float = 0.2
+        self, student: CamDenseNet, advisers: Sequence[Adviser], features: float = 1.0, label_share: float = 0.5
     ) -> None:
-        self.teachers, self.teacher_side = teachers, teacher_side
-        self.features, self.label_share = features, label_share
-        self.student = Student([one.width for one in teachers]).to(memory_format=torch.channels_last)
+        self.advisers, self.features, self.label_share = advisers, features, label_share
+        self.student = Student([one.width for one in advisers if one.seen])
+        self.student.network = student
+        self.student.to(memory_format=torch.channels_last)
         self.module: nn.Module = self.student
 
     def groups(self, recipe: Recipe) -> list[tuple[list[nn.Parameter], float]]:
-        """All of it from nothing."""
-        return [(list(self.module.parameters()), recipe.rate)]
+        """The projections begin with nothing, the network perhaps not."""
+        new = [*self.student.project.parameters()]
+        return [(new, recipe.rate), ([*self.student.network.parameters()], recipe.body_rate)]
 
     def loss(self, images: Tensor, labels: Tensor, side: int) -> Tensor:
-        """How unlike the teachers' its answers and features are, and where there is a label, how wrong it is."""
-        student = self.student
-        views = augment(images, self.teacher_side)
-        known = labels >= 0
-        targets = torch.where(known, labels.float() * 0.9 + 0.05, torch.nan)
-        views, targets = mixed(views, targets, 0.5)  # mixed with one that has no label, it has none
+        """How unlike the advisers' its answers and features are, and where there is a label, how wrong it is."""
+        student, largest = self.student, max(side, *(one.side for one in self.advisers))
+        targets = torch.where(labels >= 0, labels.float() * 0.9 + 0.05, torch.nan)
+        views, targets = mixed(augment(images, largest), targets, 0.5)  # mixed with one without a label, it has none
         with torch.no_grad():
-            told = [teacher(views) for teacher in self.teachers]
+            told = [one.network(resized(views, one.side)) for one in self.advisers]
         logits, seen = student(resized(views, side))
         answer = torch.stack([torch.sigmoid(one) for one, _ in told]).mean(0)
         share = torch.where(targets.isnan(), 0.0, self.label_share)
         wanted = share * targets.nan_to_num(0.5) + (1 - share) * answer
         loss = functional.binary_cross_entropy_with_logits(logits, wanted)
-        for project, scale, (_, features) in zip(student.project, student.scale, told, strict=True):
-            loss = loss + self.features / len(told) * functional.mse_loss(project(seen), scale(features))
+        shown = [features for one, (_, features) in zip(self.advisers, told, strict=True) if one.seen]
+        for project, scale, features in zip(student.project, student.scale, shown, strict=True):
+            loss = loss + self.features / len(shown) * functional.mse_loss(project(seen), scale(features))
         return loss
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from codetect_training.datasets.dataset import open_dataset
-from codetect_training.distil import Distilling, Student
+from codetect_training.distil import FEATURES, Adviser, Distilling, Student
+from codetect_training.network import CamDenseNet
 from codetect_training.published import take_back
 from codetect_training.runs import Recipe, Run, Stage, Task
 from codetect_training.supervised import Supervised
@@ -18,6 +19,7 @@ from codetect_training.teacher import Teacher, load_teacher
 
 RUNS = Path(".training")
 BEFORE = Path("models/covid-ct-densenet169/1.0.0")
+MIXED = (("covid-ct", 4), ("sars-cov-2-ct", 2))  # of 8 turns; the others one each
 COVID_FIRST = (("covid-ct", 2),)  # the smaller set, and the one that the paper's test split resembles
 
 
@@ -44,14 +46,24 @@ def from_nothing(runs: Path) -> Task:
     return Supervised(Student([]), None)
 
 
-def distilled(runs: Path) -> Task:
-    """DenseNet-169 going on from the bundle before this one, taught and told."""
-    task = Distilling([load_teacher(0, runs / "teacher-covid" / "best.pt")], teacher_side=160, label_share=0.5)
+def published() -> CamDenseNet:
+    """DenseNet-169 as the bundle before this one has it."""
     train = open_dataset("chest-ct").part("train")
-    some = np.flatnonzero(train.sources == 0)[::6]
-    task.student.network = take_back(BEFORE, torch.from_numpy(train.images(some, 224)))
-    task.student.to(memory_format=torch.channels_last)
-    return task
+    return take_back(BEFORE, torch.from_numpy(train.images(np.flatnonzero(train.sources == 0)[::6], 224)))
+
+
+def teacher(runs: Path) -> Adviser:
+    """The better fine-tuned teacher."""
+    found = load_teacher(0, runs / "teacher-covid" / "best.pt")
+    return Adviser(found, 160, found.width)
+
+
+def itself(side: int) -> Adviser:
+    """The bundle before this one, so that what it knows isn't forgotten; how it sees isn't held on to."""
+    kept = Student([])
+    kept.network = published()
+    kept.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+    return Adviser(kept, side, FEATURES, seen=False)
 
 
 EXPERIMENTS = {
@@ -71,17 +83,18 @@ EXPERIMENTS = {
         Recipe((Stage(112, 1200),), turns=COVID_FIRST),
         from_nothing,
     ),
-    "distilled": Experiment(
+    "distilled-fast": Experiment(
         "DenseNet-169 going on from 1.0.0, distilled from `teacher-covid` on all slices, labels counting half",
-        Recipe(
-            (Stage(160, 180), Stage(224, 40)),
-            5e-4,
-            weight_decay=0.05,
-            average=0.99,
-            look_every=20,
-            turns=(("covid-ct", 4), ("sars-cov-2-ct", 2)),
-        ),
-        distilled,
+        Recipe((Stage(160, 180), Stage(224, 40)), 5e-4, 5e-4, average=0.99, look_every=20, turns=MIXED),
+        lambda runs: Distilling(published(), [teacher(runs)]),
+        labelled=False,
+        needs=("teacher-covid",),
+    ),
+    "distilled": Experiment(
+        "DenseNet-169 going on from 1.0.0, slowly: distilled from `teacher-covid` and 1.0.0 itself on all slices, labels "
+        "counting 0.7",
+        Recipe((Stage(192, 200),), 5e-4, 1e-4, average=0.98, look_every=20, turns=MIXED),
+        lambda runs: Distilling(published(), [teacher(runs), itself(192)], features=0.2, label_share=0.7),
         labelled=False,
         needs=("teacher-covid",),
     ),
