@@ -105,7 +105,7 @@ def _group(result: Result, column: int, evidence: list[Dataset]) -> Measurements
             name=result.bundle.name,
             version=result.bundle.version,
             manufacturer=MANUFACTURER,
-            parameters=[f"sha256={result.bundle_sha256}"],
+            parameters=_parameters(result),
         ),
         measurements=[
             Measurement(codes.DCM.Probability, round(finding.probability, 6), codes.UCUM.NoUnits),
@@ -121,6 +121,16 @@ def _group(result: Result, column: int, evidence: list[Dataset]) -> Measurements
     )
     group[0].ContentSequence.append(series)
     return group
+
+
+def _parameters(result: Result) -> list[str]:
+    """What pins the algorithm down: the bundle's hash, what a slice is made into, and what ran it."""
+    how = result.bundle.preprocessing
+    return [
+        f"sha256={result.bundle_sha256}",
+        f"preprocessing={how.side} x {how.side}, level {how.level_hu:g} HU, width {how.width_hu:g} HU",
+        f"provider={result.provider}",
+    ]
 
 
 def _meaning(title: str) -> str:

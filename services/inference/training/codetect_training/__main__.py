@@ -1,15 +1,17 @@
-"""Command line of training: train, publish and card need PyTorch (`scripts/train`), evaluate and dataset don't."""
+"""Command line of training: train, publish and card need PyTorch (`scripts/train`), the others don't."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from dataclasses import replace
+from getpass import getpass
 from pathlib import Path
 
 from codetect_training.datasets.dataset import open_dataset
 from codetect_training.datasets.report import report
 from codetect_training.evaluate import evaluate
+from codetect_training.signing import sign_bundle
 
 RUN = Path(".training/covid-ct-densenet169")
 
@@ -39,10 +41,15 @@ def main() -> None:
     described.add_argument(
         "--distances", type=int, nargs="*", default=[], help="also: groups at these bits of difference"
     )
+    signing = steps.add_parser("sign", help="sign a bundle with a private key: no platform takes an unsigned one")
+    signing.add_argument("--bundle", type=Path, required=True, help="folder with bundle.json and model.onnx")
+    signing.add_argument("--key", type=Path, required=True, help="private key in PEM (P-256); docs/models.md makes one")
     args = parser.parse_args()
     if args.step == "evaluate":
         figures = evaluate(args.bundle, args.images)
         print(json.dumps(figures) if args.json else "\n".join(f"{key}: {value}" for key, value in figures.items()))
+    elif args.step == "sign":
+        print(f"{args.bundle} is signed with the key {sign_bundle(args.bundle, args.key, getpass)}")
     elif args.step == "train":
         from codetect_training.train import Recipe, train
 
