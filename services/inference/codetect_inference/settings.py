@@ -23,7 +23,7 @@ class Settings(ServiceSettings):
         "", description="Public keys (PEM, one after the other) whose signatures of model bundles are trusted."
     )
     model_keys_shipped: bool = Field(True, description="Trust the key that signs the models of CoDetect's repository.")
-    trial_timeout_s: int = Field(120, ge=1, description="How long a model's trial run may take before it is refused.")
+    trial_timeout_s: int = Field(60, ge=1, description="How long a model's trial run may take before it is refused.")
 
     @field_validator("model_keys")
     @classmethod

@@ -43,7 +43,9 @@ def main() -> None:
     )
     signing = steps.add_parser("sign", help="sign a bundle with a private key: no platform takes an unsigned one")
     signing.add_argument("--bundle", type=Path, required=True, help="folder with bundle.json and model.onnx")
-    signing.add_argument("--key", type=Path, required=True, help="private key in PEM (P-256); docs/models.md makes one")
+    signing.add_argument(
+        "--key", type=Path, required=True, help="private key in PEM (P-256); docs/versions.md makes one"
+    )
     args = parser.parse_args()
     if args.step == "evaluate":
         figures = evaluate(args.bundle, args.images)

@@ -1,4 +1,4 @@
-"""Sign a bundle with a private key that stays with whoever vouches for the model (docs/models.md)."""
+"""Sign a bundle with a private key that stays with whoever vouches for the model (docs/versions.md)."""
 
 from __future__ import annotations
 
