@@ -100,8 +100,8 @@ async def test_rolling_back_is_one_call_and_goes_back_step_by_step(
     assert [tuple(row) for row in done][-4:] == [
         ("model.activate", "model/tiny/0.2.0"),
         ("model.activate", "model/tiny/0.3.0"),
-        ("model.roll_back", "model/tiny/0.3.0"),
-        ("model.roll_back", "model/tiny/0.2.0"),
+        ("model.roll-back", "model/tiny/0.3.0"),
+        ("model.roll-back", "model/tiny/0.2.0"),
     ]
 
 

@@ -32,6 +32,7 @@ watching = require(Role.OPERATOR)
 Responses = dict[int | str, dict[str, Any]]
 MODEL_EXISTS: Responses = {200: {"model": ModelOut, "description": "It is registered already."}}
 REFUSED = responses(Forbidden, StepUpRequired, failures.ModelNotFound)
+ENDING = responses(Forbidden, StepUpRequired, failures.ModelNotFound, failures.NotTakingPart)
 UNFIT = responses(failures.ModelOutOfService, failures.ModelDoesNotRun)
 ZIP = {
     "requestBody": {
@@ -153,7 +154,7 @@ async def start_shadow(
     summary="End a shadow",
     status_code=204,
     dependencies=[operator],
-    responses=REFUSED | responses(failures.NotTakingPart),
+    responses=ENDING,
 )
 async def end_shadow(
     session: SessionDep, who: CurrentPrincipal, name: ModelName, version: ModelVersion, place: Place = None
@@ -175,7 +176,7 @@ async def start_canary(
     summary="End a canary",
     status_code=204,
     dependencies=[operator],
-    responses=REFUSED | responses(failures.NotTakingPart),
+    responses=ENDING,
 )
 async def end_canary(
     session: SessionDep, who: CurrentPrincipal, name: ModelName, version: ModelVersion, place: Place = None

@@ -132,7 +132,7 @@ async def _end_active(session: AsyncSession, who: Principal, one: Standing, for_
     about = _about(one.model, who, for_facility)
     await tell(session, one.model, events.ModelRolledBack(**about, back_to=one.before or ""))
     detail = {**_where(for_facility), "back_to": one.before}
-    await audit.record(session, who, "model.roll_back", target=target(one.model), detail=detail)
+    await audit.record(session, who, "model.roll-back", target=target(one.model), detail=detail)
 
 
 async def _end(session: AsyncSession, who: Principal, one: Standing) -> None:
@@ -143,7 +143,7 @@ async def _end(session: AsyncSession, who: Principal, one: Standing) -> None:
     shadow = one.rollout.kind == Kind.SHADOW
     over = events.ModelShadowEnded(**about) if shadow else events.ModelCanaryEnded(**about)
     await tell(session, one.model, over)
-    action = f"model.{one.rollout.kind}_end"
+    action = "model.shadow-end" if shadow else "model.canary-end"
     await audit.record(session, who, action, target=target(one.model), detail=_where(one.rollout.for_facility))
 
 
