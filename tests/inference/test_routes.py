@@ -322,8 +322,8 @@ class TestModels:
         again = await facility.register(bundle_files())
         assert (again.status_code, again.json()) == (200, first.json())
         (row,) = await house.sql("SELECT id FROM models")
-        told = await house.sql("SELECT type FROM outbox WHERE subject = $1", f"model/{row['id']}")
-        assert [one["type"] for one in told] == ["codetect.model.registered.v1"]
+        told = await house.sql("SELECT type FROM outbox WHERE subject = $1 ORDER BY id", f"model/{row['id']}")
+        assert [one["type"] for one in told] == ["codetect.model.registered.v1", "codetect.model.activated.v1"]
         stored = await house.storage.list("models", f"tiny/0.1.0/{first.json()['sha256']}/")
         assert [one.key.rpartition("/")[2] for one in stored] == ["bundle.json", "model.onnx"]
 
@@ -424,7 +424,7 @@ class TestModels:
 
 async def test_every_route_says_what_it_does_and_how_it_fails(house: House) -> None:
     document = (await house.client.get("/openapi.json")).json()
-    assert len(document["paths"]) == 15
+    assert len(document["paths"]) == 16
     for path, methods in document["paths"].items():
         for method, route in methods.items():
             assert route["summary"], path
