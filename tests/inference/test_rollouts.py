@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from codetect.models import Comparison, RegisteredModel, Rollout
 from codetect_inference import serving, shadows
 from codetect_inference.comparing import overall
 from codetect_inference.model_schemas import ComparisonOut
@@ -359,3 +360,17 @@ async def test_loaded_ahead_is_what_new_studies_need_the_active_first(
 def test_a_hidden_facility_is_nobodys_and_always_the_same() -> None:
     facility = uuid7()
     assert shadows.hidden_facility(facility) == shadows.hidden_facility(UUID(str(facility))) != facility
+
+
+async def test_the_client_reads_what_is_answered(versions: str, facility: Facility) -> None:
+    active = Rollout.model_validate(await do(facility, "activate", "0.2.0"))
+    assert (active.kind, active.version, active.before) == ("active", "0.2.0", "0.1.0")
+    canary = Rollout.model_validate(await do(facility, "canary", "0.3.0", share=5, facility_id=str(facility.id)))
+    assert (canary.share, canary.facility_id) == (5, facility.id)
+    listed = (await facility.ask("GET", "/models/rollouts", Role.OPERATOR)).json()["items"]
+    assert [Rollout.model_validate(one).kind for one in listed if one["name"] == versions] == ["active", "canary"]
+    compared = (await facility.ask("GET", "/models/tiny/0.3.0/comparison", Role.OPERATOR)).json()
+    assert Comparison.model_validate(compared).overall == []
+    models = [RegisteredModel.model_validate(one) for one in (await facility.ask("GET", "/models")).json()["items"]]
+    assert {one.version: one.serves for one in models} == {"0.1.0": False, "0.2.0": True, "0.3.0": True}
+    assert all(one.signed_by for one in models)

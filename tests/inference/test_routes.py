@@ -325,7 +325,7 @@ class TestModels:
         told = await house.sql("SELECT type FROM outbox WHERE subject = $1 ORDER BY id", f"model/{row['id']}")
         assert [one["type"] for one in told] == ["codetect.model.registered.v1", "codetect.model.activated.v1"]
         stored = await house.storage.list("models", f"tiny/0.1.0/{first.json()['sha256']}/")
-        assert [one.key.rpartition("/")[2] for one in stored] == ["bundle.json", "model.onnx"]
+        assert [one.key.rpartition("/")[2] for one in stored] == ["bundle.json", "model.onnx", "model.sig"]
 
     async def test_other_bytes_under_the_same_version_are_refused(self, clear: None, facility: Facility) -> None:
         await facility.register(bundle_files())
