@@ -7,6 +7,7 @@ import structlog
 from codetect_local.stack import Stack
 
 from tests.infrastructure import Infrastructure, clear, infrastructure, settings_apart
+from tests.signing import KEY, TRUSTED, public_pem
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -16,6 +17,14 @@ def _postgres_without_tls() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PGSSLMODE", "disable")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _trust_models_of_tests() -> Iterator[None]:
+    """Whatever a test starts takes the little bundles that tests make."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(TRUSTED, public_pem(KEY))
         yield
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Literal, Self
 from uuid import UUID
 
 from codetect import credentials as door
@@ -19,15 +19,18 @@ from codetect.models import (
     Analysis,
     AnalysisStatus,
     Challenge,
+    Comparison,
     Enrolled,
     Enrolment,
     Erasure,
     Facility,
     LiveEvent,
     Me,
+    OpenedFacility,
     Page,
     Priority,
     RegisteredModel,
+    Rollout,
     Slice,
     Study,
     Tokens,
@@ -208,6 +211,52 @@ class Client:
             await asyncio.to_thread(_zip, folder, archive)
             files = {"bundle": ("bundle.zip", archive, "application/zip")}
             return await self.api.post(RegisteredModel, "/api/v1/models", files=files, timeout=BUNDLE_TIMEOUT_S)
+
+    async def rollouts(self) -> list[Rollout]:
+        """Which versions take part where (operator)."""
+        return (await self.api.get(Page[Rollout], "/api/v1/models/rollouts")).items
+
+    async def activate_model(self, name: str, version: str, facility_id: UUID | None = None) -> Rollout:
+        """Have a version read new studies, of one facility or of all, once it has been seen to run (operator)."""
+        return await self._roll_out(f"{name}/{version}/activate", facility_id)
+
+    async def shadow_model(self, name: str, version: str, facility_id: UUID | None = None) -> Rollout:
+        """Have a version read new studies besides, for nobody to see (operator)."""
+        return await self._roll_out(f"{name}/{version}/shadow", facility_id)
+
+    async def canary_model(self, name: str, version: str, share: int, facility_id: UUID | None = None) -> Rollout:
+        """Have a version read `share` percent of the new studies (operator)."""
+        return await self._roll_out(f"{name}/{version}/canary", facility_id, share=share)
+
+    async def stop_model(
+        self, name: str, version: str, kind: Literal["shadow", "canary"], facility_id: UUID | None = None
+    ) -> None:
+        """End a shadow or a canary (operator)."""
+        where = {"facility_id": str(facility_id)} if facility_id else {}
+        await self.api.request("DELETE", f"/api/v1/models/{name}/{version}/{kind}", params=where)
+
+    async def roll_back_model(self, name: str, facility_id: UUID | None = None) -> Rollout:
+        """End the canary there, or have the version serve again that served before (operator): what serves now."""
+        return await self._roll_out(f"{name}/rollback", facility_id)
+
+    async def compare_model(self, name: str, version: str) -> Comparison:
+        """How a shadow's results compare with those that were shown (operator)."""
+        return await self.api.get(Comparison, f"/api/v1/models/{name}/{version}/comparison")
+
+    async def facilities(self) -> list[OpenedFacility]:
+        """All facilities (operator)."""
+        found: list[OpenedFacility] = []
+        query: dict[str, Any] = {"limit": 200}
+        while True:
+            page = await self.api.get(Page[OpenedFacility], "/api/v1/facilities", params=query)
+            found += page.items
+            if page.next is None:
+                return found
+            query["cursor"] = page.next
+
+    async def _roll_out(self, path: str, facility_id: UUID | None, **more: int) -> Rollout:
+        where = {"facility_id": str(facility_id) if facility_id else None}
+        return await self.api.post(Rollout, f"/api/v1/models/{path}", json=where | more, timeout=BUNDLE_TIMEOUT_S)
 
     def watch(self, after: str | None = None, *, patience_s: float = float("inf")) -> AsyncGenerator[LiveEvent, None]:
         """What happens, as it happens, without end; see `LiveEvent`. Cuts are bridged."""

@@ -299,8 +299,53 @@ class RegisteredModel(Model):
     sha256: str | None = None
     title: str | None = None
     active: bool = True
+    serves: bool | None = None
+    signed_by: str | None = None
     created_at: datetime | None = None
     card: dict[str, Any] = {}
+
+
+class Rollout(Model):
+    """A version that takes part: active, as a shadow or as a canary; at one facility, or (none) at all."""
+
+    name: str
+    version: str
+    kind: str
+    facility_id: UUID | None = None
+    share: int | None = None
+    since: datetime
+    before: str | None = None
+
+
+class Compared(Model):
+    """How a candidate's results compare with the shown ones: of one facility, or (none) of all together."""
+
+    facility_id: UUID | None = None
+    against: str
+    label: str
+    studies: int
+    agreement: float
+    mean_absolute_difference: float
+    positive_shown: int
+    positive_candidate: int
+    positive_both: int
+
+
+class Comparison(Model):
+    """A candidate beside what was shown; `states` says how many of its analyses stand where."""
+
+    name: str
+    version: str
+    overall: list[Compared]
+    items: list[Compared]
+    states: list[dict[str, Any]] = []
+
+
+class OpenedFacility(Model):
+    """A facility, as the operator sees it."""
+
+    id: UUID
+    slug: str
 
 
 class LiveEvent(Model):

@@ -329,6 +329,69 @@ class ModelRegistered(Event):
     sha256: str
 
 
+class ModelActivated(Event):
+    """A version of a model reads new studies from now on, at one facility or at all."""
+
+    model_id: UUID
+    name: str
+    version: str
+    for_facility: UUID | None = Field(description="None: all facilities that have no version of their own.")
+    by: UUID = Field(description="The operator.")
+    replaced: str | None = Field(description="The version that served there before.")
+
+
+class ModelRolledBack(Event):
+    """A version of a model reads no more new studies: the one that served before does again."""
+
+    model_id: UUID
+    name: str
+    version: str
+    for_facility: UUID | None
+    by: UUID
+    back_to: str = Field(description="The version that serves again.")
+
+
+class ModelShadowStarted(Event):
+    """A version of a model reads new studies beside the one that serves; nobody sees what it finds."""
+
+    model_id: UUID
+    name: str
+    version: str
+    for_facility: UUID | None
+    by: UUID
+
+
+class ModelShadowEnded(Event):
+    """A shadow reads no more new studies."""
+
+    model_id: UUID
+    name: str
+    version: str
+    for_facility: UUID | None
+    by: UUID
+
+
+class ModelCanaryStarted(Event):
+    """A version of a model reads a share of the new studies, or another share."""
+
+    model_id: UUID
+    name: str
+    version: str
+    for_facility: UUID | None
+    by: UUID
+    share: int = Field(description="Percent of the studies.")
+
+
+class ModelCanaryEnded(Event):
+    """A canary reads no more new studies."""
+
+    model_id: UUID
+    name: str
+    version: str
+    for_facility: UUID | None
+    by: UUID
+
+
 class AnalysisQueued(Event):
     """An analysis waits for a worker."""
 

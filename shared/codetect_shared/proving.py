@@ -42,6 +42,12 @@ STEP_UP = frozenset(
         "POST /api/v1/terms",
         "POST /api/v1/models",
         "PATCH /api/v1/models/{name}/{version}",
+        "POST /api/v1/models/{name}/{version}/activate",
+        "POST /api/v1/models/{name}/{version}/shadow",
+        "DELETE /api/v1/models/{name}/{version}/shadow",
+        "POST /api/v1/models/{name}/{version}/canary",
+        "DELETE /api/v1/models/{name}/{version}/canary",
+        "POST /api/v1/models/{name}/rollback",
     }
 )
 

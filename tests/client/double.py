@@ -29,6 +29,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 EMAIL, PASSWORD = "reader@example.org", "correct horse battery staple"
 CLIENT_ID, CLIENT_SECRET = "018f0000-0000-7000-8000-000000000001", "s3cret"
+FACILITY_ID = "018f0000-0000-7000-8000-0000000000fa"
 BUCKET = "/codetect-raw"
 
 
@@ -397,6 +398,36 @@ def routes(double: Double) -> list[Route | WebSocketRoute]:
             double.store["bundle"] = await bundle.read()
         return JSONResponse({"name": "pushed", "version": "2.0.0"}, 201)
 
+    def rollout(version: str, kind: str, **facts: Any) -> dict[str, Any]:
+        about = {"name": "model-0", "version": version, "kind": kind, "since": "2026-01-01T00:00:00Z"}
+        return about | {"facility_id": None, "share": None, "before": None} | facts
+
+    async def roll_out(request: Request) -> Response:
+        what, body = request.path_params["what"], await request.json()
+        double.store["rollout"] = body
+        kind = "active" if what == "activate" else what
+        return JSONResponse(rollout(request.path_params["version"], kind, **body))
+
+    async def end(_: Request) -> Response:
+        return Response(status_code=204)
+
+    async def roll_back(_: Request) -> Response:
+        return JSONResponse(rollout("1.0.0", "active"))
+
+    async def list_rollouts(_: Request) -> Response:
+        canary = rollout("3.0.0", "canary", facility_id=FACILITY_ID, share=10)
+        return JSONResponse({"items": [rollout("2.0.0", "active", before="1.0.0"), canary], "next": None})
+
+    async def list_facilities(_: Request) -> Response:
+        return JSONResponse({"items": [{"id": FACILITY_ID, "slug": "demo", "name": "Demo Clinic"}], "next": None})
+
+    async def compare(_: Request) -> Response:
+        figures = {"studies": 40, "agreement": 0.95, "mean_absolute_difference": 0.0312}
+        verdicts = {"positive_shown": 4, "positive_candidate": 5, "positive_both": 4}
+        one = {"against": "2.0.0", "label": "covid", "facility_id": None, **figures, **verdicts}
+        items = [one | {"facility_id": FACILITY_ID}]
+        return JSONResponse({"name": "model-0", "version": "3.0.0", "overall": [one], "items": items, "states": []})
+
     async def ticket(_: Request) -> Response:
         if not double.live:
             return problem(503, "service-unavailable")
@@ -483,6 +514,12 @@ def routes(double: Double) -> list[Route | WebSocketRoute]:
         route("GET", f"{api}/analyses/{{id}}/{{name:path}}", get_paper),
         route("GET", f"{api}/models", list_models),
         route("POST", f"{api}/models", register),
+        route("GET", f"{api}/models/rollouts", list_rollouts),
+        route("POST", f"{api}/models/{{name}}/rollback", roll_back),
+        route("GET", f"{api}/models/{{name}}/{{version}}/comparison", compare),
+        route("POST", f"{api}/models/{{name}}/{{version}}/{{what}}", roll_out),
+        route("DELETE", f"{api}/models/{{name}}/{{version}}/{{what}}", end),
+        route("GET", f"{api}/facilities", list_facilities),
         route("POST", f"{api}/live/ticket", ticket),
         route("POST", BUCKET, post_object, bearer=False),
         WebSocketRoute(f"{api}/live", live),

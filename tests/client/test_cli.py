@@ -20,7 +20,7 @@ from codetect.cli import app
 from codetect.credentials import totp
 from typer.testing import CliRunner
 
-from tests.client.double import CLIENT_ID, CLIENT_SECRET, EMAIL, PASSWORD, TOTP_SECRET, Double
+from tests.client.double import CLIENT_ID, CLIENT_SECRET, EMAIL, FACILITY_ID, PASSWORD, TOTP_SECRET, Double
 
 CODETECT = Path(sys.executable).with_name("codetect")
 DISCLAIMER = "Not a medical device. Not for clinical use."
@@ -302,3 +302,31 @@ def read_all(terminal: int) -> str:
         pass
     os.close(terminal)
     return shown.decode()
+
+
+async def test_the_operators_commands_say_what_they_did(codetect: Command, double: Double) -> None:
+    await codetect("login", double.url, stdin=f"{EMAIL}\n{PASSWORD}\n{totp(TOTP_SECRET)}\n")
+    here = ("--facility", double.url)
+    done = await codetect("models", "activate", "model-0", "2.0.0", *here)
+    assert (done.code, done.out) == (0, "model-0 2.0.0 reads new studies everywhere.\n")
+    done = await codetect("models", "canary", "model-0", "2.0.0", "--share", "10", "--for", "demo", *here)
+    assert done.out == "model-0 2.0.0 reads 10 % of the new studies at demo.\n"
+    assert double.store["rollout"] == {"facility_id": FACILITY_ID, "share": 10}
+    assert (await codetect("models", "canary", "model-0", "2.0.0", "--share", "101", *here)).code == 2
+    done = await codetect("models", "shadow", "model-0", "2.0.0", "--for", "nobody", *here)
+    assert (done.code, "There is no facility 'nobody'" in done.err) == (1, True)
+    done = await codetect("models", "stop", "model-0", "2.0.0", "canary", "--for", "demo", *here)
+    assert done.out == "model-0 2.0.0 is no canary any more.\n"
+    listed = await codetect("models", "rollouts", *here)
+    assert listed.out.splitlines() == [
+        "model-0\t2.0.0\tactive\tall\tbefore it: 1.0.0",
+        "model-0\t3.0.0\tcanary\tdemo\t10 %",
+    ]
+    done = await codetect("models", "rollback", "model-0", *here)
+    assert done.out == "model-0 1.0.0 reads new studies everywhere.\n"
+    compared = await codetect("models", "compare", "model-0", "3.0.0", *here)
+    assert compared.out.splitlines() == [
+        "all\tagainst 2.0.0\tcovid\t40 studies\t95.0% agree\t0.0312 apart\tpositive: 4 shown, 5 here, 4 both",
+        "demo\tagainst 2.0.0\tcovid\t40 studies\t95.0% agree\t0.0312 apart\tpositive: 4 shown, 5 here, 4 both",
+    ]
+    assert json.loads((await codetect("models", "compare", "model-0", "3.0.0", "--json", *here)).out)["overall"]

@@ -107,6 +107,9 @@ class Facility:
         upload = {"bundle": ("bundle.zip", zipped(files), "application/zip")}
         return await self.ask("POST", "/models", Role.OPERATOR, files=upload)
 
+    async def activate(self, version: str, name: str = "tiny", **where: Any) -> httpx.Response:
+        return await self.ask("POST", f"/models/{name}/{version}/activate", Role.OPERATOR, json=where)
+
     async def store(self, paths: list[Path], **changes: Any) -> SeriesFacts:
         """A prepared volume with its manifest, as ingest leaves them."""
         hu, series_id, upload_id = read(paths), uuid7(), uuid7()

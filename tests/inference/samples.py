@@ -23,6 +23,8 @@ from PIL import Image
 from zarr.codecs import BloscCodec
 from zarr.storage import ZipStore
 
+from tests.signing import signed
+
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "models" / "covid-ct-densenet169" / "1.0.0"
 
@@ -116,8 +118,24 @@ def tiny_model(labels: int = 1, side: int = 32, distance: bool = False, weight: 
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
+def unrunnable() -> onnx.ModelProto:
+    """A model that looks as promised, of an operator that nobody knows."""
+    model = tiny_model()
+    model.graph.node[0].op_type = "NoSuchOperator"
+    return model
+
+
+def saying(number: float) -> onnx.ModelProto:
+    """A model that answers the same to everything: this number."""
+    model = tiny_model()
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.zeros((1, 1, 32, 32), np.float32), "weight"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([number], np.float32), "bias"))
+    model.graph.node[0].input.append("bias")
+    return model
+
+
 def bundle_files(model: onnx.ModelProto | None = None, **changes: Any) -> dict[str, bytes]:
-    """A sound little bundle, but for `changes` to its manifest."""
+    """A sound little bundle, signed by the tests' key, but for `changes` to its manifest."""
     content = (model or tiny_model()).SerializeToString()
     manifest: dict[str, Any] = {
         "schema_version": 1,
@@ -135,7 +153,7 @@ def bundle_files(model: onnx.ModelProto | None = None, **changes: Any) -> dict[s
         "files": {"model.onnx": {"sha256": sha256(content), "bytes": len(content)}},
         **changes,
     }
-    return {"model.onnx": content, "bundle.json": json.dumps(manifest).encode()}
+    return signed({"model.onnx": content, "bundle.json": json.dumps(manifest).encode()})
 
 
 def open_png(content: bytes) -> NDArray[np.uint8]:

@@ -85,6 +85,7 @@ async def test_what_is_done_with_analyses_and_models_is_recorded(
     model_target = f"model/{model['name']}/{model['version']}"
     assert [(row["action"], row["outcome"], row["target"]) for row in told if row["action"] != "analysis.search"] == [
         ("model.register", "success", model_target),
+        ("model.activate", "success", model_target),
         ("model.switch", "success", model_target),
         ("analysis.organise", "success", f"analysis/{found['id']}"),
         ("analysis.cancel", "success", f"analysis/{found['id']}"),

@@ -17,6 +17,7 @@ from codetect_inference.engines import Engines
 from codetect_inference.failures import SENTENCES
 from codetect_inference.models import ANALYSES, Model
 from codetect_inference.settings import WorkerSettings
+from codetect_inference.signature import SIGNATURE
 from codetect_inference.worker import Analyser
 from codetect_shared.db import uuid7
 from codetect_shared.testing import claimed
@@ -25,7 +26,8 @@ from sqlalchemy import text, update
 from sqlalchemy.exc import ProgrammingError
 
 from tests.inference.conftest import Facility, House, lung, read, series
-from tests.inference.samples import bundle_files, open_png, sha256, tiny_model, zipped
+from tests.inference.samples import bundle_files, open_png, sha256, tiny_model, unrunnable, zipped
+from tests.signing import made, signed
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ async def test_an_analysis_has_the_shape_others_rely_on(result: dict[str, Any], 
         *("documents", "superseded", "tags", "folder", "disclaimer"),
     }
     assert one["disclaimer"] == "Not a medical device. Not for clinical use."
-    assert set(one["model"]) == {"name", "version", "sha256", "title"}
+    assert set(one["model"]) == {"name", "version", "sha256", "title", "preprocessing"}
     assert set(one["findings"][0]) == {"label", "probability", "threshold", "positive", "peak"}
     assert set(one["findings"][0]["peak"]) == {"slice", "column", "row", "position_mm"}
     assert [score["slice"] for score in one["top_scores"]] == one["top_slices"]
@@ -409,10 +411,10 @@ class TestModels:
         again = await facility.register(bundle_files())
         assert (again.status_code, again.json()) == (200, first.json())
         (row,) = await house.sql("SELECT id FROM models")
-        told = await house.sql("SELECT type FROM outbox WHERE subject = $1", f"model/{row['id']}")
-        assert [one["type"] for one in told] == ["codetect.model.registered.v1"]
+        told = await house.sql("SELECT type FROM outbox WHERE subject = $1 ORDER BY id", f"model/{row['id']}")
+        assert [one["type"] for one in told] == ["codetect.model.registered.v1", "codetect.model.activated.v1"]
         stored = await house.storage.list("models", f"tiny/0.1.0/{first.json()['sha256']}/")
-        assert [one.key.rpartition("/")[2] for one in stored] == ["bundle.json", "model.onnx"]
+        assert [one.key.rpartition("/")[2] for one in stored] == ["bundle.json", "model.onnx", "model.sig"]
 
     async def test_other_bytes_under_the_same_version_are_refused(self, clear: None, facility: Facility) -> None:
         await facility.register(bundle_files())
@@ -444,6 +446,7 @@ class TestModels:
 
     async def test_a_version_taken_out_of_service_leaves_the_one_before(self, tiny: str, facility: Facility) -> None:
         await facility.register(bundle_files(version="0.2.0"))
+        assert (await facility.activate("0.2.0")).is_success
         answer = await facility.ask("PATCH", "/models/tiny/0.2.0", Role.OPERATOR, json={"active": False})
         assert answer.json()["active"] is False
         event = await facility.receive(series())
@@ -456,6 +459,10 @@ class TestModels:
             ({**bundle_files(), "model.onnx": b"x"}, "bundle_altered"),
             ({**bundle_files(), "bundle.json": b"{"}, "bundle_unreadable"),
             (bundle_files(schema_version=2), "bundle_schema_unknown"),
+            ({name: each for name, each in bundle_files().items() if name != SIGNATURE}, "bundle_unsigned"),
+            (signed(bundle_files(), made("a stranger")), "bundle_signer_unknown"),
+            ({**bundle_files(), SIGNATURE: bundle_files(title="Another")[SIGNATURE]}, "bundle_altered"),
+            (bundle_files(unrunnable()), "bundle_model_unusable"),
             (bundle_files(tiny_model(labels=2)), "bundle_model_unusable"),
         ],
     )
@@ -506,7 +513,7 @@ class TestModels:
 
 async def test_every_route_says_what_it_does_and_how_it_fails(house: House) -> None:
     document = (await house.client.get("/openapi.json")).json()
-    assert len(document["paths"]) == 13
+    assert len(document["paths"]) == 19
     for path, methods in document["paths"].items():
         for method, route in methods.items():
             assert route["summary"], path

@@ -97,6 +97,7 @@ async def test_the_database_itself_refuses_a_second_visible_result(facility: Fac
 async def test_a_newer_model_version_reads_new_studies_and_supersedes_when_asked(facility: Facility) -> None:
     event = await facility.receive(series())
     assert (await facility.register(bundle_files(version="0.2.0"))).status_code == 201
+    assert (await facility.activate("0.2.0")).is_success
     answer = await facility.ask("POST", "/analyses", json={"study_id": str(event.study_id), "model": "tiny"})
     assert (answer.status_code, answer.json()["model"]["version"]) == (201, "0.2.0")
     found = await facility.analyses(event.study_id)

@@ -153,7 +153,7 @@ class Demo:
         return str(tokens["access_token"])
 
     def publish_models(self) -> None:
-        """The repository's bundles that the settings name, where they aren't registered yet."""
+        """The repository's bundles that the settings name, where they aren't registered; of each name the newest serves."""
         with self.door("member") as door:
             client = self.known["api_client"]
             grant = answer(door.post("/oauth/token", data={"grant_type": "client_credentials", **client}))
@@ -161,12 +161,11 @@ class Demo:
             registered = {
                 (model["name"], model["version"])
                 for model in answer(door.get("/api/v1/models", headers=bearer))["items"]
+                if model["signed_by"]
             }
-        missing = [
-            path.parent
-            for path in bundles(self.settings.demo_models)
-            if (path.parent.parent.name, path.parent.name) not in registered
-        ]
+        folders = sorted((path.parent for path in bundles(self.settings.demo_models)), key=by_version)
+        newest = {folder.parent.name: folder for folder in folders}
+        missing = [folder for folder in folders if (folder.parent.name, folder.name) not in registered]
         if not missing:
             return
         bearer = {"Authorization": f"Bearer {self.log_in('operator')}"}
@@ -175,6 +174,14 @@ class Demo:
                 files = {"bundle": ("bundle.zip", archive(folder), "application/zip")}
                 answer(door.post("/api/v1/models", headers=bearer, files=files))
                 print(f"Model {folder.parent.name} {folder.name} is registered.")
+                if folder is newest[folder.parent.name]:
+                    path = f"/api/v1/models/{folder.parent.name}/{folder.name}/activate"
+                    answer(door.post(path, headers=bearer, json={}))
+
+
+def by_version(folder: Path) -> tuple[str, list[int]]:
+    """The order of bundles' folders, `<name>/<version>`: 10.0.0 comes after 9.0.0."""
+    return folder.parent.name, [int(part) for part in folder.name.split(".")]
 
 
 def bundles(names: str) -> list[Path]:

@@ -9,9 +9,10 @@ from codetect_shared.jobs import Reaper
 from codetect_shared.outbox import Relay
 from fastapi import FastAPI
 
-from codetect_inference import result_routes, routes
+from codetect_inference import model_routes, result_routes, routes
 from codetect_inference.consumers import HANDLERS
 from codetect_inference.models import ANALYSES
+from codetect_inference.registry import Registry
 from codetect_inference.removals import sweep
 from codetect_inference.settings import Settings
 
@@ -21,6 +22,7 @@ def api(settings: Settings) -> FastAPI:
 
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         db, storage = app.state.db, app.state.storage
+        app.state.registry = Registry(db, storage, settings)
         readiness(app, {"database": db.ping, "storage": storage.ping})
         yield [
             Relay(settings.database_system_url, settings.rabbitmq_url, "inference").run,
@@ -29,4 +31,4 @@ def api(settings: Settings) -> FastAPI:
             every(30, "removals", lambda: sweep(db, storage)),
         ]
 
-    return create_app(settings, "inference", parts, [routes.analyses, result_routes.results, routes.models])
+    return create_app(settings, "inference", parts, [routes.analyses, result_routes.results, model_routes.models])

@@ -13,6 +13,8 @@ import onnx
 from google.protobuf.message import DecodeError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from codetect_inference.signature import SIGNATURE, Keys, SignatureWrong, SignerUnknown, verify
+
 MANIFEST = "bundle.json"
 MODEL = "model.onnx"
 SCHEMA_VERSION = 1
@@ -46,6 +48,18 @@ class BundleAltered(BundleRefused):
     """A file of the bundle isn't the one that bundle.json describes."""
 
     code = "bundle_altered"
+
+
+class BundleUnsigned(BundleRefused):
+    """The bundle has no signature that can be read."""
+
+    code = "bundle_unsigned"
+
+
+class BundleSignerUnknown(BundleRefused):
+    """The bundle was signed by somebody whom this platform doesn't trust."""
+
+    code = "bundle_signer_unknown"
 
 
 class BundleExternalData(BundleRefused):
@@ -193,15 +207,19 @@ class LoadedBundle:
     manifest: Bundle
     model: bytes
     sha256: str
+    signed_by: str | None = None
 
 
-def open_folder(folder: Path) -> LoadedBundle:
+def open_folder(folder: Path, keys: Keys | None = None) -> LoadedBundle:
     """Check a bundle that lies in a folder. Raises BundleRefused."""
-    return open_bundle({path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()})
+    return open_bundle({path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}, keys)
 
 
-def open_bundle(files: Mapping[str, bytes]) -> LoadedBundle:
-    """Check a bundle given as file name -> content. Raises BundleRefused, whose subclasses say what is wrong."""
+def open_bundle(files: Mapping[str, bytes], keys: Keys | None = None) -> LoadedBundle:
+    """Check a bundle given as file name -> content. Raises BundleRefused, whose subclasses say what is wrong.
+
+    It has to be signed with one of `keys`, before its model is even parsed; None: whoever made it vouches for it.
+    """
     manifest = read_manifest(files.get(MANIFEST))
     for name, promised in manifest.files.items():
         if name not in files:
@@ -209,8 +227,35 @@ def open_bundle(files: Mapping[str, bytes]) -> LoadedBundle:
         content = files[name]
         if len(content) != promised.bytes or hashlib.sha256(content).hexdigest() != promised.sha256:
             raise BundleAltered(f"{name} isn't the file that {MANIFEST} describes: its size or SHA-256 differs")
+    sha256 = hashlib.sha256(files[MANIFEST]).hexdigest()
+    signer = None if keys is None else check_signature(files.get(SIGNATURE), digests(manifest, sha256), keys)
     check_model(files[MODEL], manifest)
-    return LoadedBundle(manifest, files[MODEL], hashlib.sha256(files[MANIFEST]).hexdigest())
+    return LoadedBundle(manifest, files[MODEL], sha256, signer)
+
+
+def digests(manifest: Bundle, sha256: str) -> dict[str, str]:
+    """SHA-256 of each file of a bundle, whose bundle.json has `sha256`: what is signed."""
+    return {MANIFEST: sha256} | {name: file.sha256 for name, file in manifest.files.items()}
+
+
+def check_signature(content: bytes | None, wanted: Mapping[str, str], keys: Keys) -> str:
+    """The fingerprint of the trusted key that signed exactly these files."""
+    how = "sign it with `python -m codetect_training sign`"
+    if content is None:
+        raise BundleUnsigned(f"The bundle has no {SIGNATURE}: {how}")
+    try:
+        signed = verify(content, keys)
+    except SignerUnknown as error:
+        add = "add its public key to CODETECT_INFERENCE_MODEL_KEYS if it should be"
+        raise BundleSignerUnknown(f"{SIGNATURE}: {error}; {add}") from error
+    except SignatureWrong as error:
+        raise BundleAltered(f"{SIGNATURE}: {error}") from error
+    except ValueError as error:
+        raise BundleUnsigned(f"{SIGNATURE} can't be used: {error}; {how}") from error
+    if signed.files != wanted:
+        differing = ", ".join(sorted(name for name, _ in signed.files.items() ^ wanted.items()))
+        raise BundleAltered(f"{SIGNATURE} is not of these files: {differing} missing, altered or unknown to {MANIFEST}")
+    return signed.signer
 
 
 def read_manifest(content: bytes | None) -> Bundle:
@@ -219,7 +264,7 @@ def read_manifest(content: bytes | None) -> Bundle:
         raise BundleIncomplete(f"{MANIFEST} is missing from the bundle")
     try:
         raw: Any = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleUnreadable(f"{MANIFEST} isn't JSON: {error}") from error
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:

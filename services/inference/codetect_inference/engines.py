@@ -14,8 +14,9 @@ from codetect_shared import bus
 from codetect_shared.db import Database
 from codetect_shared.storage import ObjectMissing, Storage
 from onnx import TensorProto, helper
+from prometheus_client import Gauge
 
-from codetect_inference import queries
+from codetect_inference import serving
 from codetect_inference.bundle import (
     MANIFEST,
     Bundle,
@@ -29,8 +30,10 @@ from codetect_inference.engine import Engine, ProviderUnavailable, Wanted, open_
 from codetect_inference.failures import Unanalysable
 from codetect_inference.models import bundle_prefix
 from codetect_inference.settings import WorkerSettings
+from codetect_inference.signature import SIGNATURE
 
 log = structlog.get_logger()
+REFUSED = Gauge("codetect_model_refused", "1: this process can't load the version.", ["model", "version"])
 AHEAD = 2  # batches being prepared, or waiting prepared, beside those that run
 CPU_BATCH = 2
 
@@ -61,8 +64,9 @@ class Engines:
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self._loading = asyncio.Lock()
         self._warm = False
+        self._refused: dict[str, str] = {}
         self.provider = probe(settings.provider)
-        self.facts: dict[str, object] = {"provider": self.provider, "models": []}
+        self.facts: dict[str, object] = {"provider": self.provider, "models": [], "refused": self._refused}
 
     async def get(self, name: str, version: str, sha256: str) -> Loaded:
         """A model ready to run. Raises Unanalysable when its bundle is missing, damaged or can't be loaded."""
@@ -81,14 +85,25 @@ class Engines:
         try:
             if not folder.exists():
                 await self._fetch(bundle_prefix(name, version, sha256), folder)
-            return await asyncio.to_thread(self._open, folder, sha256)
+            loaded = await asyncio.to_thread(self._open, folder, sha256)
+            self._settled(name, version, None)
+            return loaded
         except (ObjectMissing, BundleRefused) as error:
             log.error("model refused", model=name, version=version, error=str(error))
+            self._settled(name, version, "a file is missing" if isinstance(error, ObjectMissing) else str(error))
             shutil.rmtree(folder, ignore_errors=True)
             raise Unanalysable("model_unusable") from error
 
+    def _settled(self, name: str, version: str, refused: str | None) -> None:
+        """Say whether a version can be loaded here; where it can't, the one that served before goes on."""
+        REFUSED.labels(name, version).set(refused is not None)
+        if refused is None:
+            self._refused.pop(f"{name} {version}", None)
+        else:
+            self._refused[f"{name} {version}"] = refused
+
     def _open(self, folder: Path, sha256: str) -> Loaded:
-        bundle = open_folder(folder)
+        bundle = open_folder(folder, self._settings.trusted_keys)
         if bundle.sha256 != sha256:
             raise BundleAltered(f"{MANIFEST} isn't the one that was registered")
         try:
@@ -110,7 +125,7 @@ class Engines:
             fresh.mkdir()
             manifest = await self._storage.get("models", prefix + MANIFEST)
             (fresh / MANIFEST).write_bytes(manifest)
-            for name in read_manifest(manifest).files:
+            for name in (SIGNATURE, *read_manifest(manifest).files):
                 (fresh / name).write_bytes(await self._storage.get("models", prefix + name))
             with suppress(OSError):  # another process was first
                 fresh.rename(folder)
@@ -120,8 +135,8 @@ class Engines:
         while True:
             try:
                 async with self._db.system() as session:
-                    current = await queries.current_models(session)
-                for model in list(current.values())[: self._settings.models_loaded]:
+                    current = await serving.in_use(session)
+                for model in current[: self._settings.models_loaded]:
                     with suppress(Unanalysable):
                         await self.get(model.name, model.version, model.sha256)
                 self._warm = True

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ from PIL import Image
 from scipy.special import expit
 
 from codetect_inference.bundle import Bundle, Pooling
-from codetect_inference.engine import Outputs
 from codetect_inference.preprocess import Box, Plan
+
+if TYPE_CHECKING:  # an API process draws heatmaps without ONNX Runtime
+    from codetect_inference.engine import Outputs
 
 Floats = NDArray[np.float32]
 

@@ -35,6 +35,22 @@ class ModelVersionTaken(Conflict):
     """Another bundle is registered under this name and version."""
 
 
+class ModelOutOfService(Conflict):
+    """The model's version is out of service; take it back into service first."""
+
+
+class ModelDoesNotRun(Conflict):
+    """The model's version could not be loaded and run, so what served before goes on."""
+
+
+class NothingBefore(Conflict):
+    """No other version served here before; activate one instead."""
+
+
+class NotTakingPart(NotFound):
+    """This version is no such candidate there."""
+
+
 class BundleNotAccepted(BadInput):
     """The model bundle was refused."""
 

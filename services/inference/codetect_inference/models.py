@@ -1,4 +1,4 @@
-"""Tables: registered models, studies as this service knows them, analyses (which are the jobs), and what to remove."""
+"""Tables: models and where they serve, studies as this service knows them, analyses (the jobs), and what to remove."""
 
 import secrets
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from codetect_shared import topology
 from codetect_shared.db import TYPES, AggregateRow, FacilityRow
 from codetect_shared.forgetting import KEY_BYTES
 from codetect_shared.jobs import JobRow, Jobs
-from sqlalchemy import ARRAY, BigInteger, Text
+from sqlalchemy import ARRAY, BigInteger, Text, func
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from codetect_inference.failures import WrongState
@@ -38,6 +38,7 @@ class Model(Base, AggregateRow):
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
     manifest: Mapped[dict[str, Any]]
+    signed_by: Mapped[str | None]
 
     @property
     def key_prefix(self) -> str:
@@ -48,6 +49,32 @@ class Model(Base, AggregateRow):
 def bundle_prefix(name: str, version: str, sha256: str) -> str:
     """Where a bundle's files lie in the bucket `models`; the hash is that of its bundle.json."""
     return f"{name}/{version}/{sha256}/"
+
+
+class Kind(StrEnum):
+    """How a version takes part."""
+
+    ACTIVE = "active"
+    SHADOW = "shadow"
+    CANARY = "canary"
+
+
+class Rollout(Base, FacilityRow):
+    """A version takes part, at one facility or at all (none); `facility_id` is the operator's.
+
+    Versions that were activated lie on each other: the newest that hasn't ended serves. Of a shadow and of a canary
+    there is one at a time; `share` is the canary's, in percent of the studies.
+    """
+
+    __tablename__ = "rollouts"
+
+    name: Mapped[str]
+    for_facility: Mapped[UUID | None]
+    kind: Mapped[str]
+    model_id: Mapped[UUID]
+    share: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    ended_at: Mapped[datetime | None]
 
 
 class Study(Base, FacilityRow):
@@ -96,6 +123,8 @@ class Analysis(Base, JobRow):
     model_version: Mapped[str] = mapped_column(default="")
     model_sha256: Mapped[str | None]
     model_title: Mapped[str | None]
+    preprocessing: Mapped[dict[str, Any] | None]
+    shadow_for: Mapped[UUID | None]
     superseded: Mapped[bool] = mapped_column(default=False)
 
     series: Mapped[dict[str, Any] | None]

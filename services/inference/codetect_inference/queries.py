@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Text, any_, cast, func, literal, or_, select, tuple_
-from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_inference.failures import AnalysisNotFound, CursorInvalid, ModelNotFound
@@ -30,14 +29,6 @@ async def model(session: AsyncSession, name: str, version: str) -> Model:
     if row is None:
         raise ModelNotFound
     return row
-
-
-async def current_models(session: AsyncSession) -> dict[str, Model]:
-    """What each name stands for: its newest active bundle."""
-    statement = (
-        select(Model).where(Model.active).order_by(Model.name, Model.created_at.desc()).ext(distinct_on(Model.name))
-    )
-    return {row.name: row for row in await session.scalars(statement)}
 
 
 async def page(session: AsyncSession, filters: Filters) -> tuple[list[Analysis], str | None]:

@@ -196,13 +196,23 @@ def _algorithm(result: Result) -> AlgorithmIdentification:
         name=result.bundle.name,
         version=result.bundle.version,
         manufacturer=MANUFACTURER,
-        parameters=[f"sha256={result.bundle_sha256}"],
+        parameters=_parameters(result),
     )
 
 
 def _concept(result: Result, column: int) -> CodedConcept:
     label = result.bundle.labels[column]
     return CodedConcept(label.name, SCHEME, meaning(label.title))
+
+
+def _parameters(result: Result) -> list[str]:
+    """What pins the algorithm down: the bundle's hash, what a slice is made into, and what ran it."""
+    how = result.bundle.preprocessing
+    return [
+        f"sha256={result.bundle_sha256}",
+        f"preprocessing={how.side} x {how.side}, level {how.level_hu:g} HU, width {how.width_hu:g} HU",
+        f"provider={result.provider}",
+    ]
 
 
 def meaning(title: str) -> str:

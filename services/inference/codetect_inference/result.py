@@ -27,6 +27,7 @@ class Result:
     explanation: Explanation
     maps: Maps
     hu: Mapping[int, HU]
+    provider: str = ""
 
     def uid(self, name: str) -> str:
         """The UID of a part of it: made again it is the same, of another attempt it is another."""

@@ -1,4 +1,4 @@
-"""HTTP: analyses, their slices and pictures, and the registered models."""
+"""HTTP: analyses, their slices and pictures. Models are in `model_routes.py`."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -7,35 +7,26 @@ from codetect_shared import audit
 from codetect_shared.db import Database, SessionDep
 from codetect_shared.problems import Forbidden, responses
 from codetect_shared.storage import Storage
-from codetect_shared.tokens import CurrentPrincipal, Role, StepUpRequired, require
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from sqlalchemy import select
+from codetect_shared.tokens import CurrentPrincipal, Role, require
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from codetect_inference import failures, pictures, queries, registry, service
-from codetect_inference.models import Model
+from codetect_inference import failures, pictures, queries, service
 from codetect_inference.schemas import (
-    PRINTABLE,
     AnalysisChange,
     AnalysisOut,
     AnalysisPage,
     AnalysisRequest,
     Filters,
-    ModelChange,
-    ModelList,
-    ModelOut,
     SliceList,
 )
 
 analyses = APIRouter(prefix="/api/v1/analyses", tags=["analyses"])
-models = APIRouter(prefix="/api/v1/models", tags=["models"])
 
 writer = require(Role.ADMIN, Role.MEMBER, Role.API_CLIENT)
-operator = require(Role.OPERATOR, fresh=True)  # what they change reads the images of all facilities
 IMMUTABLE = {"Cache-Control": "private, max-age=86400, immutable"}
 Responses = dict[int | str, dict[str, Any]]
 PNG: Responses = {200: {"content": {"image/png": {}}, "description": "A PNG."}}
 ANALYSIS_EXISTS: Responses = {200: {"model": AnalysisOut, "description": "It exists already."}}
-MODEL_EXISTS: Responses = {200: {"model": ModelOut, "description": "It is registered already."}}
 
 
 def database(request: Request) -> Database:
@@ -74,8 +65,6 @@ async def heated(
     return await pictures.subject(database(request), who, analysis_id, *looks)
 
 
-ModelName = Annotated[str, Path(max_length=63, pattern=PRINTABLE)]
-ModelVersion = Annotated[str, Path(max_length=63, pattern=PRINTABLE)]
 ImagesDep = Annotated[pictures.Subject, Depends(shown)]
 ResultDep = Annotated[pictures.Subject, Depends(explained)]
 HeatDep = Annotated[pictures.Subject, Depends(heated)]
@@ -215,73 +204,3 @@ async def draw_heatmap(
     else:
         content = await pictures.heatmap(storage, of, n, label)
     return Response(content, media_type="image/png", headers=IMMUTABLE)
-
-
-@models.get("", summary="List models")
-async def list_models(session: SessionDep) -> ModelList:
-    """Every registered version of every model, with its card."""
-    rows = await session.scalars(select(Model).order_by(Model.name, Model.created_at.desc()))
-    return ModelList(items=[ModelOut.of(row) for row in rows])
-
-
-@models.get("/{name}/{version}", summary="Get a model", responses=responses(failures.ModelNotFound))
-async def get_model(session: SessionDep, name: ModelName, version: ModelVersion) -> ModelOut:
-    """One version, with its card."""
-    return ModelOut.of(await queries.model(session, name, version))
-
-
-@models.post(
-    "",
-    summary="Register a model",
-    status_code=201,
-    dependencies=[operator],
-    responses=MODEL_EXISTS
-    | responses(
-        Forbidden,
-        StepUpRequired,
-        failures.LengthNeeded,
-        failures.BundleTooLarge,
-        failures.BundleNotAccepted,
-        failures.ModelVersionTaken,
-    ),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["bundle"],
-                        "properties": {"bundle": {"type": "string", "format": "binary", "description": "A zip."}},
-                    }
-                }
-            },
-        }
-    },
-)
-async def register_model(
-    request: Request, principal: CurrentPrincipal, storage: StorageDep, response: Response
-) -> ModelOut:
-    """Upload a bundle as a zip. It is checked before anything is kept, then serves all facilities."""
-    row, is_new = await registry.register(
-        database(request),
-        storage,
-        principal,
-        await registry.received(request),
-        request.app.state.settings.bundle_max_bytes,
-    )
-    response.status_code = 201 if is_new else 200
-    return ModelOut.of(row)
-
-
-@models.patch(
-    "/{name}/{version}",
-    summary="Take a model in or out of service",
-    dependencies=[operator],
-    responses=responses(Forbidden, StepUpRequired, failures.ModelNotFound),
-)
-async def change_model(
-    session: SessionDep, who: CurrentPrincipal, name: ModelName, version: ModelVersion, body: ModelChange
-) -> ModelOut:
-    """An inactive version reads no new studies; its results stay."""
-    return ModelOut.of(await registry.activate(session, who, name, version, body.active))

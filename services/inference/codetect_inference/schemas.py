@@ -1,16 +1,16 @@
 """What the API takes and gives."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from codetect_shared.events import Finding, Priority
 from codetect_shared.jobs import URGENT
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from codetect_inference.bundle import Bundle
+from codetect_inference.bundle import Preprocessing
 from codetect_inference.explain import DISCLAIMER
-from codetect_inference.models import Analysis, Model, Status
+from codetect_inference.models import Analysis, Status
 
 PRINTABLE = r"^[^\x00-\x1f]*$"  # Postgres takes no NUL
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50, pattern=PRINTABLE)]
@@ -24,6 +24,7 @@ class ModelUsed(BaseModel):
     version: str | None
     sha256: str | None
     title: str | None
+    preprocessing: Preprocessing | None = Field(None, description="How a slice becomes the model's input.")
 
 
 class Reason(BaseModel):
@@ -137,6 +138,7 @@ class AnalysisOut(BaseModel):
                     "version": row.model_version or None,
                     "sha256": row.model_sha256,
                     "title": row.model_title,
+                    "preprocessing": row.preprocessing,
                 },
                 "timings": {name: getattr(row, name) for name in Timings.model_fields},
                 "error": error,
@@ -214,34 +216,3 @@ class SliceList(BaseModel):
     """All slices of the series, in order."""
 
     items: list[SliceOut]
-
-
-class ModelOut(BaseModel):
-    """A registered model and its card."""
-
-    name: str
-    version: str
-    sha256: str = Field(description="Of bundle.json, which pins every file of the bundle.")
-    title: str
-    active: bool = Field(description="The newest active version of a name reads new studies.")
-    created_at: datetime
-    card: Bundle
-
-    @classmethod
-    def of(cls, row: Model) -> "ModelOut":
-        """From its row."""
-        facts: dict[str, Any] = {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
-        return cls.model_validate(facts | {"title": row.manifest["title"], "card": row.manifest})
-
-
-class ModelList(BaseModel):
-    """All registered models."""
-
-    items: list[ModelOut]
-    next: None = None
-
-
-class ModelChange(BaseModel):
-    """Whether a version serves."""
-
-    active: bool

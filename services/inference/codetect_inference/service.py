@@ -5,15 +5,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from codetect_shared import audit, events
+from codetect_shared import audit, events, outbox
 from codetect_shared.jobs import PRIORITIES, URGENT, LeaseLost
-from codetect_shared.outbox import tell
 from codetect_shared.tokens import Principal
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_inference import queries
+from codetect_inference import queries, serving, shadows
 from codetect_inference.choose import choose_series
 from codetect_inference.explain import Explanation
 from codetect_inference.failures import SENTENCES, ModelNotFound, StudyNotFound, WrongState
@@ -38,8 +37,8 @@ async def receive_study(session: AsyncSession, facility_id: UUID, event: events.
     study = (await session.scalars(select(Study).where(Study.id == event.study_id).with_for_update())).one()
     if study.erased:
         return
-    current = await queries.current_models(session)
-    names = current if event.models is None else dict.fromkeys(event.models)
+    current = await serving.serving(session, facility_id)
+    names = current.active if event.models is None else dict.fromkeys(event.models)
     for name in names or ["default"]:
         analysis = Analysis(
             facility_id=facility_id,
@@ -54,7 +53,8 @@ async def receive_study(session: AsyncSession, facility_id: UUID, event: events.
             import_ms=event.import_ms,
             superseded=event.version < study.version,
         )
-        await _add(session, analysis, current.get(name), event.series)
+        await _add(session, analysis, current.shown(name, study.id), event.series)
+        await _shadow(session, analysis, current.hidden(name, study.id), event.series)
 
 
 async def ask(session: AsyncSession, who: Principal, study_id: UUID, model_name: str) -> tuple[Analysis, bool]:
@@ -62,7 +62,8 @@ async def ask(session: AsyncSession, who: Principal, study_id: UUID, model_name:
     study = await session.scalar(select(Study).where(Study.id == study_id, ~Study.erased).with_for_update())
     if study is None:
         raise StudyNotFound
-    model = (await queries.current_models(session)).get(model_name)
+    current = await serving.serving(session, who.facility_id)
+    model = current.shown(model_name, study_id)
     if model is None:
         raise ModelNotFound
     there = await session.scalar(
@@ -81,7 +82,9 @@ async def ask(session: AsyncSession, who: Principal, study_id: UUID, model_name:
         model_name=model_name,
         priority=study.priority,
     )
-    await _add(session, analysis, model, [events.SeriesFacts.model_validate(one) for one in study.series])
+    series = [events.SeriesFacts.model_validate(one) for one in study.series]
+    await _add(session, analysis, model, series)
+    await _shadow(session, analysis, current.hidden(model_name, study_id), series)
     await note(session, who, "analysis.ask", analysis, model=model.name, version=model.version)
     return analysis, True
 
@@ -102,8 +105,7 @@ async def _add(
         await session.execute(older.values(superseded=True))
     choice = choose_series(series)
     if model:
-        analysis.model_id, analysis.model_version = model.id, model.version
-        analysis.model_sha256, analysis.model_title = model.sha256, model.manifest["title"]
+        serving.use(analysis, model)
     if choice:
         analysis.series, analysis.series_reason = choice.series.model_dump(mode="json"), choice.reason
         analysis.slices_total = choice.series.slices
@@ -115,6 +117,39 @@ async def _add(
         await _tell_queued(session, analysis)
         unknown = "no_model" if analysis.model_name == "default" else "unknown_model"
         await fail(session, analysis, unknown if model is None else "no_usable_series")
+
+
+async def _shadow(
+    session: AsyncSession, shown: Analysis, model: Model | None, series: list[events.SeriesFacts]
+) -> None:
+    """Have a candidate read the same version of the study, for nobody to see."""
+    if model is None or shown.series is None:
+        return
+    async with shadows.behind(session, shown.facility_id) as hidden:
+        same = select(Analysis.id).where(
+            Analysis.study_id == shown.study_id,
+            Analysis.study_version == shown.study_version,
+            Analysis.model_id == model.id,
+        )
+        if await session.scalar(same):
+            return
+        analysis = Analysis(
+            facility_id=hidden,
+            shadow_for=shown.facility_id,
+            study_id=shown.study_id,
+            study_version=shown.study_version,
+            upload_id=shown.upload_id,
+            model_name=shown.model_name,
+            priority=shadows.PRIORITY,
+            superseded=shown.superseded,
+        )
+        await _add(session, analysis, model, series)
+
+
+async def tell(session: AsyncSession, analysis: Analysis, event: events.Event) -> None:
+    """Record an event about an analysis; nobody is told of a shadow."""
+    if analysis.shadow_for is None:
+        await outbox.tell(session, analysis, event)
 
 
 async def _queue(session: AsyncSession, analysis: Analysis) -> None:
@@ -152,6 +187,16 @@ async def start(session: AsyncSession, job: Analysis) -> None:
         queued_ms=row.queued_ms,
     )
     await tell(session, row, started)
+
+
+async def fall_back(session: AsyncSession, job: Analysis) -> bool:
+    """The version that served before takes over an analysis whose own can't be loaded here; False: there is none."""
+    row = await _held(session, job)
+    if not await serving.fall_back(session, row):
+        return False
+    for name in ("model_id", "model_version", "model_sha256", "model_title", "preprocessing"):
+        setattr(job, name, getattr(row, name))
+    return True
 
 
 async def progress(session: AsyncSession, job: Analysis, slices_done: int) -> None:
@@ -302,6 +347,8 @@ async def remove(session: AsyncSession, who: Principal, analysis_id: UUID) -> No
     row = await queries.analysis(session, analysis_id, lock=True)
     await _remove(session, row)
     await session.flush()
+    async with shadows.behind(session, row.facility_id):
+        await _remove_all(session, Analysis.study_id == row.study_id, Analysis.model_name == row.model_name)
     await note(session, who, "analysis.delete", row)
 
 
@@ -312,7 +359,13 @@ async def erase_study(session: AsyncSession, facility_id: UUID, event: events.St
     erased = insert(Study).values(id=study_id, facility_id=facility_id, **gone)
     await session.execute(erased.on_conflict_do_update(index_elements=[Study.id], set_=gone))
     await session.execute(insert(Erasure).values(id=study_id, facility_id=facility_id).on_conflict_do_nothing())
-    for row in await session.scalars(select(Analysis).where(Analysis.study_id == study_id).with_for_update()):
+    await _remove_all(session, Analysis.study_id == study_id)
+    async with shadows.behind(session, facility_id):
+        await _remove_all(session, Analysis.study_id == study_id)
+
+
+async def _remove_all(session: AsyncSession, *those: ColumnElement[bool]) -> None:
+    for row in await session.scalars(select(Analysis).where(*those).with_for_update()):
         await _remove(session, row)
 
 

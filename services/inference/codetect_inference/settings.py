@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Literal
 
 from codetect_shared.settings import ServiceSettings
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
+
+from codetect_inference.signature import Keys, read_keys, shipped_keys
 
 Provider = Literal["auto", "cuda", "tensorrt", "cpu"]
 
@@ -17,6 +19,22 @@ class Settings(ServiceSettings):
 
     port: int = Field(8103, description="Port the process listens on.")
     bundle_max_bytes: int = Field(256 * 2**20, description="Largest model bundle taken, zipped and unzipped.")
+    model_keys: str = Field(
+        "", description="Public keys (PEM, one after the other) whose signatures of model bundles are trusted."
+    )
+    model_keys_shipped: bool = Field(True, description="Trust the key that signs the models of CoDetect's repository.")
+    trial_timeout_s: int = Field(60, ge=1, description="How long a model's trial run may take before it is refused.")
+
+    @field_validator("model_keys")
+    @classmethod
+    def _are_keys(cls, text: str) -> str:
+        read_keys(text)
+        return text
+
+    @property
+    def trusted_keys(self) -> Keys:
+        """Whose models may be registered and run."""
+        return {**(shipped_keys() if self.model_keys_shipped else {}), **read_keys(self.model_keys)}
 
 
 class WorkerSettings(Settings):

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 SLICES = Counter("codetect_slices_total", "Slices a model read.", ["model", "version", "provider"])
+FALLEN_BACK = Counter(
+    "codetect_model_fallbacks_total",
+    "Analyses read by the version before, since this process can't load theirs.",
+    ["model", "wanted", "version"],
+)
 LOOK_S = 0.5  # how often progress is told, and whether to go on is asked
 STORE_AWAY_S = 5.0
 DRAIN_S = 15  # supervisors wait 20 s
@@ -95,7 +100,7 @@ class Analyser:
 
     async def _result(self, job: Analysis, progress: Progress) -> tuple[Result, str]:
         series = SeriesFacts.model_validate(job.series)
-        model = await self._engines.get(job.model_name, job.model_version, str(job.model_sha256))
+        model = await self._model(job)
         volume, manifest = await self._study(series)
         how = model.bundle.preprocessing
         plan = await asyncio.to_thread(plan_series, len(volume), volume.slice, how.margin)
@@ -114,9 +119,23 @@ class Analyser:
             bundle_sha256=str(job.model_sha256),
             explanation=explanation,
             maps=maps,
+            provider=model.engine.provider,
             hu=await asyncio.to_thread(lambda: {n: volume.slice(n) for n in explanation.top_slices}),
         )
         return result, model.engine.provider
+
+    async def _model(self, job: Analysis) -> Loaded:
+        """The version that reads; where it can't be loaded, the one that served before it."""
+        try:
+            return await self._engines.get(job.model_name, job.model_version, str(job.model_sha256))
+        except Unanalysable:
+            wanted = job.model_version
+            async with self._db.facility(job.facility_id) as session:
+                if not await service.fall_back(session, job):
+                    raise
+            log.warning("an older version reads", model=job.model_name, wanted=wanted, version=job.model_version)
+            FALLEN_BACK.labels(job.model_name, wanted, job.model_version).inc()
+            return await self._engines.get(job.model_name, job.model_version, str(job.model_sha256))
 
     async def _study(self, series: SeriesFacts) -> tuple[Volume, Manifest]:
         try:
@@ -134,7 +153,7 @@ class Analyser:
         """Store maps and documents under keys of this attempt, then commit; without the commit they go again."""
         maps_key = f"{result.prefix}maps.npz"
         try:
-            made = [one async for one in self._write(result)]
+            made = [] if job.shadow_for else [one async for one in self._write(result)]
             await self._storage.put("results", maps_key, await asyncio.to_thread(result.maps.pack))
         except asyncio.CancelledError:
             await self._remove(result.prefix)

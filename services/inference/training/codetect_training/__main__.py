@@ -1,10 +1,11 @@
-"""Command line of training: train, publish, card, coverage need PyTorch (`scripts/train`); evaluate, dataset don't."""
+"""Command line of training: train, publish, card and coverage need PyTorch (`scripts/train`), the others don't."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from collections.abc import Iterator
+from getpass import getpass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +14,7 @@ from codetect_inference.bundle import open_folder
 from codetect_training.datasets.dataset import open_dataset
 from codetect_training.datasets.report import report
 from codetect_training.evaluate import evaluate
+from codetect_training.signing import sign_bundle
 from codetect_training.studies.scoring import evaluate_studies
 from codetect_training.studies.table import KnownBy, open_table
 from codetect_training.words import label_number, table_words
@@ -50,10 +52,17 @@ def main() -> None:
     described.add_argument(
         "--distances", type=int, nargs="*", default=[], help="also: groups at these bits of difference"
     )
+    signing = steps.add_parser("sign", help="sign a bundle with a private key: no platform takes an unsigned one")
+    signing.add_argument("--bundle", type=Path, required=True, help="folder with bundle.json and model.onnx")
+    signing.add_argument(
+        "--key", type=Path, required=True, help="private key in PEM (P-256); docs/versions.md makes one"
+    )
     args = parser.parse_args()
     if args.step == "evaluate":
         figures = evaluated(args)
         print(json.dumps(figures) if args.json else "\n".join(lines(figures)))
+    elif args.step == "sign":
+        print(f"{args.bundle} is signed with the key {sign_bundle(args.bundle, args.key, getpass)}")
     elif args.step == "train":
         from codetect_training.experiments import train
 

@@ -38,7 +38,10 @@ class Student(nn.Module):
 
 @dataclass(frozen=True)
 class Adviser:
-    """A frozen network that answers (n, 1, side, side) with logits (n,) and features (n, width); `seen`: these count."""
+    """A frozen network that answers (n, 1, side, side) with logits (n,) and features (n, width).
+
+    `seen`: the features count.
+    """
 
     network: nn.Module
     side: int
