@@ -35,6 +35,22 @@ class ModelVersionTaken(Conflict):
     """Another bundle is registered under this name and version."""
 
 
+class FeedbackNotFound(NotFound):
+    """There is no such feedback."""
+
+
+class NoSuchFinding(BadInput):
+    """The analysis has no such finding."""
+
+
+class HoldsIdentifier(BadInput):
+    """The text plainly holds an identifier; leave it out."""
+
+
+class SecondReaderNeeded(Conflict):
+    """Somebody else has to decide: you have said something about this finding yourself."""
+
+
 class BundleNotAccepted(BadInput):
     """The model bundle was refused."""
 

@@ -17,6 +17,9 @@ class Settings(ServiceSettings):
 
     port: int = Field(8103, description="Port the process listens on.")
     bundle_max_bytes: int = Field(256 * 2**20, description="Largest model bundle taken, zipped and unzipped.")
+    second_reads: float = Field(
+        0.1, ge=0, le=1, description="Share of agreements with the model that a second reader looks at, too."
+    )
 
 
 class WorkerSettings(Settings):
