@@ -2,12 +2,12 @@
 
 import asyncio
 import zipfile
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Literal, Self
 from uuid import UUID
 
 from codetect import credentials as door
@@ -23,15 +23,19 @@ from codetect.models import (
     Enrolment,
     Erasure,
     Facility,
+    Feedback,
+    FeedbackState,
     LiveEvent,
     Me,
     Page,
     Priority,
     RegisteredModel,
+    Says,
     Slice,
     Study,
     Tokens,
     Upload,
+    Watch,
 )
 from codetect.submission import Progress, Submission
 from codetect.submit import Wishes, submit
@@ -139,6 +143,7 @@ class Client:
         folder: str | None = None,
         study_id: UUID | None = None,
         upload_id: UUID | None = None,
+        feedback: FeedbackState | Literal["none"] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         sort: str | None = None,
@@ -152,6 +157,7 @@ class Client:
             "folder": folder,
             "study_id": study_id,
             "upload_id": upload_id,
+            "feedback": feedback,
             "from": since.isoformat() if since else None,
             "to": until.isoformat() if until else None,
             "sort": sort,
@@ -173,6 +179,70 @@ class Client:
     async def slices(self, analysis_id: UUID | str) -> list[Slice]:
         """The slices of an analysis, from feet to head."""
         return (await self.api.get(Page[Slice], f"/api/v1/analyses/{analysis_id}/slices")).items
+
+    async def give_feedback(
+        self,
+        analysis_id: UUID | str,
+        opinions: Mapping[str, Says],
+        *,
+        slices: Sequence[int] = (),
+        comment: str | None = None,
+    ) -> list[Feedback]:
+        """Agree with findings or correct them, by label. Slices and comment go with each of them."""
+        more = {"slices": list(slices), "comment": comment}
+        findings = [{"label": label, "says": says, **more} for label, says in opinions.items()]
+        path = f"/api/v1/analyses/{analysis_id}/feedback"
+        return (await self.api.post(Page[Feedback], path, json={"findings": findings})).items
+
+    async def feedback_on(self, analysis_id: UUID | str) -> list[Feedback]:
+        """All that readers said of an analysis's findings."""
+        return (await self.api.get(Page[Feedback], f"/api/v1/analyses/{analysis_id}/feedback")).items
+
+    async def feedback(
+        self, *, state: FeedbackState | None = None, mine: bool = False, label: str | None = None
+    ) -> AsyncGenerator[Feedback, None]:
+        """Findings that something was said of, the oldest first; `mine`: those one may decide as a second reader."""
+        wanted = {"state": state, "mine": "decide" if mine else None, "label": label, "limit": str(PAGE)}
+        query = {name: value for name, value in wanted.items() if value is not None}
+        while True:
+            page = await self.api.get(Page[Feedback], "/api/v1/feedback", params=query)
+            for one in page.items:
+                yield one
+            if not page.next:
+                return
+            query["cursor"] = page.next
+
+    async def adjudicate(
+        self, feedback_id: UUID | str, says: Says, *, slices: Sequence[int] = (), comment: str | None = None
+    ) -> Feedback:
+        """Decide as a second reader what holds."""
+        body = {"says": says, "slices": list(slices), "comment": comment}
+        return await self.api.post(Feedback, f"/api/v1/feedback/{feedback_id}/adjudicate", json=body)
+
+    async def reopen(self, feedback_id: UUID | str) -> Feedback:
+        """Take a decision back."""
+        return await self.api.post(Feedback, f"/api/v1/feedback/{feedback_id}/reopen")
+
+    async def export_labels(
+        self,
+        file: IO[bytes],
+        *,
+        label: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> None:
+        """Write the labels that readers settled, as a CSV table that training reads."""
+        wanted = {
+            "label": label,
+            "from": since.isoformat() if since else None,
+            "to": until.isoformat() if until else None,
+        }
+        query = {name: value for name, value in wanted.items() if value is not None}
+        await self.api.download("/api/v1/feedback/labels.csv", file, params=query)
+
+    async def watch_model(self, name: str, version: str) -> Watch:
+        """How a model version fared in the last 30 days."""
+        return await self.api.get(Watch, f"/api/v1/models/{name}/{version}/watch")
 
     async def studies(self) -> AsyncGenerator[Study, None]:
         """All studies of the facility, the newest first, page by page as they are read."""

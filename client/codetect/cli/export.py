@@ -11,6 +11,7 @@ from uuid import UUID
 
 import typer
 
+from codetect.cli.feedback import export_labels
 from codetect.cli.filters import (
     FindingOption,
     FolderOption,
@@ -62,7 +63,8 @@ class Format(StrEnum):
 @exports.command()
 def export(
     what: Annotated[
-        list[str] | None, typer.Argument(metavar="[STUDY... | WORDS]", help="Ids of studies; or words to look for.")
+        list[str] | None,
+        typer.Argument(metavar="[STUDY... | WORDS | labels]", help="Ids of studies; words to look for; or `labels`."),
     ] = None,
     facility: FacilityOption = None,
     status: StatusOption = None,
@@ -83,7 +85,11 @@ def export(
         bool, typer.Option("--original", help="Studies as they came; needs the right `identity`.")
     ] = False,
 ) -> None:
-    """Write studies as zips of DICOM files; or, without ids, all analyses that match as CSV or JSON lines."""
+    """Write studies as zips of DICOM files; or all analyses that match, or readers' labels, as CSV."""
+    if what == ["labels"]:
+        times = (moment and moment.astimezone() for moment in (since, until))
+        export_labels(facility, output, finding, *times)
+        return
     studies = _studies(what or [])
     if studies:
         run(export_studies(facility, studies, output, original=original))

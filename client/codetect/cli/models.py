@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from codetect.cli.root import FacilityOption, JsonOption, client, printable, run, say
-from codetect.models import RegisteredModel
+from codetect.models import RegisteredModel, Watch
 
-models = typer.Typer(help="List the models; `push` registers one (operator).")
+models = typer.Typer(help="List the models; `watch` says how one fares, `push` registers one (operator).")
 
 
 @models.callback(invoke_without_command=True)
@@ -51,3 +51,34 @@ def push(
         print(model.model_dump_json(indent=2))
     else:
         say(f"{model.name} {model.version} is registered.")
+
+
+@models.command()
+def watch(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    version: Annotated[str, typer.Argument(metavar="VERSION")],
+    facility: FacilityOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how a model version fared in the last 30 days: drift, unlike studies, readers' agreement."""
+
+    async def read() -> Watch:
+        async with client(facility) as door:
+            return await door.watch_model(name, version)
+
+    found = run(read())
+    if as_json:
+        print(found.model_dump_json(indent=2))
+        return
+    say(found.drift)
+    rows: list[tuple[str, ...]] = []
+    for one in found.measures:
+        value = "" if one.psi is None else f"PSI {one.psi:.3f}"
+        rows.append((one.measure, one.band.replace("_", " "), value, f"{one.studies} studies, {one.slices} slices"))
+    if unlike := found.out_of_distribution:
+        rows.append(("out of distribution", f"{unlike.flagged} of {unlike.studies} studies"))
+    for each in found.agreement:
+        settled = each.confirmed + each.corrected
+        rows.append((f"readers on {each.label}", f"{each.confirmed} of {settled} confirmed, {each.waiting} wait"))
+    for row in rows:
+        print("\t".join(map(printable, row)))
