@@ -23,20 +23,17 @@ from codetect.models import (
     Enrolment,
     Erasure,
     Facility,
-    Feedback,
-    FeedbackState,
     LiveEvent,
     Me,
     Page,
     Priority,
     RegisteredModel,
-    Says,
     Slice,
     Study,
     Tokens,
     Upload,
-    Watch,
 )
+from codetect.readers import Feedback, FeedbackState, Says, Watch
 from codetect.submission import Progress, Submission
 from codetect.submit import Wishes, submit
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import typer
 
 from codetect.cli.root import DISCLAIMER, FacilityOption, JsonOption, client, complain, fail, printable, run
-from codetect.models import Feedback, FeedbackState, Says
+from codetect.readers import Feedback, FeedbackState, Says
 
 feedback = typer.Typer(help="Agree with findings or correct them; decide as a second reader.", no_args_is_help=True)
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from codetect.cli.root import FacilityOption, JsonOption, client, printable, run, say
-from codetect.models import RegisteredModel, Watch
+from codetect.models import RegisteredModel
+from codetect.readers import Watch
 
 models = typer.Typer(help="List the models; `watch` says how one fares, `push` registers one (operator).")
 

@@ -49,7 +49,7 @@ async def give(desk: Desk, analysis_id: UUID, said: FeedbackRequest) -> tuple[An
         raise WrongState(f"The analysis is {analysis.status}: there is no finding to agree with yet.")
     rows = [await _give_one(desk, analysis, one) for one in said.findings]
     opinions = {one.label: one.says for one in said.findings}
-    await _note(desk, "feedback.give", analysis, f"analysis/{analysis.id}", opinions)
+    await note(desk.session, desk.who, "feedback.give", analysis, f"analysis/{analysis.id}", opinions)
     return analysis, rows
 
 
@@ -127,7 +127,7 @@ async def adjudicate(desk: Desk, feedback_id: UUID, said: Said) -> tuple[Analysi
         given_by=desk.reader,
     )
     await tell(desk.session, row, decided)
-    await _note(desk, "feedback.adjudicate", analysis, f"feedback/{row.id}", {row.label: said.says})
+    await note(desk.session, desk.who, "feedback.adjudicate", analysis, f"feedback/{row.id}", {row.label: said.says})
     return analysis, row
 
 
@@ -151,7 +151,7 @@ async def reopen(desk: Desk, feedback_id: UUID) -> tuple[Analysis, Feedback]:
         given_by=desk.reader,
     )
     await tell(desk.session, row, reopened)
-    await _note(desk, "feedback.reopen", analysis, f"feedback/{row.id}", {})
+    await note(desk.session, desk.who, "feedback.reopen", analysis, f"feedback/{row.id}", {})
     return analysis, row
 
 
@@ -202,6 +202,9 @@ async def _settle(desk: Desk, row: Feedback) -> None:
     await session.refresh(row)
 
 
-async def _note(desk: Desk, action: str, analysis: Analysis, target: str, said: dict[str, Says]) -> None:
+async def note(
+    session: AsyncSession, who: Principal, action: str, analysis: Analysis, target: str, said: dict[str, Says]
+) -> None:
+    """Write down what somebody said, never their comment. Raises AuditUnavailable."""
     detail = {label: says.value for label, says in said.items()}
-    await audit.record(desk.session, desk.who, action, study_id=analysis.study_id, target=target, detail=detail)
+    await audit.record(session, who, action, study_id=analysis.study_id, target=target, detail=detail)
