@@ -2,7 +2,7 @@
 
 import asyncio
 import zipfile
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -36,6 +36,7 @@ from codetect.models import (
     Tokens,
     Upload,
 )
+from codetect.readers import Feedback, FeedbackState, Says, Watch
 from codetect.submission import Progress, Submission
 from codetect.submit import Wishes, submit
 
@@ -142,6 +143,7 @@ class Client:
         folder: str | None = None,
         study_id: UUID | None = None,
         upload_id: UUID | None = None,
+        feedback: FeedbackState | Literal["none"] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         sort: str | None = None,
@@ -155,6 +157,7 @@ class Client:
             "folder": folder,
             "study_id": study_id,
             "upload_id": upload_id,
+            "feedback": feedback,
             "from": since.isoformat() if since else None,
             "to": until.isoformat() if until else None,
             "sort": sort,
@@ -180,6 +183,70 @@ class Client:
     async def paper(self, analysis_id: UUID | str, name: str, file: IO[bytes]) -> None:
         """Write one of a result's documents: `report.pdf`, `report.dcm`, `report.fhir.json`, or `documents/<n>`."""
         await self.api.download(f"/api/v1/analyses/{analysis_id}/{name}", file)
+
+    async def give_feedback(
+        self,
+        analysis_id: UUID | str,
+        opinions: Mapping[str, Says],
+        *,
+        slices: Sequence[int] = (),
+        comment: str | None = None,
+    ) -> list[Feedback]:
+        """Agree with findings or correct them, by label. Slices and comment go with each of them."""
+        more = {"slices": list(slices), "comment": comment}
+        findings = [{"label": label, "says": says, **more} for label, says in opinions.items()]
+        path = f"/api/v1/analyses/{analysis_id}/feedback"
+        return (await self.api.post(Page[Feedback], path, json={"findings": findings})).items
+
+    async def feedback_on(self, analysis_id: UUID | str) -> list[Feedback]:
+        """All that readers said of an analysis's findings."""
+        return (await self.api.get(Page[Feedback], f"/api/v1/analyses/{analysis_id}/feedback")).items
+
+    async def feedback(
+        self, *, state: FeedbackState | None = None, mine: bool = False, label: str | None = None
+    ) -> AsyncGenerator[Feedback, None]:
+        """Findings that something was said of, the oldest first; `mine`: those one may decide as a second reader."""
+        wanted = {"state": state, "mine": "decide" if mine else None, "label": label, "limit": str(PAGE)}
+        query = {name: value for name, value in wanted.items() if value is not None}
+        while True:
+            page = await self.api.get(Page[Feedback], "/api/v1/feedback", params=query)
+            for one in page.items:
+                yield one
+            if not page.next:
+                return
+            query["cursor"] = page.next
+
+    async def adjudicate(
+        self, feedback_id: UUID | str, says: Says, *, slices: Sequence[int] = (), comment: str | None = None
+    ) -> Feedback:
+        """Decide as a second reader what holds."""
+        body = {"says": says, "slices": list(slices), "comment": comment}
+        return await self.api.post(Feedback, f"/api/v1/feedback/{feedback_id}/adjudicate", json=body)
+
+    async def reopen(self, feedback_id: UUID | str) -> Feedback:
+        """Take a decision back."""
+        return await self.api.post(Feedback, f"/api/v1/feedback/{feedback_id}/reopen")
+
+    async def export_labels(
+        self,
+        file: IO[bytes],
+        *,
+        label: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> None:
+        """Write the labels that readers settled, as a CSV table that training reads."""
+        wanted = {
+            "label": label,
+            "from": since.isoformat() if since else None,
+            "to": until.isoformat() if until else None,
+        }
+        query = {name: value for name, value in wanted.items() if value is not None}
+        await self.api.download("/api/v1/feedback/labels.csv", file, params=query)
+
+    async def watch_model(self, name: str, version: str) -> Watch:
+        """How a model version fared in the last 30 days."""
+        return await self.api.get(Watch, f"/api/v1/models/{name}/{version}/watch")
 
     async def studies(self) -> AsyncGenerator[Study, None]:
         """All studies of the facility, the newest first, page by page as they are read."""

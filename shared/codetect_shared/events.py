@@ -480,6 +480,71 @@ class AnalysisCancelled(Event):
     model_version: str
 
 
+Says = Literal["present", "absent", "unsure"]
+ReviewState = Literal["undecided", "agreed", "waiting", "adjudicated"]
+READER = "Subject of who said it."
+
+
+class FeedbackGiven(Event):
+    """A reader agreed with a finding or corrected it; the newest opinion of a person counts."""
+
+    feedback_id: UUID
+    analysis_id: UUID
+    study_id: UUID
+    model: str
+    model_version: str
+    label: str
+    says: Says
+    model_says: Says
+    agrees: bool | None = Field(None, description="With the model; none: the reader can't tell.")
+    state: ReviewState = Field(description="`waiting`: a second reader must decide before it is exported as a label.")
+    given_by: UUID | None = Field(None, description=READER)
+
+
+class FeedbackAdjudicated(Event):
+    """A second reader decided on a finding; that is final until somebody reopens it."""
+
+    feedback_id: UUID
+    analysis_id: UUID
+    study_id: UUID
+    model: str
+    model_version: str
+    label: str
+    says: Says
+    model_says: Says
+    agrees: bool | None = Field(None, description="With the model; none: the second reader can't tell either.")
+    given_by: UUID | None = Field(None, description=READER)
+
+
+class FeedbackReopened(Event):
+    """A decision on a finding holds no longer."""
+
+    feedback_id: UUID
+    analysis_id: UUID
+    study_id: UUID
+    model: str
+    model_version: str
+    label: str
+    state: ReviewState
+    given_by: UUID | None = Field(None, description=READER)
+
+
+class ModelDrifted(Event):
+    """What a model version is given in a facility, or what it says to it, is no longer spread as in its reference.
+
+    Told once when a band is crossed, and again only after the measure came back.
+    """
+
+    facility_id: UUID
+    model: str
+    model_version: str
+    measure: str = Field(description="input_mean, input_spread, distance or score:<label>.")
+    band: Literal["moderate", "major"]
+    psi: float = Field(description="Population stability index against the bundle's reference.")
+    studies: int
+    slices: int
+
+
 class AuditRecorded(Event):
     """Somebody did something, or looked at something, that is written down; `number` has no gaps within facility and
     service. It goes to auth alone, which chains it, and not into the stream.

@@ -13,13 +13,19 @@ from uuid import UUID
 from codetect_shared.events import UploadImported
 
 KEY_BYTES = 16
-IDS = ("study_id", "analysis_id", "upload_id")
-EMPTY: dict[str, Any] = {"study_instance_uid": "", "series": [], "documents": [], "submitted_by": None}
+IDS = ("study_id", "analysis_id", "upload_id", "feedback_id")
+EMPTY: dict[str, Any] = {
+    "study_instance_uid": "",
+    "series": [],
+    "documents": [],
+    "submitted_by": None,
+    "given_by": None,
+}
 # fmt: off
 FACTS = frozenset({
     "version", "study_version", "priority", "models", "model", "model_version", "attempt", "provider", "code",
     "findings", "warnings", "slices_done", "slices_total", "slices_analysed", "submitted_at", "upload_ms", "import_ms",
-    "queued_ms", "inference_ms", "total_ms",
+    "queued_ms", "inference_ms", "total_ms", "unlikeness", "label", "says", "model_says", "agrees", "state",
 })
 # fmt: on
 

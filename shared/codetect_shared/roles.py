@@ -12,7 +12,9 @@ ANYBODY = None
 PEOPLE = frozenset({OPERATOR, ADMIN, MEMBER, VIEWER})
 ALL = PEOPLE | {API_CLIENT}
 WRITERS = frozenset({ADMIN, MEMBER, API_CLIENT})
+READERS = frozenset({ADMIN, MEMBER})
 ADMINS = frozenset({ADMIN})
+EXPORTERS = frozenset({ADMIN, API_CLIENT})
 BOTH = frozenset({OPERATOR, ADMIN})
 OPERATORS = frozenset({OPERATOR})
 
@@ -179,6 +181,25 @@ TABLE = (
             "GET /api/v1/models/{name}/{version}",
         ),
     ),
+    Doing(
+        "read what readers said of findings, and how models fare (operators: everywhere)",
+        ALL,
+        (
+            "GET /api/v1/analyses/{analysis_id}/feedback",
+            "GET /api/v1/feedback",
+            "GET /api/v1/models/{name}/{version}/watch",
+        ),
+    ),
+    Doing(
+        "agree with findings or correct them, decide as a second reader, reopen a decision",
+        READERS,
+        (
+            "POST /api/v1/analyses/{analysis_id}/feedback",
+            "POST /api/v1/feedback/{feedback_id}/adjudicate",
+            "POST /api/v1/feedback/{feedback_id}/reopen",
+        ),
+    ),
+    Doing("export readers' labels for training", EXPORTERS, ("GET /api/v1/feedback/labels.csv",)),
     Doing(
         "ask for analyses, change, rerun, cancel and delete them",
         WRITERS,

@@ -91,6 +91,7 @@ class Story:
         step_s: float = 1,
         study: UUID | None = None,
         upload: UUID | None = None,
+        unlikeness: float | None = None,
     ) -> list[Envelope]:
         analysis = uuid7()
         ids = {"analysis_id": analysis, "study_id": study or uuid7(), "upload_id": upload or uuid7()}
@@ -111,6 +112,7 @@ class Story:
             completed = told.AnalysisCompleted(
                 **of,
                 findings=findings,
+                unlikeness=unlikeness,
                 slices_total=40,
                 slices_analysed=30,
                 provider="cpu",
@@ -124,6 +126,23 @@ class Story:
         elif end == "cancelled":
             story.append(self.tell(told.AnalysisCancelled(**of), analysis, step_s))
         return story
+
+    def feedback(
+        self, agrees: bool | None, model: tuple[str, str] = MODELS[0], label: str = LABELS[0], study: UUID | None = None
+    ) -> Envelope:
+        said = told.FeedbackGiven(
+            feedback_id=uuid7(),
+            analysis_id=uuid7(),
+            study_id=study or uuid7(),
+            model=model[0],
+            model_version=model[1],
+            label=label,
+            says="unsure" if agrees is None else "present" if agrees else "absent",
+            model_says="present",
+            agrees=agrees,
+            state="agreed" if agrees else "waiting",
+        )
+        return self.tell(said, said.feedback_id, 1)
 
     def busy(self, analyses: int) -> list[Envelope]:
         """Days of everything, events of different aggregates interleaved, each aggregate's own in order."""
@@ -140,7 +159,9 @@ class Story:
                 (int(r.expovariate(1 / 500)), int(r.lognormvariate(9, 1)), int(r.lognormvariate(10, 1))),
                 r.choice([1, 1, 1, 2]),
                 step_s=r.expovariate(1 / 60),
+                unlikeness=r.choice([None, 0.4, 1.0]),
             )
+            part.append(self.feedback(r.choice([True, True, False, None]), r.choice(MODELS)))
             stories.append(part)
             self.now = before
         mixed = [envelope for part in stories for envelope in part]

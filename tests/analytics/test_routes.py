@@ -87,7 +87,7 @@ async def test_row_level_security_fences_every_figure(house: House, story: Story
         "SELECT relname, relrowsecurity AND relforcerowsecurity FROM pg_class"
         " WHERE relnamespace = 'figures'::regnamespace AND relkind = 'r'"
     )
-    assert len(rows) == 8
+    assert len(rows) == 10
     assert all(fenced for _, fenced in rows)
 
 
@@ -234,3 +234,22 @@ async def test_the_openapi_document_is_complete(client: httpx.AsyncClient) -> No
         assert operation["tags"] == ["analytics"]
         assert operation["operationId"]
         assert "application/problem+json" in operation["responses"]["422"]["content"]
+
+
+async def test_unlike_studies_and_readers_opinions_are_charted(house: House) -> None:
+    story = Story()
+    told: list[Envelope] = []
+    for unlikeness in (None, 0.2, 0.999, 1.0, 3.0):
+        told += story.analysis(unlikeness=unlikeness)
+    told += [story.feedback(agrees) for agrees in (True, True, True, False, None)]
+    await applied(house, [*told, *Story(seed=9).busy(10)])
+    async with house.asking(story.facility) as client:
+
+        async def sums(metric: str, by: str = "") -> dict[str, float]:
+            found = await lines(client, metric=metric, **({"by": by} if by else {}))
+            return {key[0] if key else "": sum(values) for key, values in found.items()}
+
+        assert await sums("out_of_distribution") == {"": 2}
+        assert await sums("out_of_distribution", "outcome") == {"like": 2, "unlike": 2}
+        assert await sums("feedback") == {"": 5}
+        assert await sums("feedback", "outcome") == {"agrees": 3, "disagrees": 1, "unsure": 1}

@@ -183,6 +183,9 @@ class Court(Demo):
                     break
                 await asyncio.sleep(0.5)
         known |= {"analysis_id": done[0]["id"], "study_id": done[0]["study_id"]}
+        contrary = {"label": "grey", "says": "absent" if done[0]["findings"][0]["positive"] else "present"}
+        path = f"/api/v1/analyses/{known['analysis_id']}/feedback"
+        known["feedback_id"] = (await admin.post(path, json={"findings": [contrary]}))["items"][0]["id"]
         found = await admin.client.get("/dicomweb/instances", headers=admin.headers)
         names = {"study": "0020000D", "series": "0020000E", "instance": "00080018"}
         known |= {name: found.json()[0][tag]["Value"][0] for name, tag in names.items()}

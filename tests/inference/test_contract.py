@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from codetect_inference.feedback.models import Feedback
 from codetect_shared.db import uuid7
 from codetect_shared.tokens import Role
 
@@ -21,13 +22,25 @@ def facility(house: House) -> Facility:
 
 @pytest.fixture(scope="module")
 async def contract(house: House, facility: Facility) -> Contract:
-    """An admin of a facility with a model, and an analysis that waits."""
+    """An admin of a facility with a model, an analysis that waits, and a finding that waits for a second reader."""
     registered = await facility.register(bundle_files(tiny_model(), name=f"contract-{facility.id}"))
     model = registered.json()
     event = await facility.receive(await facility.store(lung(12)))
     found = await facility.analyses(event.study_id)  # also one by each model that tests before left
     analysis = next(one for one in found if one.model_name == model["name"])
+    finding = Feedback(
+        facility_id=facility.id,
+        analysis_id=analysis.id,
+        label="grey",
+        model_says="present",
+        probability=0.7,
+        state="waiting",
+        readers=1,
+    )
+    async with house.db.facility(facility.id) as session:
+        session.add(finding)
     known = {
+        "feedback_id": str(finding.id),
         "analysis_id": str(analysis.id),
         "study_id": str(event.study_id),
         "name": model["name"],

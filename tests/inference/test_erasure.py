@@ -21,7 +21,10 @@ from sqlalchemy import func, select, update
 from tests.inference.conftest import Facility, House, lung, received, series
 from tests.inference.test_worker import Gate, Meddling, analysing, taken_over
 
-TABLES = ("analyses", "studies", "removals", "erasures", "outbox", "inbox", "models")
+TABLES = (
+    *("analyses", "studies", "removals", "erasures", "outbox", "inbox", "models"),
+    *("feedback", "opinions", "rulings", "watched", "drifts"),
+)
 
 
 async def read(facility: Facility, house: House, folder: Path) -> Analysis:
@@ -89,6 +92,7 @@ async def test_nothing_of_it_is_left_but_that_it_was_erased(
         "id": analysis.study_id,
         "facility_id": facility.id,
         "version": 0,
+        "study_instance_uid": None,
         "upload_id": analysis.study_id,
         "priority": 0,
         "series": "[]",

@@ -53,6 +53,13 @@ VALUES: dict[str, Any] = {
     "submitted_at": datetime(2026, 1, 1, tzinfo=UTC),
     "priority": "urgent",
     "submitted_by": OTHER,
+    "feedback_id": OTHER,
+    "given_by": OTHER,
+    "label": "grey",
+    "says": "absent",
+    "model_says": "present",
+    "agrees": False,
+    "state": "waiting",
 }
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import typer
 
+from codetect.cli.feedback import export_labels
 from codetect.cli.filters import (
     FindingOption,
     FolderOption,
@@ -72,7 +73,10 @@ TABLES = {Format.CSV, Format.JSONL}
 @exports.command()
 def export(
     what: Annotated[
-        list[str] | None, typer.Argument(metavar="[STUDY... | ANALYSIS... | WORDS]", help="Ids; or words to look for.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[STUDY... | ANALYSIS... | WORDS | labels]", help="Ids; words to look for; or `labels`, of readers."
+        ),
     ] = None,
     facility: FacilityOption = None,
     status: StatusOption = None,
@@ -99,7 +103,11 @@ def export(
         bool, typer.Option("--original", help="Studies as they came; needs the right `identity`.")
     ] = False,
 ) -> None:
-    """Write studies as zips of DICOM files, or analyses as documents; or, without ids, a table of all that match."""
+    """Write studies as DICOM zips, analyses as documents, a table of all that match, or readers' labels."""
+    if what == ["labels"]:
+        times = (moment and moment.astimezone() for moment in (since, until))
+        export_labels(facility, output, finding, *times)
+        return
     studies = _ids(what or [])
     if form not in TABLES:
         if not studies:

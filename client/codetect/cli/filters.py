@@ -1,7 +1,7 @@
 """The options that choose among analyses, which several commands share."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import typer
@@ -14,6 +14,10 @@ StatusOption = Annotated[AnalysisStatus | None, typer.Option(help="Only analyses
 FindingOption = Annotated[str | None, typer.Option(help="Only where this label was found.")]
 TagOption = Annotated[str | None, typer.Option(help="Only with this tag.")]
 FolderOption = Annotated[str | None, typer.Option(help="Only in this folder.")]
+FeedbackOption = Annotated[
+    Literal["none", "undecided", "agreed", "waiting", "adjudicated"] | None,
+    typer.Option(help="Only where readers' feedback on a finding stands so."),
+]
 StudyOption = Annotated[UUID | None, typer.Option(help="Only of this study.")]
 UploadOption = Annotated[UUID | None, typer.Option(help="Only of this upload.")]
 FromOption = Annotated[datetime | None, typer.Option("--from", formats=DATES, help="Asked for then or later.")]

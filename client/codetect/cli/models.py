@@ -14,9 +14,12 @@ from codetect.cli.root import FacilityOption, JsonOption, client, fail, printabl
 from codetect.client import Client
 from codetect.errors import Refused
 from codetect.models import Compared, Comparison, RegisteredModel, Rollout
+from codetect.readers import Watch
 
 T = TypeVar("T")
-models = typer.Typer(help="List the models; the rest is the operator's: push, activate, shadow, canary, rollback ...")
+models = typer.Typer(
+    help="List the models, `watch` how one fares; the rest is the operator's: push, activate, shadow ..."
+)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The model.")]
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="Its version.")]
@@ -206,3 +209,34 @@ def _show(one: Rollout, place: str | None, as_json: bool) -> None:
         "canary": f"reads {one.share} % of the new studies",
     }[one.kind]
     say(f"{one.name} {one.version} {how} {where}.")
+
+
+@models.command()
+def watch(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    version: Annotated[str, typer.Argument(metavar="VERSION")],
+    facility: FacilityOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how a model version fared in the last 30 days: drift, unlike studies, readers' agreement."""
+
+    async def read() -> Watch:
+        async with client(facility) as door:
+            return await door.watch_model(name, version)
+
+    found = run(read())
+    if as_json:
+        print(found.model_dump_json(indent=2))
+        return
+    say(found.drift)
+    rows: list[tuple[str, ...]] = []
+    for one in found.measures:
+        value = "" if one.psi is None else f"PSI {one.psi:.3f}"
+        rows.append((one.measure, one.band.replace("_", " "), value, f"{one.studies} studies, {one.slices} slices"))
+    if unlike := found.out_of_distribution:
+        rows.append(("out of distribution", f"{unlike.flagged} of {unlike.studies} studies"))
+    for each in found.agreement:
+        settled = each.confirmed + each.corrected
+        rows.append((f"readers on {each.label}", f"{each.confirmed} of {settled} confirmed, {each.waiting} wait"))
+    for row in rows:
+        print("\t".join(map(printable, row)))

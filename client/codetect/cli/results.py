@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from codetect.cli.filters import (
+    FeedbackOption,
     FindingOption,
     FolderOption,
     FromOption,
@@ -40,6 +41,7 @@ def analyses(
     folder: FolderOption = None,
     study: StudyOption = None,
     upload: UploadOption = None,
+    feedback: FeedbackOption = None,
     since: FromOption = None,
     until: ToOption = None,
     sort: SortOption = None,
@@ -47,7 +49,7 @@ def analyses(
     as_json: JsonOption = False,
 ) -> None:
     """List analyses, the newest first."""
-    chosen = filters(q, status, finding, tag, folder, study, upload, since, until, sort)
+    chosen = filters(q, status, finding, tag, folder, study, upload, since, until, sort) | {"feedback": feedback}
 
     async def read() -> list[Analysis]:
         async with client(facility) as door, aclosing(door.analyses(**chosen)) as found:

@@ -153,7 +153,7 @@ class Demo:
         return str(tokens["access_token"])
 
     def publish_models(self) -> None:
-        """The repository's bundles that the settings name, where they aren't registered; the newest of a name serves."""
+        """The repository's bundles that the settings name, where not registered yet; the newest of a name serves."""
         with self.door("member") as door:
             client = self.known["api_client"]
             grant = answer(door.post("/oauth/token", data={"grant_type": "client_credentials", **client}))

@@ -16,6 +16,7 @@ from codetect_shared.events import (
     AnalysisQueued,
     AnalysisStarted,
     Event,
+    FeedbackGiven,
     StudyErased,
     StudyReceived,
     UploadCompleted,
@@ -41,6 +42,7 @@ STATES: dict[type[Event], str] = {
     UploadRefused: "refused",
     UploadExpired: "expired",
 }
+OPINIONS = {True: "agrees", False: "disagrees", None: "unsure"}
 NO_FIGURES = frozenset({AnalysisProgressed.type})
 """Told often, for eyes only: neither kept nor counted."""
 BINS = 20
@@ -87,6 +89,9 @@ class Tally:
                 self.add(models.uploads, (*here, STATES[type(event)], ""), 1, 0)
             case StudyReceived():
                 self.add(models.studies, (*here, "new" if event.version == 1 else "updated"), 1)
+            case FeedbackGiven():
+                key = (*here, event.model, event.model_version, event.label, OPINIONS[event.agrees])
+                self.add(models.feedback, key, 1)
             case StudyErased():
                 self.add(models.studies, (*here, "erased"), 1)
 
@@ -100,6 +105,8 @@ class Tally:
                 outcome = "positive" if found.positive else "negative"
                 key = (*which, found.label, outcome, bin_of(found.probability))
                 self.add(models.findings, key, 1, round(found.probability * 1_000_000))
+            if event.unlikeness is not None:
+                self.add(models.likeness, (*which, "unlike" if event.unlikeness >= 1 else "like"), 1)
 
     def _move(self, told: Envelope, event: AnalysisChanged) -> None:
         """The newest event decides the state, whatever the order of arrival."""

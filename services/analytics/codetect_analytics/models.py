@@ -24,7 +24,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 
 FIGURES = "figures"
-FIGURES_VERSION = 1
+FIGURES_VERSION = 2
 """Raise it when the figures' tables or the folding change: the next projector rebuilds before it goes on."""
 
 DIALECT: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -104,6 +104,12 @@ files = _figure("files", _key("outcome", Text))
 studies = _figure("studies", _key("change", Text))
 """Studies that were new, got a new version, or were erased."""
 
+likeness = _figure("likeness", *_model(), _key("outcome", Text))
+"""Completed analyses that are `like` their model's training data, or `unlike`; of models that can tell."""
+
+feedback = _figure("feedback", *_model(), _key("finding", Text), _key("outcome", Text))
+"""Opinions that readers gave on findings: `agrees`, `disagrees` or `unsure`; decisions of second readers aside."""
+
 latest = Table(
     "latest",
     figures,
@@ -116,4 +122,4 @@ latest = Table(
 )
 """Each analysis' state by the newest event about it: what `states` counts."""
 
-COUNTERS = (analyses, states, findings, durations, uploads, files, studies)
+COUNTERS = (analyses, states, findings, durations, uploads, files, studies, likeness, feedback)

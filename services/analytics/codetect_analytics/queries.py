@@ -27,6 +27,8 @@ class Metric(StrEnum):
     UPLOADED_BYTES = "uploaded_bytes"
     FILES = "files"
     STUDIES = "studies"
+    OUT_OF_DISTRIBUTION = "out_of_distribution"
+    FEEDBACK = "feedback"
 
 
 class Dimension(StrEnum):
@@ -67,6 +69,8 @@ SOURCES = {
     Metric.UPLOADED_BYTES: Source(models.uploads, ("bytes",)),
     Metric.FILES: Source(models.files),
     Metric.STUDIES: Source(models.studies, unsplit={"change": "new"}),
+    Metric.OUT_OF_DISTRIBUTION: Source(models.likeness, unsplit={"outcome": "unlike"}),
+    Metric.FEEDBACK: Source(models.feedback),
 }
 
 

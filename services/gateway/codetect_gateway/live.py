@@ -37,7 +37,7 @@ DELAY = Histogram(
 )
 STREAM = Gauge("codetect_gateway_stream_connected", "Whether the change stream is being read.")
 
-VISIBLE = ("codetect.upload.", "codetect.study.", "codetect.analysis.", "codetect.model.")
+VISIBLE = ("codetect.upload.", "codetect.study.", "codetect.analysis.", "codetect.model.", "codetect.feedback.")
 AHEAD_S = 5.0
 QUIET_S = 5.0
 KEPT_S = LIFETIME_S + 60

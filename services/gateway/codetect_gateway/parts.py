@@ -50,6 +50,7 @@ PREFIXES = (
     Prefix("/dicomweb", "ingest", any_size=True, pacs=True),
     Prefix(f"{API}/analyses", "inference"),
     Prefix(f"{API}/models", "inference", any_size=True),
+    Prefix(f"{API}/feedback", "inference"),
     Prefix(f"{API}/views", "inference"),
     Prefix(f"{API}/jobs", "inference"),
     Prefix(f"{API}/analytics", "analytics"),

@@ -1,4 +1,4 @@
-"""`python -m codetect_inference api|worker|migrate`."""
+"""`python -m codetect_inference api|worker|migrate|reseal`."""
 
 import os
 import sys
@@ -23,8 +23,14 @@ def main() -> None:
             from codetect_shared.migrations import migrate  # Alembic is 11 MB that running processes don't need
 
             migrate("codetect_inference", os.environ["CODETECT_INFERENCE_DATABASE_OWNER_URL"])
+        case ["reseal"]:
+            import asyncio
+
+            from codetect_inference.feedback.sealing import reseal_all
+
+            print(asyncio.run(reseal_all(Settings())), "facilities' keys were sealed anew.")
         case _:
-            raise SystemExit("Usage: python -m codetect_inference api|worker|migrate")
+            raise SystemExit("Usage: python -m codetect_inference api|worker|migrate|reseal")
 
 
 if __name__ == "__main__":

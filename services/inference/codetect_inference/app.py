@@ -11,10 +11,22 @@ from fastapi import FastAPI
 
 from codetect_inference import model_routes, result_routes, routes
 from codetect_inference.consumers import HANDLERS
+from codetect_inference.feedback import routes as feedback_routes
 from codetect_inference.models import ANALYSES
 from codetect_inference.registry import Registry
 from codetect_inference.removals import sweep
 from codetect_inference.settings import Settings
+from codetect_inference.watch import routes as watch_routes
+from codetect_inference.watch.looking import look
+
+ROUTERS = (
+    routes.analyses,
+    result_routes.results,
+    feedback_routes.of_analyses,
+    feedback_routes.feedback,
+    model_routes.models,
+    watch_routes.models,
+)
 
 
 def api(settings: Settings) -> FastAPI:
@@ -29,6 +41,7 @@ def api(settings: Settings) -> FastAPI:
             Reaper(settings.database_system_url, ANALYSES).run,
             EventConsumer(settings.rabbitmq_url, topology.STUDIES, db, HANDLERS).run,
             every(30, "removals", lambda: sweep(db, storage)),
+            every(600, "drift", lambda: look(db)),
         ]
 
-    return create_app(settings, "inference", parts, [routes.analyses, result_routes.results, model_routes.models])
+    return create_app(settings, "inference", parts, ROUTERS)

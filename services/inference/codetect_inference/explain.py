@@ -70,7 +70,8 @@ class Maps:
     """What is kept of a study's run, one row per analysed slice; any overlay can be drawn from it later.
 
     `slices` (n,) numbers within the series, `logits` (n, labels) float32, `cams` (n, labels, s, s) float16,
-    `distances` (n,) float32 of models that tell what is unlike their training data.
+    `distances` (n,) float32 of models that tell what is unlike their training data, `inputs` (n, 2) mean and standard
+    deviation of the prepared slices.
     """
 
     slices: NDArray[np.int32]
@@ -78,12 +79,13 @@ class Maps:
     cams: NDArray[np.float16]
     box: Box
     distances: Floats | None = None
+    inputs: Floats | None = None
 
     @classmethod
-    def of(cls, plan: Plan, outputs: Outputs) -> Maps:
+    def of(cls, plan: Plan, outputs: Outputs, inputs: Floats | None = None) -> Maps:
         """From what the model said to the planned slices."""
         cams = outputs.cams.astype(np.float16)
-        return cls(np.array(plan.slices, np.int32), outputs.logits, cams, plan.box, outputs.distances)
+        return cls(np.array(plan.slices, np.int32), outputs.logits, cams, plan.box, outputs.distances, inputs)
 
     def pack(self) -> bytes:
         """As one compressed npz."""
@@ -92,6 +94,8 @@ class Maps:
         arrays: dict[str, NDArray[Any]] = {"slices": self.slices, "logits": self.logits, "cams": self.cams, "box": box}
         if self.distances is not None:
             arrays["distances"] = self.distances
+        if self.inputs is not None:
+            arrays["inputs"] = self.inputs
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
         return buffer.getvalue()
 
@@ -99,7 +103,8 @@ class Maps:
     def unpack(cls, content: bytes) -> Maps:
         """Read what `pack` wrote."""
         with np.load(io.BytesIO(content), allow_pickle=False) as kept:
-            return cls(kept["slices"], kept["logits"], kept["cams"], Box(*kept["box"].tolist()), kept.get("distances"))
+            box, more = Box(*kept["box"].tolist()), (kept.get("distances"), kept.get("inputs"))
+            return cls(kept["slices"], kept["logits"], kept["cams"], box, *more)
 
 
 @dataclass(frozen=True)

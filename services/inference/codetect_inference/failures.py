@@ -51,6 +51,22 @@ class NotTakingPart(NotFound):
     """This version is no such candidate there."""
 
 
+class FeedbackNotFound(NotFound):
+    """There is no such feedback."""
+
+
+class NoSuchFinding(BadInput):
+    """The analysis has no such finding."""
+
+
+class HoldsIdentifier(BadInput):
+    """The text plainly holds an identifier; leave it out."""
+
+
+class SecondReaderNeeded(Conflict):
+    """Somebody else has to decide: you have said something about this finding yourself."""
+
+
 class BundleNotAccepted(BadInput):
     """The model bundle was refused."""
 

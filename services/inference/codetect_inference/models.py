@@ -83,6 +83,7 @@ class Study(Base, FacilityRow):
     __tablename__ = "studies"
 
     version: Mapped[int]
+    study_instance_uid: Mapped[str | None]
     upload_id: Mapped[UUID]
     submitted_by: Mapped[UUID | None]
     priority: Mapped[int]

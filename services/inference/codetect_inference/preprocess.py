@@ -141,6 +141,11 @@ def prepare_batch(slices: Iterable[HU], box: Box, how: Preprocessing) -> NDArray
     return np.stack([prepare_slice(hu, box, how) for hu in slices])
 
 
+def brightness(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean and standard deviation of each image of a prepared batch, (n, 2): what its input is watched by."""
+    return np.stack([batch.mean((1, 2, 3)), batch.std((1, 2, 3))], -1, dtype=np.float32)
+
+
 def window(hu: HU, level_hu: float, width_hu: float) -> NDArray[np.float32]:
     """HU to 0..1 through a window."""
     grey = hu.astype(np.float32)

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, any_, cast, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, any_, cast, exists, func, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_inference.failures import AnalysisNotFound, CursorInvalid, ModelNotFound
-from codetect_inference.models import Analysis, Model
+from codetect_inference.feedback.models import Feedback
+from codetect_inference.models import Analysis, Model, Status
 from codetect_inference.schemas import Filters
 
 
@@ -61,6 +62,12 @@ def _filtered(filters: Filters) -> Select[Analysis]:
     ]
     if filters.finding:
         wanted.append(literal(filters.finding) == any_(Analysis.positive))
+    if filters.feedback:
+        said = exists().where(Feedback.analysis_id == Analysis.id)
+        none = filters.feedback == "none"
+        wanted.append(
+            ~said & (Analysis.status == Status.COMPLETED) if none else said.where(Feedback.state == filters.feedback)
+        )
     if filters.tag:
         wanted.append(literal(filters.tag) == any_(Analysis.tags))
     if filters.created_from:

@@ -188,6 +188,9 @@ class Filters(BaseModel):
     )
     status: Status | None = None
     finding: str | None = Field(None, max_length=40, pattern=PRINTABLE, description="A label that was found positive.")
+    feedback: Literal["none", "undecided", "agreed", "waiting", "adjudicated"] | None = Field(
+        None, description="Where readers' feedback on one of its findings stands; `none`: nobody said anything."
+    )
     study_id: UUID | None = None
     upload_id: UUID | None = None
     tag: Tag | None = None

@@ -18,12 +18,15 @@ from codetect_inference.explain import Explanation
 from codetect_inference.failures import SENTENCES, ModelNotFound, StudyNotFound, WrongState
 from codetect_inference.models import ANALYSES, Analysis, Erasure, Model, Removal, Status, Study, now
 from codetect_inference.schemas import AnalysisChange
+from codetect_inference.watch.counting import count
+from codetect_inference.watch.measures import Tallies
 
 
 async def receive_study(session: AsyncSession, facility_id: UUID, event: events.StudyReceived) -> None:
     """A study is ready: remember its newest version and queue an analysis for each model asked for."""
     facts = {
         "version": event.version,
+        "study_instance_uid": event.study_instance_uid,
         "upload_id": event.upload_id,
         "submitted_by": event.submitted_by,
         "priority": PRIORITIES[event.priority],
@@ -229,6 +232,7 @@ async def complete(
     session: AsyncSession,
     job: Analysis,
     explanation: Explanation,
+    counts: Tallies,
     *,
     maps_key: str,
     documents: list[events.ResultDocument],
@@ -270,6 +274,7 @@ async def complete(
         submitted_by=row.submitted_by,
     )
     await tell(session, row, completed)
+    await count(session, row, counts)
 
 
 async def fail(session: AsyncSession, row: Analysis, code: str) -> None:
@@ -356,6 +361,7 @@ async def erase_study(session: AsyncSession, facility_id: UUID, event: events.St
     """A study is gone: so is everything read from it, and what is still being read is stopped."""
     study_id = event.study_id
     gone = {"erased": True, "series": [], "version": 0, "upload_id": study_id, "submitted_by": None, "priority": 0}
+    gone["study_instance_uid"] = None
     erased = insert(Study).values(id=study_id, facility_id=facility_id, **gone)
     await session.execute(erased.on_conflict_do_update(index_elements=[Study.id], set_=gone))
     await session.execute(insert(Erasure).values(id=study_id, facility_id=facility_id).on_conflict_do_nothing())

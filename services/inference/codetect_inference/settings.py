@@ -24,6 +24,9 @@ class Settings(ServiceSettings):
     )
     model_keys_shipped: bool = Field(True, description="Trust the key that signs the models of CoDetect's repository.")
     trial_timeout_s: int = Field(60, ge=1, description="How long a model's trial run may take before it is refused.")
+    second_reads: float = Field(
+        0.1, ge=0, le=1, description="Share of agreements with the model that a second reader looks at, too."
+    )
 
     @field_validator("model_keys")
     @classmethod

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import numpy as np
 import structlog
 from codetect_shared import bus
 from codetect_shared.app import Background, create_app, readiness
@@ -19,16 +20,17 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_inference import service
-from codetect_inference.engine import Outputs
+from codetect_inference.engine import Floats, Outputs
 from codetect_inference.engines import Engines, Loaded
 from codetect_inference.explain import Maps, explain
 from codetect_inference.failures import Unanalysable
 from codetect_inference.manifest import Manifest
 from codetect_inference.models import ANALYSES, Analysis
-from codetect_inference.preprocess import Plan, plan_series, prepare_batch
+from codetect_inference.preprocess import Plan, brightness, plan_series, prepare_batch
 from codetect_inference.result import Result
 from codetect_inference.settings import WorkerSettings
 from codetect_inference.volume import Volume, VolumeRefused, open_volume
+from codetect_inference.watch.measures import tallies
 
 if TYPE_CHECKING:
     from codetect_inference.documents import Document
@@ -40,6 +42,7 @@ FALLEN_BACK = Counter(
     "Analyses read by the version before, since this process can't load theirs.",
     ["model", "wanted", "version"],
 )
+UNLIKE = Counter("codetect_out_of_distribution_total", "Studies unlike a model's training data.", ["model", "version"])
 LOOK_S = 0.5  # how often progress is told, and whether to go on is asked
 STORE_AWAY_S = 5.0
 DRAIN_S = 15  # supervisors wait 20 s
@@ -159,14 +162,17 @@ class Analyser:
             await self._remove(result.prefix)
             raise
         progress.committing = True
+        counts = tallies(result.bundle, result.maps, result.explanation)
         try:
             async with self._db.facility(job.facility_id) as session:
                 await service.complete(
-                    session, job, result.explanation, maps_key=maps_key, documents=made, provider=provider
+                    session, job, result.explanation, counts, maps_key=maps_key, documents=made, provider=provider
                 )
         except LeaseLost:
             await self._remove(result.prefix)
             raise
+        if (result.explanation.unlikeness or 0) >= 1 and not job.shadow_for:
+            UNLIKE.labels(job.model_name, job.model_version).inc()
         if job.fence > 1:
             await self._remove(job.results_prefix, but=result.prefix)
 
@@ -193,17 +199,18 @@ async def infer(model: Loaded, volume: Volume, plan: Plan, progress: Progress) -
     """Run the planned slices, a few batches prepared ahead in threads, so that the model never waits for one."""
     how, size = model.bundle.preprocessing, model.batch
 
-    async def run(numbers: Sequence[int]) -> Outputs:
+    async def run(numbers: Sequence[int]) -> tuple[Outputs, Floats]:
         async with model.slots:
             images = await asyncio.to_thread(prepare_batch, map(volume.slice, numbers), plan.box, how)
             outputs = await model.engine.submit(images)
         progress.done += len(numbers)
-        return outputs
+        return outputs, brightness(images)
 
     async with asyncio.TaskGroup() as group:
         batches = [plan.slices[at : at + size] for at in range(0, len(plan.slices), size)]
         runs = [group.create_task(run(batch)) for batch in batches]
-    return Maps.of(plan, Outputs.together(one.result() for one in runs))
+    outputs, inputs = zip(*(one.result() for one in runs), strict=True)
+    return Maps.of(plan, Outputs.together(outputs), np.concatenate(inputs))
 
 
 async def give_up(session: AsyncSession, row: Analysis, error: Exception | None) -> None:

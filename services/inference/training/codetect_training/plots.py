@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pydicom
 from codetect_inference.bundle import Bundle, LoadedBundle
+from codetect_inference.drawing import grey, overlay
 from codetect_inference.engine import Engine
-from codetect_inference.explain import Maps, grey, overlay, probabilities
+from codetect_inference.explain import Maps, probabilities
 from codetect_inference.preprocess import plan_series, prepare_batch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from codetect_inference.bundle import LoadedBundle
-from codetect_inference.explain import Maps, overlay
+from codetect_inference.drawing import overlay
+from codetect_inference.explain import Maps
 from codetect_inference.preprocess import Box
 from matplotlib.figure import Figure
 
