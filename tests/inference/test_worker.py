@@ -17,7 +17,8 @@ from codetect_inference.engines import Engines
 from codetect_inference.explain import Maps
 from codetect_inference.models import ANALYSES, Analysis
 from codetect_inference.settings import WorkerSettings
-from codetect_inference.worker import Analyser, give_up
+from codetect_inference.analysing import Analyser
+from codetect_inference.worker import give_up
 from codetect_shared.jobs import LeaseLost, Worker
 from codetect_shared.storage import Storage
 from codetect_shared.testing import claimed
@@ -81,7 +82,7 @@ class Meddling(Storage):
 async def analysing(house: House, folder: Path, storage: Storage | None = None) -> AsyncIterator[Analyser]:
     """What a worker process runs, without the process around it."""
     engines = Engines(house.db, house.storage, WorkerSettings(model_cache=folder, provider="cpu"))
-    yield Analyser(house.db, storage or house.storage, engines)
+    yield Analyser(house.db, storage or house.storage, engines, house.settings.database_system_url)
     engines.close()
 
 
@@ -268,7 +269,7 @@ async def test_a_study_erased_before_the_commit_leaves_nothing(
 async def test_a_look_that_comes_just_after_the_commit_takes_nothing_for_lost(
     tiny: str, facility: Facility, house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("codetect_inference.worker.LOOK_S", 0.001)
+    monkeypatch.setattr("codetect_inference.analysing.LOOK_S", 0.001)
     analysed = []
     async with analysing(house, tmp_path) as worker:
         for _ in range(8):
