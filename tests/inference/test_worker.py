@@ -12,12 +12,12 @@ from uuid import UUID
 import numpy as np
 import onnxruntime as ort
 import pytest
+from codetect_inference.analysing import Analyser
 from codetect_inference.engine import ProviderUnavailable
 from codetect_inference.engines import Engines
 from codetect_inference.explain import Maps
 from codetect_inference.models import ANALYSES, Analysis
 from codetect_inference.settings import WorkerSettings
-from codetect_inference.analysing import Analyser
 from codetect_inference.worker import give_up
 from codetect_shared.jobs import LeaseLost, Worker
 from codetect_shared.storage import Storage

@@ -1,6 +1,6 @@
 """How fast studies become committed results, beside a bare loop over the model, and what memory a worker takes for it.
 
-    python -m tests.load.bench_inference [studies]
+    python -m tests.load.bench_inference [studies a round] [rounds]
 
 prints JSON lines (name, value, unit, baseline, ratio). It uses servers of its own, or those of CODETECT_TEST_STATE.
 """
@@ -38,12 +38,12 @@ from tests.infrastructure import Infrastructure, infrastructure
 
 Row = dict[str, Any]
 ROUNDS = 3  # of each baseline and the worker in turns, so that a machine that swings does so for all
-BARE_S = 8  # of one baseline in one round
+BARE_S = 6  # of one baseline in one round
 WARM = 2  # studies before the clock starts, and as many wait when it stops: the queue is full throughout
 MANY = 100
 
 
-async def measure(studies: int = 6) -> list[Row]:
+async def measure(studies: int = 6, turns: int = ROUNDS) -> list[Row]:
     """All figures of this file; `studies` a round."""
     with tempfile.TemporaryDirectory() as folder:
         async with infrastructure(Path(folder)) as infra:
@@ -54,12 +54,12 @@ async def measure(studies: int = 6) -> list[Row]:
                 facility = Facility(house, uuid7())
                 (await facility.register(folder_files(BUNDLE))).raise_for_status()
                 return [
-                    *await speed(facility, infra, Path(folder), studies),
+                    *await speed(facility, infra, Path(folder), studies, turns),
                     *await growth(facility, infra, Path(folder)),
                 ]
 
 
-async def speed(facility: Facility, infra: Infrastructure, folder: Path, studies: int) -> list[Row]:
+async def speed(facility: Facility, infra: Infrastructure, folder: Path, studies: int, turns: int) -> list[Row]:
     """Slices a second of a worker with its queue full and of bare loops, in turns; and where the time goes."""
     paths = whole_series()
     stored = await facility.store(paths)
@@ -71,7 +71,7 @@ async def speed(facility: Facility, infra: Infrastructure, folder: Path, studies
         forget_peak(process)
         idle_bytes = process.memory_info().rss
         latencies = [await started_after_ms(facility, stored) for _ in range(5)]
-        for _ in range(ROUNDS):
+        for _ in range(turns):
             rounds.append(loops.turn())
             worker.append(await full_queue(facility, stored, studies, process))
         peak_bytes, told = high_water(process), await metrics(infra)

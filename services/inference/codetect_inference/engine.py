@@ -79,13 +79,13 @@ class Engine:
         self._names = ["logits", "cam", *(["distance"] if bundle.manifest.outliers else [])]
         self.on_gpu = self.provider != "cpu"
         self.way = way or (Way(1, batch=GPU_BATCH) if self.on_gpu else Way(cores()))
-        self.run = partial(self._run_filled, self.way.batch) if self.on_gpu else self.run_any
+        self.run = partial(self.run_filled, self.way.batch) if self.on_gpu else self.run_any
 
     def run_any(self, images: Floats) -> Outputs:
         """Images (n, 1, side, side) float32 -> what the model says to them, in one run."""
         return Outputs(*self._session.run(self._names, {"image": images}))
 
-    def _run_filled(self, size: int, images: Floats) -> Outputs:
+    def run_filled(self, size: int, images: Floats) -> Outputs:
         """The same in runs of one fixed size, the last one filled up with copies, through I/O binding."""
         return Outputs.together(self._run_bound(images[at : at + size], size) for at in range(0, len(images), size))
 
