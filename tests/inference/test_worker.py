@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 from codetect_inference.analysing import Analyser
-from codetect_inference.engine import ProviderUnavailable
+from codetect_inference.engine import ProviderUnavailable, cores
 from codetect_inference.engines import Engines
 from codetect_inference.explain import Maps
 from codetect_inference.models import ANALYSES, Analysis
@@ -109,6 +109,12 @@ async def test_a_study_is_read_and_told_from_start_to_result(
     assert maps.slices.tolist() == list(range(12))
     assert analysis.maps_key == f"{facility.id}/{analysis.id}/1/maps.npz"
     assert completed["documents"] == analysis.documents
+    stored = [one.size for one in await house.storage.list("results", analysis.results_prefix)]
+    cost = (await facility.ask("GET", f"/analyses/{analysis.id}")).json()["cost"]
+    assert cost == completed["cost"]
+    assert cost["cpu_ms"] > 0
+    assert (cost["gpu_ms"], cost["bytes_written"]) == (0, sum(stored))
+    assert cost["bytes_read"] > 12 * 10_000
     assert completed["study_version"] == 1
     assert [one["kind"] for one in analysis.documents] == ["sr", "sc", "sc", "sc", "sc"]
     for one in analysis.documents:
@@ -307,12 +313,14 @@ async def test_cancelling_stops_a_run_and_keeps_it_stopped(
     async with analysing(house, tmp_path) as worker:
         run = asyncio.create_task(worker.run(job))
         await running(facility, event.study_id, 60)
+        line = (await worker.engines.get(job.model_name, job.model_version, str(job.model_sha256))).line
         answer = await facility.ask("POST", f"/analyses/{job.id}/cancel")
         assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
-        asked = time.monotonic()
+        begun, asked = line.batches, time.monotonic()
         with pytest.raises(LeaseLost):
             await run
         assert time.monotonic() - asked < 2
+        assert line.batches - begun <= cores()
     (analysis,) = await facility.analyses(event.study_id)
     assert (analysis.status, analysis.available_at, analysis.maps_key) == ("cancelled", None, None)
     assert await house.storage.list("results", job.results_prefix) == []

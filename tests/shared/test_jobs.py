@@ -76,7 +76,7 @@ async def test_urgent_jobs_come_first(shop: Shop) -> None:
 
 
 async def test_urgent_jobs_starve_nobody(shop: Shop) -> None:
-    """A routine job that has waited ten minutes longer than an urgent one goes before it; one that waited less doesn't."""
+    """A routine job that has waited ten minutes longer than an urgent one goes before it, else after it."""
     waited = {}
     for minutes, priority in ((11, 1), (9, 1), (0, 0)):
         task = await enqueue(shop, priority=priority)

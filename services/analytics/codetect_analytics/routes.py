@@ -64,6 +64,6 @@ async def analytics_timeseries(
 ) -> Timeseries:
     """One metric in hours (the last 48), days (30) or months (12); at most 1,000 of them at once.
 
-    What a facility costs: `slices`, `cpu_ms`, `gpu_ms`, `bytes_read`, `bytes_written` of its completed analyses, by month.
+    What a facility costs: `slices`, `cpu_ms`, `gpu_ms`, `bytes_read`, `bytes_written` of completed analyses, by month.
     """
     return await service.timeseries(session, principal.facility_id, metric, interval, by, start, end, tz)

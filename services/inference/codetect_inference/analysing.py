@@ -41,7 +41,7 @@ class Analyser:
 
     def __init__(self, db: Database, storage: Storage, engines: Engines, url: SecretStr) -> None:
         """Take also the address of Postgres itself, where LISTEN works."""
-        self._db, self._storage, self._engines = db, storage, engines
+        self._db, self._storage, self.engines = db, storage, engines
         self._keeper, self._stops = Keeper(db, storage), Stops(url)
 
     async def run(self, job: Analysis) -> None:
@@ -99,7 +99,7 @@ class Analyser:
 
     async def _result(self, job: Analysis, cost: Cost, progress: Progress, begun: float) -> tuple[Result, str]:
         series = SeriesFacts.model_validate(job.series)
-        model = await self._engines.get(job.model_name, job.model_version, str(job.model_sha256))
+        model = await self.engines.get(job.model_name, job.model_version, str(job.model_sha256))
         how = model.bundle.preprocessing
         try:
             volume, manifest = await self._study(series, cost)

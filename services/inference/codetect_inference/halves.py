@@ -70,7 +70,7 @@ def unpack_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         values = stored.astype(np.float32)
         if zero:
             values -= zero[0].astype(np.float32).reshape(along)
-        weights[node.output[0]] = np.asarray(values * scale.reshape(along), np.float32)
+        weights[node.output[0]] = np.asarray(values * scale.astype(np.float32).reshape(along), np.float32)
     _replace(model.graph, nodes, list(_needed(nodes, weights)))
     return model
 
