@@ -77,7 +77,7 @@ class Line:
         """Let running batches end and begin no more."""
         with self._lock:
             for reading in list(self._waiting):
-                self._withdraw(reading)
+                self._settle(reading, RuntimeError("the model was closed"))
         self._pool.shutdown(cancel_futures=True)
 
     def _work(self) -> None:
