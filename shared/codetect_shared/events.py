@@ -48,6 +48,15 @@ class Finding(BaseModel):
     positive: bool
 
 
+class Cost(BaseModel):
+    """What an analysis took: time of the processor and of the GPU, and bytes from and to the object store."""
+
+    cpu_ms: int = Field(ge=0, description="Of the threads that read, prepare, ran (on a CPU) and wrote for it.")
+    gpu_ms: int = Field(ge=0, description="Wall time of its share of the runs on a GPU.")
+    bytes_read: int = Field(ge=0)
+    bytes_written: int = Field(ge=0)
+
+
 class SeriesFacts(BaseModel):
     """What inference needs to choose among a study's series and to read one."""
 
@@ -448,6 +457,7 @@ class AnalysisCompleted(Event):
     slices_total: int
     slices_analysed: int
     provider: str
+    cost: Cost | None = Field(None, description="None in what was told before it was known.")
     queued_ms: int
     inference_ms: int
     total_ms: int

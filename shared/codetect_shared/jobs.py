@@ -6,9 +6,9 @@ Postgres.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -23,6 +23,14 @@ from codetect_shared.db import AggregateRow, Database
 log = structlog.get_logger()
 URGENT, ROUTINE = 0, 1
 PRIORITIES = {"urgent": URGENT, "routine": ROUTINE}
+AGEING = timedelta(minutes=10)
+"""An urgent job goes before routine ones, but for those that have waited so much longer: nobody starves."""
+
+BEHIND = timedelta(days=365)
+"""What nobody waits for, of a priority behind routine, goes after all that somebody waits for."""
+
+LAST = datetime(9000, 1, 1, tzinfo=UTC)
+OVERTAKING_S = 0.5
 
 
 class LeaseLost(Exception):
@@ -38,6 +46,12 @@ class JobRow(AggregateRow):
     looked_at: Mapped[datetime | None]
     fence: Mapped[int] = mapped_column(default=0)
     attempts: Mapped[int] = mapped_column(default=0)
+
+    @property
+    def rank(self) -> datetime:
+        """Of several claimed jobs the one with the lowest goes first: as `claim` has it."""
+        ageing = self.priority * AGEING if self.priority <= ROUTINE else BEHIND
+        return (self.available_at or LAST) + ageing
 
 
 Job = TypeVar("Job", bound=JobRow)
@@ -55,15 +69,15 @@ class Jobs(Generic[Job]):
         row.lease_until, row.attempts = None, 0
         await outbox.ask_to_look(session, self.queue, row)
 
-    async def claim(self, db: Database) -> Job | None:
-        """Take the most urgent due row, committed; None when nothing is due."""
+    async def claim(self, db: Database, *, urgent: bool = False) -> Job | None:
+        """Take the due row that goes first, committed; None when nothing is due. `urgent`: of the urgent ones alone."""
         t = self.table
         now = func.clock_timestamp()
         due = and_(t.available_at <= now, or_(t.lease_until.is_(None), t.lease_until < now))
         pick = (
             select(t.id)
-            .where(due)
-            .order_by(t.priority, t.available_at)
+            .where(and_(due, t.priority == URGENT) if urgent else due)
+            .order_by(t.priority > ROUTINE, t.available_at + t.priority * AGEING, t.id)
             .limit(1)
             .with_for_update(skip_locked=True, key_share=True)
             .cte("pick")
@@ -154,10 +168,31 @@ class Worker(Generic[Job]):
     ) -> None:
         self._jobs, self._db, self._url, self._run, self._give_up, self._drain_s = jobs, db, url, run, give_up, drain_s
         self._stopping = asyncio.Event()
+        self._in_hand = 0
 
     async def run(self) -> None:
         """Work until cancelled; then finish the job in hand within `drain_s`, or give it back."""
-        serving = asyncio.create_task(bus.forever(self._jobs.queue, self._serve))
+        await self._until_stopped(self._serve)
+
+    async def overtake(self, hands: int) -> None:
+        """One more hand beside `hands` of `run`, for urgent jobs that come while all of those are busy.
+
+        It looks twice a second, and only then: a hand that is free is woken by messages.
+        """
+
+        async def serve() -> None:
+            while True:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), OVERTAKING_S)
+                if self._stopping.is_set():
+                    raise asyncio.CancelledError
+                if self._in_hand >= hands and (job := await self._jobs.claim(self._db, urgent=True)):
+                    await self._work(job)
+
+        await self._until_stopped(serve)
+
+    async def _until_stopped(self, serve: Callable[[], Awaitable[None]]) -> None:
+        serving = asyncio.create_task(bus.forever(self._jobs.queue, serve))
         try:
             await asyncio.shield(serving)
         except asyncio.CancelledError:
@@ -206,7 +241,7 @@ class Worker(Generic[Job]):
             raise asyncio.CancelledError
 
     async def _work(self, job: Job) -> None:
-        with telemetry.working(self._jobs.queue, job.id, job.facility_id):
+        with self._holding_one(), telemetry.working(self._jobs.queue, job.id, job.facility_id):
             try:
                 if job.attempts > self._jobs.max_attempts:
                     await self._finally(job, None)
@@ -220,6 +255,14 @@ class Worker(Generic[Job]):
                 log.warning("lease lost")
             except Exception as error:
                 await self._failed(job, error)
+
+    @contextmanager
+    def _holding_one(self) -> Iterator[None]:
+        self._in_hand += 1
+        try:
+            yield
+        finally:
+            self._in_hand -= 1
 
     async def _give_back(self, job: Job) -> None:
         try:

@@ -116,6 +116,7 @@ class Story:
                 slices_total=40,
                 slices_analysed=30,
                 provider="cpu",
+                cost=told.Cost(cpu_ms=7 * ms[1], gpu_ms=ms[1], bytes_read=1000 + ms[1], bytes_written=10),
                 queued_ms=ms[0],
                 inference_ms=ms[1],
                 total_ms=ms[2],
@@ -205,5 +206,12 @@ def recount(envelopes: Iterable[Envelope], facility: UUID) -> dict[str, Any]:
             for e, thing, what in of
             if thing == "study"
         ),
+        "costs": {
+            "slices": sum(d["slices_analysed"] for d in completed),
+            **{
+                name: sum(d["cost"][name] for d in completed)
+                for name in ("cpu_ms", "gpu_ms", "bytes_read", "bytes_written")
+            },
+        },
         "ms": {stage: sorted(d[f"{stage}_ms"] for d in completed) for stage in ("queued", "inference", "total")},
     }

@@ -87,7 +87,7 @@ async def test_row_level_security_fences_every_figure(house: House, story: Story
         "SELECT relname, relrowsecurity AND relforcerowsecurity FROM pg_class"
         " WHERE relnamespace = 'figures'::regnamespace AND relkind = 'r'"
     )
-    assert len(rows) == 10
+    assert len(rows) == 11
     assert all(fenced for _, fenced in rows)
 
 
@@ -100,6 +100,17 @@ async def lines(client: httpx.AsyncClient, **params: object) -> dict[tuple, list
     body = answer.json()
     assert all(len(s["values"]) == len(body["times"]) for s in body["series"])
     return {tuple(s["key"].values()): s["values"] for s in body["series"]}
+
+
+async def test_what_a_facility_costs_by_month(client: httpx.AsyncClient) -> None:
+    year = {"from": "2026-02-01T00:00:00Z", "to": "2026-05-01T00:00:00Z", "interval": "month"}
+    costs = {"slices": 90, "cpu_ms": 4200, "gpu_ms": 600, "bytes_read": 3600, "bytes_written": 30}
+    for metric, total in costs.items():
+        assert await lines(client, metric=metric, **year) == {(): [0, total, 0]}
+    assert await lines(client, metric="cpu_ms", by="model", **year) == {
+        ("covid-ct",): [0, 2800, 0],
+        ("nodules",): [0, 1400, 0],
+    }
 
 
 async def test_days(client: httpx.AsyncClient) -> None:

@@ -85,7 +85,6 @@ def real(files: dict[str, bytes] | None, paths: list[Path], **changes: object) -
     plan = plan_series(len(hu), lambda n: hu[n], how.margin)
     engine = Engine(loaded, "cpu")
     outputs = engine.run(prepare_batch((hu[n] for n in plan.slices), plan.box, how))
-    engine.close()
     maps = Maps.of(plan, outputs)
     return result(loaded.manifest, hu, maps, **changes)
 

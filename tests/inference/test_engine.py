@@ -1,13 +1,13 @@
 """The engine gives the same answers however it is asked, uses what it says, and refuses what it can't use."""
 
-import asyncio
 import threading
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 from codetect_inference.bundle import LoadedBundle, open_bundle, open_folder
-from codetect_inference.engine import Engine, ProviderUnavailable, session_options
+from codetect_inference.engine import Engine, ProviderUnavailable, Way, providers, session_options
 from codetect_inference.preprocess import plan_series, prepare_batch
 
 from tests.inference.samples import BUNDLE, bundle_files, data, read_slice, tiny_model
@@ -32,7 +32,6 @@ def images(count: int, side: int = 32) -> np.ndarray:
 def test_auto_uses_what_is_there_and_says_so(tiny: LoadedBundle) -> None:
     engine = Engine(tiny)
     assert engine.provider == ("cuda" if "CUDAExecutionProvider" in ort.get_available_providers() else "cpu")
-    engine.close()
 
 
 @pytest.mark.skipif("CUDAExecutionProvider" in ort.get_available_providers(), reason="this machine has CUDA")
@@ -42,28 +41,34 @@ def test_a_gpu_that_is_not_there_stops_the_start_in_words(tiny: LoadedBundle, wa
         Engine(tiny, wanted)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("batch", [0, 4])
 @pytest.mark.parametrize("count", [1, 4, 5, 11])
-def test_any_number_of_images_comes_back_in_order(tiny: LoadedBundle, batch: int, count: int) -> None:
-    engine = Engine(tiny, "cpu", threads=2, batch=batch)
+def test_any_number_of_images_comes_back_in_order(tiny: LoadedBundle, count: int) -> None:
+    engine = Engine(tiny, "cpu", Way(2))
     given = images(count)
     logits, cams, _ = engine.run(given)
     np.testing.assert_allclose(logits, given.mean((2, 3)), rtol=1e-5)
     np.testing.assert_allclose(cams[:, :, 0, 0], given.mean((2, 3)), rtol=1e-5)
-    engine.close()
 
 
-async def test_many_submit_at_once_and_each_gets_its_own(tiny: LoadedBundle) -> None:
-    engine = Engine(tiny, "cpu", threads=3)
-    batches = [images(1 + number % 5) for number in range(60)]
-    results = await asyncio.gather(*(engine.submit(batch) for batch in batches))
-    for batch, (logits, _, _) in zip(batches, results, strict=True):
-        np.testing.assert_allclose(logits, batch.mean((2, 3)), rtol=1e-5)
-    engine.close()
+@pytest.mark.parametrize("count", [1, 4, 5, 11])
+def test_a_gpus_fixed_batches_are_filled_up_and_cut_again(tiny: LoadedBundle, count: int) -> None:
+    """The same I/O binding as on a GPU, on the provider that is here."""
+    engine = Engine(tiny, "cpu")
+    given = images(count)
+    logits, cams, _ = engine.run_filled(4, given)
+    np.testing.assert_allclose(logits, given.mean((2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(cams[:, :, 0, 0], given.mean((2, 3)), rtol=1e-5)
+
+
+def test_tensorrt_keeps_its_engines_and_leaves_the_rest_to_cuda(tmp_path: Path) -> None:
+    (first, options), (second, _) = providers("tensorrt", half=True, cache=tmp_path)
+    assert (first, second) == ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+    assert (options["trt_fp16_enable"], options["trt_engine_cache_path"]) == ("1", str(tmp_path))
+    assert providers("tensorrt", half=False)[0][1] == {"trt_fp16_enable": "0"}
 
 
 def test_map_keeps_the_order_and_reads_only_a_little_ahead(tiny: LoadedBundle) -> None:
-    engine = Engine(tiny, "cpu", threads=2)
+    engine = Engine(tiny, "cpu", Way(2))
     taken = []
 
     def batches():
@@ -75,25 +80,20 @@ def test_map_keeps_the_order_and_reads_only_a_little_ahead(tiny: LoadedBundle) -
         np.testing.assert_allclose(logits, number)
         assert len(taken) <= number + 6
     assert len(taken) == 30
-    engine.close()
 
 
-@pytest.mark.parametrize("batch", [0, 4])
-def test_a_model_that_tells_what_is_unlike_is_heard(batch: int) -> None:
+def test_a_model_that_tells_what_is_unlike_is_heard() -> None:
     files = bundle_files(tiny_model(distance=True), outliers={"threshold": 0.5, "how": "grey"})
-    engine = Engine(open_bundle(files), "cpu", batch=batch)
+    engine = Engine(open_bundle(files), "cpu")
     given = images(6)
-    distances = engine.run(given).distances
-    assert distances is not None
-    np.testing.assert_allclose(distances, given.mean((1, 2, 3)), rtol=1e-5)
-    engine.close()
+    for outputs in (engine.run(given), engine.run_filled(4, given)):
+        assert outputs.distances is not None
+        np.testing.assert_allclose(outputs.distances, given.mean((1, 2, 3)), rtol=1e-5)
 
 
-def test_closing_lets_no_thread_behind(tiny: LoadedBundle) -> None:
+def test_warming_up_leaves_no_thread_behind(tiny: LoadedBundle) -> None:
     before = threading.active_count()
-    engine = Engine(tiny, "cpu", threads=2)
-    engine.warm_up()
-    engine.close()
+    Engine(tiny, "cpu", Way(2)).warm_up()
     assert threading.active_count() == before
 
 
@@ -105,7 +105,6 @@ def test_the_shipped_model_answers_alike_alone_and_in_a_batch(shipped: LoadedBun
     assert cams.shape == (3, engine.labels, 7, 7)
     single = np.concatenate([engine.run(given[at : at + 1])[0] for at in range(3)])
     np.testing.assert_allclose(single, logits, atol=1e-3)
-    engine.close()
 
 
 def test_the_shipped_models_maps_add_up_to_its_logits(shipped: LoadedBundle) -> None:
@@ -114,7 +113,6 @@ def test_the_shipped_models_maps_add_up_to_its_logits(shipped: LoadedBundle) -> 
     bias = logits - cams.mean((2, 3))
     np.testing.assert_allclose(bias, np.broadcast_to(bias[:1], bias.shape), atol=1e-3)
     assert np.ptp(cams) > 0
-    engine.close()
 
 
 def test_folding_the_stored_weights_changes_no_answer(shipped: LoadedBundle) -> None:
@@ -134,4 +132,3 @@ def test_the_shipped_model_does_not_hang_on_the_window(shipped: LoadedBundle) ->
     engine = Engine(shipped, "cpu")
     usual, flat = (engine.run(np.ascontiguousarray(look))[0] for look in (batch, batch * 0.5 + 0.2))
     np.testing.assert_allclose(usual, flat, atol=0.1)
-    engine.close()

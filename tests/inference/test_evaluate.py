@@ -175,7 +175,6 @@ def test_studies_get_the_scores_that_the_service_would_give(tiny: Path, tmp_path
         expected = explain(bundle.manifest, plan, Maps.of(plan, said))
         assert one.score == pytest.approx(expected.findings[0].probability, abs=1e-6)
         np.testing.assert_allclose(one.probabilities, expected.probabilities[:, 0], atol=1e-6)
-    engine.close()
     assert not found.left_out.told()
 
 

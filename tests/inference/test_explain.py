@@ -226,7 +226,6 @@ def test_a_real_slice_goes_all_the_way_with_the_shipped_bundle() -> None:
     found = plan_series(1, lambda _: hu, how.margin)
     engine = Engine(bundle, "cpu")
     outputs = engine.run(prepare_batch([hu], found.box, how))
-    engine.close()
     result = explain(bundle.manifest, found, Maps.of(found, outputs))
     assert 0 < result.findings[0].probability < 1
     kept = Maps.unpack(Maps.of(found, outputs).pack())

@@ -35,8 +35,9 @@ async def result(tiny: str, facility: Facility, house: House, tmp_path: Path) ->
     """A completed analysis of four slices, as the API shows it."""
     event = await facility.receive(await facility.store(lung(4)))
     job = await claimed(ANALYSES, house.db)
-    engines = Engines(house.db, house.storage, WorkerSettings(model_cache=tmp_path, provider="cpu"))
-    await Analyser(house.db, house.storage, engines).run(job)
+    settings = WorkerSettings(model_cache=tmp_path, provider="cpu")
+    engines = Engines(house.db, house.storage, settings)
+    await Analyser(house.db, house.storage, engines, settings).run(job)
     engines.close()
     (found,) = (await facility.ask("GET", "/analyses", params={"study_id": str(event.study_id)})).json()["items"]
     assert found["status"] == "completed"

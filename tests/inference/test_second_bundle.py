@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from codetect_inference.bundle import open_folder
-from codetect_inference.engine import Engine
+from codetect_inference.engine import Engine, Way
 from codetect_inference.explain import probabilities
 from codetect_inference.preprocess import SHOWN_SHARE, plan_series, prepare_batch
 from codetect_local.demo import bundles
@@ -57,9 +57,8 @@ def test_what_it_says_follows_what_the_mask_measures() -> None:
     bundle, hu = open_folder(SECOND), read(SAMPLE[::-1])
     plan = plan_series(len(hu), hu.__getitem__, bundle.manifest.preprocessing.margin)
     shares = np.array([measure(hu[n])[0] for n in plan.slices])
-    engine = Engine(bundle, "cpu", threads=1)
+    engine = Engine(bundle, "cpu", Way(1))
     said = engine.run(prepare_batch([hu[n] for n in plan.slices], plan.box, bundle.manifest.preprocessing))
-    engine.close()
     chances = probabilities(bundle.manifest, said.logits).astype(float)
     for column, least in enumerate(LABELS.values()):
         labels = (shares >= least).astype(np.int64)

@@ -12,12 +12,13 @@ from uuid import UUID
 import numpy as np
 import onnxruntime as ort
 import pytest
-from codetect_inference.engine import ProviderUnavailable
+from codetect_inference.analysing import Analyser
+from codetect_inference.engine import ProviderUnavailable, cores
 from codetect_inference.engines import Engines
 from codetect_inference.explain import Maps
 from codetect_inference.models import ANALYSES, Analysis
 from codetect_inference.settings import WorkerSettings
-from codetect_inference.worker import Analyser, give_up
+from codetect_inference.worker import give_up
 from codetect_shared.jobs import LeaseLost, Worker
 from codetect_shared.storage import Storage
 from codetect_shared.testing import claimed
@@ -80,8 +81,9 @@ class Meddling(Storage):
 @asynccontextmanager
 async def analysing(house: House, folder: Path, storage: Storage | None = None) -> AsyncIterator[Analyser]:
     """What a worker process runs, without the process around it."""
-    engines = Engines(house.db, house.storage, WorkerSettings(model_cache=folder, provider="cpu"))
-    yield Analyser(house.db, storage or house.storage, engines)
+    settings = WorkerSettings(model_cache=folder, provider="cpu")
+    engines = Engines(house.db, house.storage, settings)
+    yield Analyser(house.db, storage or house.storage, engines, settings)
     engines.close()
 
 
@@ -112,6 +114,12 @@ async def test_a_study_is_read_and_told_from_start_to_result(
     assert maps.slices.tolist() == list(range(12))
     assert analysis.maps_key == f"{facility.id}/{analysis.id}/1/maps.npz"
     assert completed["documents"] == analysis.documents
+    stored = [one.size for one in await house.storage.list("results", analysis.results_prefix)]
+    cost = (await facility.ask("GET", f"/analyses/{analysis.id}")).json()["cost"]
+    assert cost == completed["cost"]
+    assert cost["cpu_ms"] > 0
+    assert (cost["gpu_ms"], cost["bytes_written"]) == (0, sum(stored))
+    assert cost["bytes_read"] > 12 * 10_000
     assert completed["study_version"] == 1
     assert [one["kind"] for one in analysis.documents] == ["sr", "sc", "sc", "sc", "sc", "pm"]
     for one in analysis.documents:
@@ -272,7 +280,7 @@ async def test_a_study_erased_before_the_commit_leaves_nothing(
 async def test_a_look_that_comes_just_after_the_commit_takes_nothing_for_lost(
     tiny: str, facility: Facility, house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("codetect_inference.worker.LOOK_S", 0.001)
+    monkeypatch.setattr("codetect_inference.analysing.LOOK_S", 0.001)
     analysed = []
     async with analysing(house, tmp_path) as worker:
         for _ in range(8):
@@ -310,12 +318,14 @@ async def test_cancelling_stops_a_run_and_keeps_it_stopped(
     async with analysing(house, tmp_path) as worker:
         run = asyncio.create_task(worker.run(job))
         await running(facility, event.study_id, 60)
+        line = (await worker.engines.get(job.model_name, job.model_version, str(job.model_sha256))).line
         answer = await facility.ask("POST", f"/analyses/{job.id}/cancel")
         assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
-        asked = time.monotonic()
+        begun, asked = line.batches, time.monotonic()
         with pytest.raises(LeaseLost):
             await run
         assert time.monotonic() - asked < 2
+        assert line.batches - begun <= cores()
     (analysis,) = await facility.analyses(event.study_id)
     assert (analysis.status, analysis.available_at, analysis.maps_key) == ("cancelled", None, None)
     assert await house.storage.list("results", job.results_prefix) == []

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from codetect_shared.jobs import LeaseLost, Reaper, Worker
 from codetect_shared.outbox import Relay
+from codetect_shared.testing import claimed
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tests.shared.conftest import Shop, Task
@@ -72,6 +73,46 @@ async def test_urgent_jobs_come_first(shop: Shop) -> None:
     claimed = await shop.jobs.claim(shop.db)
     assert claimed is not None
     assert claimed.id == urgent.id
+
+
+async def test_urgent_jobs_starve_nobody(shop: Shop) -> None:
+    """A routine job that has waited ten minutes longer than an urgent one goes before it, else after it."""
+    waited = {}
+    for minutes, priority in ((11, 1), (9, 1), (0, 0)):
+        task = await enqueue(shop, priority=priority)
+        waited[task.id] = (minutes, priority)
+        await shop.sql(
+            "UPDATE task SET available_at = available_at - $2 * interval '1 minute' WHERE id = $1", task.id, minutes
+        )
+    claims = [await claimed(shop.jobs, shop.db) for _ in range(3)]
+    assert [waited[one.id] for one in claims] == [(11, 1), (0, 0), (9, 1)]
+    assert [one.rank for one in claims] == sorted(one.rank for one in claims)
+
+
+async def test_an_urgent_job_overtakes_while_every_hand_is_busy(shop: Shop) -> None:
+    going, done, end = [], [], asyncio.Event()
+
+    async def run(job: Task) -> None:
+        going.append(job.id)
+        if job.priority:
+            await end.wait()
+        await settle(shop, job)
+        done.append(job.id)
+
+    hand = worker(shop, run)
+    routine = [await enqueue(shop) for _ in range(2)]
+    tasks = [asyncio.create_task(hand.run()), asyncio.create_task(hand.overtake(1))]
+    async with asyncio.timeout(15):
+        while not going:
+            await asyncio.sleep(0.02)
+        urgent = await enqueue(shop, priority=0)
+        await until(shop, urgent, "done")
+        assert (going, done) == ([routine[0].id, urgent.id], [urgent.id])
+        end.set()
+        await until(shop, routine[1], "done")
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 async def test_after_its_lease_a_job_can_be_claimed_again_and_the_late_result_is_refused(shop: Shop) -> None:

@@ -101,6 +101,9 @@ class Tally:
         if isinstance(event, AnalysisCompleted):
             for stage in ("queued", "inference", "total"):
                 self.add(models.durations, (*which, stage, sketch.bucket(getattr(event, f"{stage}_ms"))), 1)
+            if cost := event.cost:
+                amounts = (cost.cpu_ms, cost.gpu_ms, cost.bytes_read, cost.bytes_written)
+                self.add(models.costs, which, 1, event.slices_analysed, *amounts)
             for found in event.findings:
                 outcome = "positive" if found.positive else "negative"
                 key = (*which, found.label, outcome, bin_of(found.probability))

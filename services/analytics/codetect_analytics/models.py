@@ -24,7 +24,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 
 FIGURES = "figures"
-FIGURES_VERSION = 2
+FIGURES_VERSION = 3
 """Raise it when the figures' tables or the folding change: the next projector rebuilds before it goes on."""
 
 DIALECT: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -95,6 +95,9 @@ findings = _figure(
 durations = _figure("durations", *_model(), _key("stage", Text), _key("bucket", SmallInteger))
 """How long completed analyses took; see `sketch` for the buckets."""
 
+costs = _figure("costs", *_model(), sums=("n", "slices", "cpu_ms", "gpu_ms", "bytes_read", "bytes_written"))
+"""What completed analyses took, those that say so."""
+
 uploads = _figure("uploads", _key("state", Text), _key("code", Text), sums=("n", "bytes"))
 """Uploads that reached a state; `code` says why one was refused."""
 
@@ -122,4 +125,4 @@ latest = Table(
 )
 """Each analysis' state by the newest event about it: what `states` counts."""
 
-COUNTERS = (analyses, states, findings, durations, uploads, files, studies, likeness, feedback)
+COUNTERS = (analyses, states, findings, durations, costs, uploads, files, studies, likeness, feedback)

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import INTERVAL
 
 from codetect_analytics import models
 
-Interval = Literal["hour", "day"]
+Interval = Literal["hour", "day", "month"]
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 
@@ -23,6 +23,11 @@ class Metric(StrEnum):
     FINDINGS = "findings"
     PROBABILITY = "probability"
     TURNAROUND_MS = "turnaround_ms"
+    SLICES = "slices"
+    CPU_MS = "cpu_ms"
+    GPU_MS = "gpu_ms"
+    BYTES_READ = "bytes_read"
+    BYTES_WRITTEN = "bytes_written"
     UPLOADS = "uploads"
     UPLOADED_BYTES = "uploaded_bytes"
     FILES = "files"
@@ -59,12 +64,14 @@ class Source:
         return [name for name in names if name not in ("facility_id", "at", "bucket")]
 
 
+COSTS = (Metric.SLICES, Metric.CPU_MS, Metric.GPU_MS, Metric.BYTES_READ, Metric.BYTES_WRITTEN)
 COMPLETED = {"state": "completed"}
 SOURCES = {
     Metric.ANALYSES: Source(models.analyses, unsplit=COMPLETED),
     Metric.FINDINGS: Source(models.findings, unsplit={"outcome": "positive"}),
     Metric.PROBABILITY: Source(models.findings, ("n", "probability_ppm")),
     Metric.TURNAROUND_MS: Source(models.durations, unsplit={"stage": "total"}),
+    **{metric: Source(models.costs, (metric.value,)) for metric in COSTS},
     Metric.UPLOADS: Source(models.uploads, unsplit={"state": "done"}),
     Metric.UPLOADED_BYTES: Source(models.uploads, ("bytes",)),
     Metric.FILES: Source(models.files),
@@ -140,7 +147,7 @@ def series(span: Span, metric: Metric, by: Sequence[str], interval: Interval, tz
 
 
 def times(span: Span, interval: Interval, tz: str) -> Select[Any]:
-    """The beginnings of all hours or days that a span touches."""
+    """The beginnings of all hours, days or months that a span touches."""
     step = cast(literal(f"1 {interval}"), INTERVAL)
     first = func.date_trunc(interval, literal(span.start), tz)
     last = literal(span.end) - cast(literal("1 microsecond"), INTERVAL)

@@ -37,7 +37,7 @@ Zone = Annotated[
     Query(
         max_length=64,
         pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$",
-        description="The time zone that hours and days are cut in.",
+        description="The time zone that hours, days and months are cut in.",
         examples=["Europe/Berlin"],
     ),
 ]
@@ -62,5 +62,8 @@ async def analytics_timeseries(
     end: To = None,
     tz: Zone = "UTC",
 ) -> Timeseries:
-    """One metric in hours (the last 48) or days (the last 30); at most 1,000 of them at once."""
+    """One metric in hours (the last 48), days (30) or months (12); at most 1,000 of them at once.
+
+    What a facility costs: `slices`, `cpu_ms`, `gpu_ms`, `bytes_read`, `bytes_written` of completed analyses, by month.
+    """
     return await service.timeseries(session, principal.facility_id, metric, interval, by, start, end, tz)

@@ -115,5 +115,5 @@ class Timeseries(BaseModel):
     by: list[Dimension]
     start: datetime = Field(serialization_alias="from", description="Rounded down to a quarter of an hour.")
     end: datetime = Field(serialization_alias="to", description="Rounded up to a quarter of an hour, not included.")
-    times: list[datetime] = Field(description="Beginnings of the hours or days, in UTC.")
+    times: list[datetime] = Field(description="Beginnings of the hours, days or months, in UTC.")
     series: list[Series]

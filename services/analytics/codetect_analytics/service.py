@@ -28,7 +28,8 @@ from codetect_analytics.schemas import (
 )
 
 MOST_TIMES = 1000
-STEP = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+STEP = {"hour": timedelta(hours=1), "day": timedelta(days=1), "month": timedelta(days=31)}
+DEFAULT = {"hour": 48, "day": 30, "month": 12}
 UNKNOWN_ZONE = "22023"
 
 
@@ -52,7 +53,9 @@ def span(facility_id: UUID, start: datetime | None, end: datetime | None, step: 
         raise RangeInvalid("`from` must be before `to`.")
     found = Span(facility_id, quarter(start), quarter(end - timedelta(microseconds=1)) + timedelta(minutes=15))
     if found.end - found.start > MOST_TIMES * step:
-        raise RangeInvalid(f"At most {MOST_TIMES} {'hours' if step < STEP['day'] else 'days'} can be shown at once.")
+        raise RangeInvalid(
+            f"At most {MOST_TIMES} {next(name for name in STEP if STEP[name] == step)}s can be shown at once."
+        )
     return found
 
 
@@ -99,11 +102,11 @@ async def timeseries(
     end: datetime | None,
     tz: str,
 ) -> Timeseries:
-    """A metric's value in each hour or day, in one line for each combination of dimensions."""
+    """A metric's value in each hour, day or month, in one line for each combination of dimensions."""
     allowed = queries.SOURCES[metric].dimensions()
     if wrong := [dimension.value for dimension in by if dimension not in allowed]:
         raise DimensionInvalid(f"`{metric}` can be split by {', '.join(allowed)}; not by {', '.join(wrong)}.")
-    over = span(facility_id, start, end, STEP[interval], 48 if interval == "hour" else 30)
+    over = span(facility_id, start, end, STEP[interval], DEFAULT[interval])
     try:
         times = list(await session.scalars(queries.times(over, interval, tz)))
     except DBAPIError as error:

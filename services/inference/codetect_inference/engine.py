@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Literal, NamedTuple
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
 from codetect_inference.bundle import LoadedBundle
+from codetect_inference.halves import halved, unpacked
 
 Floats = NDArray[np.float32]
 Wanted = Literal["auto", "cuda", "tensorrt", "cpu"]
 
-PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
-    "tensorrt": ("TensorrtExecutionProvider", {"trt_fp16_enable": "1"}),
-    "cuda": ("CUDAExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"}),
-    "cpu": ("CPUExecutionProvider", {}),
+PROVIDERS = {
+    "tensorrt": "TensorrtExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "cpu": "CPUExecutionProvider",
 }
 GPU_BATCH = 32  # one fixed size: each new shape makes CUDA plan and keep memory again
 
@@ -42,71 +44,91 @@ class Outputs(NamedTuple):
         """Several batches' as one."""
         return cls(*(None if of[0] is None else np.concatenate(of) for of in zip(*parts, strict=True)))  # type: ignore[arg-type]
 
+    def rows(self, chosen: slice) -> Outputs:
+        """Some of the images'."""
+        return Outputs(*(None if of is None else of[chosen] for of in self))  # type: ignore[arg-type]
+
+
+class Way(NamedTuple):
+    """How runs are laid out: so many side by side, with so many threads each, of so many slices."""
+
+    lanes: int
+    threads: int = 1
+    batch: int = 1
+
 
 class Engine:
-    """One loaded model. `run` blocks, `submit` is for asyncio; both may be called from many places at once.
+    """One loaded model; `run` blocks and may be called from many places at once.
 
-    On a CPU each run has one thread and `threads` of them go side by side on one session, which beats one run on all
-    threads; batches may have any size, small ones spread best. On a GPU one run at a time takes a whole `batch`.
+    On a CPU `way.lanes` runs go side by side on one session (`tuning` finds how); batches may have any size. On a GPU
+    one run at a time takes a whole batch of a fixed size, and computes in fp16 (`halves`) unless told otherwise.
     """
 
-    def __init__(self, bundle: LoadedBundle, provider: Wanted = "auto", threads: int = 0, batch: int = 0) -> None:
+    def __init__(
+        self,
+        bundle: LoadedBundle,
+        provider: Wanted = "auto",
+        way: Way | None = None,
+        *,
+        half: bool = True,
+        cache: Path | None = None,
+    ) -> None:
         self.labels, self.side = len(bundle.manifest.labels), bundle.manifest.preprocessing.side
-        self._session, self.provider = open_session(bundle.model, provider)
+        threads = way.threads if way else 1
+        self._session, self.provider = open_session(bundle.model, provider, threads=threads, half=half, cache=cache)
         self._names = ["logits", "cam", *(["distance"] if bundle.manifest.outliers else [])]
-        on_cpu = self.provider == "cpu"
-        self.threads = (threads or len(os.sched_getaffinity(0))) if on_cpu else 1
-        self.fixed_batch = batch or (0 if on_cpu else GPU_BATCH)
-        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="model")
+        self.on_gpu = self.provider != "cpu"
+        self.way = way or (Way(1, batch=GPU_BATCH) if self.on_gpu else Way(cores()))
+        self.run = partial(self.run_filled, self.way.batch) if self.on_gpu else self.run_any
 
-    def run(self, images: Floats) -> Outputs:
-        """Images (n, 1, side, side) float32 -> what the model says to them."""
-        if not self.fixed_batch:
-            return Outputs(*self._session.run(self._names, {"image": images}))
-        parts = [self._run_bound(images[at : at + self.fixed_batch]) for at in range(0, len(images), self.fixed_batch)]
-        return Outputs.together(parts)
+    def run_any(self, images: Floats) -> Outputs:
+        """Images (n, 1, side, side) float32 -> what the model says to them, in one run."""
+        return Outputs(*self._session.run(self._names, {"image": images}))
 
-    async def submit(self, images: Floats) -> Outputs:
-        """`run` on the engine's own threads; what is cancelled while waiting never runs."""
-        return await asyncio.wrap_future(self._pool.submit(self.run, images))
+    def run_filled(self, size: int, images: Floats) -> Outputs:
+        """The same in runs of one fixed size, the last one filled up with copies, through I/O binding."""
+        return Outputs.together(self._run_bound(images[at : at + size], size) for at in range(0, len(images), size))
 
-    def map(self, batches: Iterable[Floats]) -> Iterator[Outputs]:
-        """`run` over many batches, all threads busy, results in order; takes few batches ahead."""
-        waiting: deque[Future[Outputs]] = deque()
-        for batch in batches:
-            waiting.append(self._pool.submit(self.run, batch))
-            if len(waiting) > 2 * self.threads:
-                yield waiting.popleft().result()
-        yield from (future.result() for future in waiting)
-
-    def warm_up(self) -> None:
-        """Run once on every thread, so that the first study doesn't pay for planning memory and kernels."""
-        empty = np.zeros((self.fixed_batch or 1, 1, self.side, self.side), np.float32)
-        list(self._pool.map(self.run, [empty] * self.threads))
-
-    def close(self) -> None:
-        """Let running batches end and drop waiting ones."""
-        self._pool.shutdown(cancel_futures=True)
-
-    def _run_bound(self, images: Floats) -> Outputs:
-        """One run of the fixed size, the last images repeated to fill it, through I/O binding."""
-        filled = np.resize(images, (self.fixed_batch, *images.shape[1:]))
+    def _run_bound(self, images: Floats, size: int) -> Outputs:
+        filled = images if len(images) == size else np.resize(images, (size, *images.shape[1:]))
         binding = self._session.io_binding()
-        binding.bind_cpu_input("image", filled)
+        binding.bind_cpu_input("image", np.ascontiguousarray(filled))
         for name in self._names:
             binding.bind_output(name)
         self._session.run_with_iobinding(binding)
         return Outputs(*(np.asarray(one)[: len(images)] for one in binding.copy_outputs_to_cpu()))
 
+    def map(self, batches: Iterable[Floats]) -> Iterator[Outputs]:
+        """`run` over many batches, all lanes busy, results in order; takes few batches ahead."""
+        waiting: deque[Future[Outputs]] = deque()
+        with ThreadPoolExecutor(self.way.lanes, thread_name_prefix="model") as pool:
+            for batch in batches:
+                waiting.append(pool.submit(self.run, batch))
+                if len(waiting) > 2 * self.way.lanes:
+                    yield waiting.popleft().result()
+            yield from (future.result() for future in waiting)
 
-def open_session(model: bytes, wanted: Wanted) -> tuple[ort.InferenceSession, str]:
+    def warm_up(self) -> None:
+        """Run once on every lane, so that the first study doesn't pay for planning memory and kernels."""
+        empty = np.zeros((self.way.batch, 1, self.side, self.side), np.float32)
+        list(self.map([empty] * self.way.lanes))
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def open_session(
+    model: bytes, wanted: Wanted, *, threads: int = 1, half: bool = True, cache: Path | None = None
+) -> tuple[ort.InferenceSession, str]:
     """A session and the provider it really uses. Raises ProviderUnavailable rather than run elsewhere than asked."""
     for name in ("tensorrt", "cuda", "cpu") if wanted == "auto" else (wanted,):
-        full_name, options = PROVIDERS[name]
-        if full_name not in ort.get_available_providers():
+        if PROVIDERS[name] not in ort.get_available_providers():
             continue
-        session = ort.InferenceSession(model, session_options(name), [(full_name, options)])
-        if session.get_providers()[0] == full_name:  # without its libraries ONNX Runtime falls back in silence
+        graph = model if name == "cpu" else halved(model) if half else unpacked(model)
+        session = ort.InferenceSession(graph, session_options(name, threads), providers(name, half, cache))
+        if session.get_providers()[0] == PROVIDERS[name]:  # without its libraries ONNX Runtime falls back in silence
             return session, name
     have = ", ".join(ort.get_available_providers())
     raise ProviderUnavailable(
@@ -115,13 +137,33 @@ def open_session(model: bytes, wanted: Wanted) -> tuple[ort.InferenceSession, st
     )
 
 
-def session_options(provider: str) -> ort.SessionOptions:
-    """Fold the stored int8 weights once, at loading; on a CPU keep each run on its caller's thread."""
+def providers(name: str, half: bool = True, cache: Path | None = None) -> list[tuple[str, dict[str, Any]]]:
+    """What a session may run on, first choice first; what TensorRT can't do is left to CUDA, its engines are kept."""
+    if name == "cpu":
+        return [(PROVIDERS["cpu"], {})]
+    cuda = (PROVIDERS["cuda"], {"arena_extend_strategy": "kSameAsRequested"})
+    if name == "cuda":
+        return [cuda]
+    options = {"trt_fp16_enable": str(int(half))}
+    if cache:
+        options |= {
+            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_path": str(cache),
+            "trt_timing_cache_enable": "1",
+            "trt_timing_cache_path": str(cache),
+        }
+    return [(PROVIDERS["tensorrt"], options), cuda]
+
+
+def session_options(provider: str, threads: int = 1) -> ort.SessionOptions:
+    """Fold the stored int8 weights once, at loading; on a CPU one thread keeps each run on its caller's."""
     options = ort.SessionOptions()
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     options.log_severity_level = 3
     if provider == "cpu":
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        if threads > 1:  # threads that wait by spinning take the processor from preparing and storing
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

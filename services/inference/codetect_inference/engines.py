@@ -5,7 +5,7 @@ import ctypes
 import shutil
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,42 +17,39 @@ from onnx import TensorProto, helper
 from prometheus_client import Gauge
 
 from codetect_inference import serving
+from codetect_inference.batching import Line
 from codetect_inference.bundle import (
     MANIFEST,
     Bundle,
     BundleAltered,
     BundleModelUnusable,
     BundleRefused,
+    LoadedBundle,
     open_folder,
     read_manifest,
 )
-from codetect_inference.engine import Engine, ProviderUnavailable, Wanted, open_session
+from codetect_inference.engine import GPU_BATCH, Engine, ProviderUnavailable, Wanted, Way, cores, open_session
 from codetect_inference.failures import Unanalysable
 from codetect_inference.models import bundle_prefix
 from codetect_inference.settings import WorkerSettings
 from codetect_inference.signature import SIGNATURE
+from codetect_inference.tuning import best_engine
 
 log = structlog.get_logger()
 REFUSED = Gauge("codetect_model_refused", "1: this process can't load the version.", ["model", "version"])
-AHEAD = 2  # batches being prepared, or waiting prepared, beside those that run
-CPU_BATCH = 2
+WAY = Gauge(
+    "codetect_model_runs", "How a model's runs are laid out: lanes, threads, batch.", ["model", "version", "what"]
+)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Loaded:
-    """A model in memory. Batches take a slot before they are prepared, in order: studies don't overtake each other."""
+    """A model in memory, and the line of studies before it."""
 
     bundle: Bundle
     engine: Engine
-    slots: asyncio.Semaphore = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.slots = asyncio.Semaphore(self.engine.threads + AHEAD)
-
-    @property
-    def batch(self) -> int:
-        """Slices of one run."""
-        return self.engine.fixed_batch or CPU_BATCH
+    line: Line
+    facts: dict[str, object]
 
 
 class Engines:
@@ -76,7 +73,8 @@ class Engines:
                     self._loaded[sha256] = await self._load(name, version, sha256)
                     while len(self._loaded) > self._settings.models_loaded:
                         self._loaded.popitem(last=False)
-                    self.facts["models"] = [f"{m.bundle.name} {m.bundle.version}" for m in self._loaded.values()]
+                    named = {f"{m.bundle.name} {m.bundle.version}": m.facts for m in self._loaded.values()}
+                    self.facts |= {"models": list(named), "runs": named}
         self._loaded.move_to_end(sha256)
         return self._loaded[sha256]
 
@@ -107,15 +105,28 @@ class Engines:
         if bundle.sha256 != sha256:
             raise BundleAltered(f"{MANIFEST} isn't the one that was registered")
         try:
-            engine = Engine(bundle, self.provider, self._settings.threads, self._settings.batch)
-            engine.warm_up()
+            engine, facts = self._engine(bundle)
             trim()
         except ProviderUnavailable:
             raise
         except Exception as error:  # whatever ONNX Runtime says to a model; one bad model must not stop the others
             raise BundleModelUnusable(f"ONNX Runtime can't run it: {error}") from error
-        log.info("model loaded", model=bundle.manifest.name, version=bundle.manifest.version, provider=engine.provider)
-        return Loaded(bundle.manifest, engine)
+        name, version = bundle.manifest.name, bundle.manifest.version
+        log.info("model loaded", model=name, version=version, provider=engine.provider, **facts)
+        for what, value in engine.way._asdict().items():
+            WAY.labels(name, version, what).set(value)
+        return Loaded(bundle.manifest, engine, Line(engine), facts)
+
+    def _engine(self, bundle: LoadedBundle) -> tuple[Engine, dict[str, object]]:
+        """A warm engine laid out as the settings say, else as was measured; and what to tell of it."""
+        wanted = self._settings
+        if self.provider != "cpu" or wanted.threads or wanted.batch or not wanted.tune_s:
+            way = asked_for(wanted, self.provider)
+            engine = Engine(bundle, self.provider, way, half=wanted.half, cache=self._folder / "tensorrt")
+            engine.warm_up()
+            return engine, engine.way._asdict()
+        engine, tuned, now = best_engine(bundle, wanted.tune_s, self._folder / f"{bundle.sha256}.tuning.json")
+        return engine, engine.way._asdict() | {"slices_per_s": tuned.rates, "measured": "now" if now else "before"}
 
     async def _fetch(self, prefix: str, folder: Path) -> None:
         """Download a bundle; its folder appears whole, by the process that is first."""
@@ -152,13 +163,20 @@ class Engines:
     def close(self) -> None:
         """Drop all models."""
         for model in self._loaded.values():
-            model.engine.close()
+            model.line.close()
 
 
 def trim() -> None:
     """Give the kernel back what loading took beside the model itself: 90 MiB that glibc would keep."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def asked_for(wanted: WorkerSettings, provider: str) -> Way:
+    """How runs are laid out without measuring."""
+    if provider == "cpu":
+        return Way(wanted.threads or cores(), batch=wanted.batch or 1)
+    return Way(1, batch=wanted.batch or GPU_BATCH)
 
 
 def probe(wanted: Wanted) -> Wanted:

@@ -153,6 +153,10 @@ class Analysis(Base, JobRow):
     top_scores: Mapped[list[Any]] = mapped_column(default=list)
     unlikeness: Mapped[float | None]
     provider: Mapped[str | None]
+    cpu_ms: Mapped[int | None] = mapped_column(BigInteger)
+    gpu_ms: Mapped[int | None] = mapped_column(BigInteger)
+    bytes_read: Mapped[int | None] = mapped_column(BigInteger)
+    bytes_written: Mapped[int | None] = mapped_column(BigInteger)
     maps_key: Mapped[str | None]
     documents: Mapped[list[Any]] = mapped_column(default=list)
     error_code: Mapped[str | None]

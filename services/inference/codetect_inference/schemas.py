@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from codetect_shared.events import Finding, Priority
+from codetect_shared.events import Cost, Finding, Priority
 from codetect_shared.jobs import URGENT
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -116,6 +116,7 @@ class AnalysisOut(BaseModel):
     top_scores: list[SliceScore] = Field(description="What the model said of these.")
     out_of_distribution: OutOfDistribution | None = Field(None, description="Given by models that can tell.")
     provider: str | None = Field(description="ONNX Runtime's execution provider that ran the model.")
+    cost: Cost | None = Field(None, description="Of results from 2026-11-26 on; `slices_analysed` belongs to it.")
     timings: Timings
     error: Reason | None
     documents: list[DocumentOut] = Field(description="Fetch one as .../documents/{n}.dcm, from 0.")
@@ -142,6 +143,7 @@ class AnalysisOut(BaseModel):
                 },
                 "timings": {name: getattr(row, name) for name in Timings.model_fields},
                 "error": error,
+                "cost": {name: getattr(row, name) for name in Cost.model_fields} if row.cpu_ms is not None else None,
                 "out_of_distribution": OutOfDistribution.of(row.unlikeness),
             }
         )

@@ -18,6 +18,7 @@ from codetect_inference.explain import Explanation
 from codetect_inference.failures import SENTENCES, ModelNotFound, StudyNotFound, WrongState
 from codetect_inference.models import ANALYSES, Analysis, Erasure, Model, Removal, Status, Study, now
 from codetect_inference.schemas import AnalysisChange
+from codetect_inference.stops import tell_stopped
 from codetect_inference.watch.counting import count
 from codetect_inference.watch.measures import Tallies
 
@@ -237,6 +238,7 @@ async def complete(
     maps_key: str,
     documents: list[events.ResultDocument],
     provider: str,
+    cost: events.Cost,
 ) -> None:
     """Commit a result, guarded by the job's fence; an erased study's analysis has no row, so it can't be settled."""
     row = await ANALYSES.settle(session, job)
@@ -253,6 +255,8 @@ async def complete(
     row.slices_done, row.slices_analysed = row.slices_total, len(explanation.probabilities)
     row.maps_key, row.provider = maps_key, provider
     row.documents = [one.model_dump() for one in documents]
+    row.cpu_ms, row.gpu_ms = cost.cpu_ms, cost.gpu_ms
+    row.bytes_read, row.bytes_written = cost.bytes_read, cost.bytes_written
     completed = events.AnalysisCompleted(
         analysis_id=row.id,
         study_id=row.study_id,
@@ -267,6 +271,7 @@ async def complete(
         slices_total=row.slices_total,
         slices_analysed=row.slices_analysed,
         provider=provider,
+        cost=cost,
         queued_ms=row.queued_ms or 0,
         inference_ms=row.inference_ms,
         total_ms=row.total_ms,
@@ -314,7 +319,7 @@ async def rerun(session: AsyncSession, who: Principal, analysis_id: UUID) -> Ana
 
 
 async def cancel(session: AsyncSession, who: Principal, analysis_id: UUID) -> Analysis:
-    """Stop a waiting or running analysis; its worker notices within half a second."""
+    """Stop a waiting or running analysis; its worker begins no further batch."""
     row = await queries.analysis(session, analysis_id, lock=True)
     await _cancel(session, row)
     await note(session, who, "analysis.cancel", row)
@@ -325,6 +330,7 @@ async def _cancel(session: AsyncSession, row: Analysis) -> None:
     row.move(Status.CANCELLED)
     row.finished_at = now()
     row.available_at = row.lease_until = None
+    await tell_stopped(session, row.id)
     cancelled = events.AnalysisCancelled(
         analysis_id=row.id,
         study_id=row.study_id,

@@ -47,10 +47,24 @@ class WorkerSettings(Settings):
     provider: Provider = Field(
         "auto", description="ONNX Runtime's execution provider; one that is missing stops the start."
     )
-    threads: int = Field(0, ge=0, description="Runs side by side on a CPU; 0: one for each core this process may use.")
-    batch: int = Field(0, ge=0, description="Slices a run takes; 0: what suits the provider.")
+    threads: int = Field(
+        0,
+        ge=0,
+        description="Runs side by side on a CPU, one thread each; 0: what is fastest, found when a model is loaded.",
+    )
+    batch: int = Field(0, ge=0, description="Slices a run takes; 0: 32 on a GPU, on a CPU what is fastest.")
+    tune_s: float = Field(
+        2,
+        ge=0,
+        le=60,
+        description="Seconds to find what is fastest on a CPU, once for each model and machine; 0: don't measure.",
+    )
+    half: bool = Field(True, description="Compute in fp16 on a GPU.")
     jobs_in_hand: int = Field(
-        2, ge=1, le=8, description="Analyses at once: one is read and prepared while another runs."
+        2,
+        ge=1,
+        le=8,
+        description="Analyses at once: one is read and prepared while another runs. One more for urgent ones.",
     )
     models_loaded: int = Field(4, ge=1, description="Models kept in memory; the one longest unused goes first.")
     parametric_maps: bool = Field(

@@ -55,14 +55,14 @@ def try_out(folder: Path) -> dict[str, float]:
     """In the child: load the bundle and run a few made-up slices. Ends the process with a sentence if that fails."""
     import numpy as np
 
-    from codetect_inference.engine import Engine
+    from codetect_inference.engine import Engine, Way
 
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")  # where memory runs out, this process goes first
     try:
         bundle = open_folder(folder)
         begun = time.perf_counter()
-        engine = Engine(bundle, "cpu", threads=1)
+        engine = Engine(bundle, "cpu", Way(1))
         engine.warm_up()
         loaded = time.perf_counter()
         side = bundle.manifest.preprocessing.side
@@ -71,7 +71,6 @@ def try_out(folder: Path) -> dict[str, float]:
         together = engine.run(images)
         ran = time.perf_counter()
         alone = engine.run(images[-1:])
-        engine.close()
     except BundleRefused as error:
         raise SystemExit(str(error)) from error
     except Exception as error:  # whatever ONNX Runtime says to a model

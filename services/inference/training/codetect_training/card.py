@@ -33,7 +33,7 @@ def text(bundle: LoadedBundle, kept: dict[str, Any]) -> str:
     assert manifest.outliers is not None
     stages = ", ".join(f"{stage['steps']} steps at {stage['side']} px" for stage in recipe["stages"])
     best = max((line for line in history if line["best"]), key=lambda line: line["step"])
-    hours = sum(line["seconds"] for line in history) / 3600
+    hours = sum(line.get("seconds", 0) for line in history) / 3600
     rows = "\n".join(row(metric) for metric in manifest.metrics)
     notes = "\n".join(f"- {metric.data}: {metric.note}" for metric in manifest.metrics)
     limits = "\n".join(f"- {limit}" for limit in manifest.limits)

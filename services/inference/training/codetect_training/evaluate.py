@@ -39,9 +39,6 @@ def evaluate(bundle: Path, images: Path, label: str | None = None) -> dict[str, 
 def predict(bundle: LoadedBundle, images: Images, number: int = 0) -> Predictions:
     """Run every image once, for the label at that place in the bundle."""
     engine = Engine(bundle)
-    try:
-        logits = np.concatenate([part.logits for part in engine.map(images.batches(engine.side, BATCH))])
-    finally:
-        engine.close()
+    logits = np.concatenate([part.logits for part in engine.map(images.batches(engine.side, BATCH))])
     chances = probabilities(bundle.manifest, logits)
     return Predictions(images.labels, logits[:, number].astype(np.float64), chances[:, number].astype(np.float64))

@@ -93,7 +93,7 @@ EXPERIMENTS = {
     "distilled": Experiment(
         "DenseNet-169 going on from 1.0.0, slowly: distilled from `teacher-covid` and 1.0.0 itself, labels "
         "counting 0.7",
-        Recipe((Stage(192, 200),), 5e-4, 1e-4, average=0.98, look_every=20, turns=MIXED),
+        Recipe((Stage(192, 200),), 5e-4, 1e-4, average=0.98, look_every=20, turns=MIXED, from_known=True),
         lambda runs: Distilling(published(), [teacher(runs), itself(192)], features=0.2, label_share=0.7),
         labelled=False,
         needs=("teacher-covid",),

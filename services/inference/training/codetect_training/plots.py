@@ -66,7 +66,8 @@ def draw_figures(
 def draw_learning(axes: Axes, history: list[dict[str, Any]]) -> None:
     """Loss and the judge's AUC by step; a line where the images grow."""
     steps = [line["step"] for line in history]
-    axes.plot(steps, [line["loss"] for line in history], color="#777", lw=1)
+    learnt = [line for line in history if "loss" in line]
+    axes.plot([line["step"] for line in learnt], [line["loss"] for line in learnt], color="#777", lw=1)
     axes.set(title="Learning", xlabel="step", ylabel="training loss")
     right = axes.twinx()
     right.plot(steps, [line["val_auc"] for line in history], ".-", color=COLOURS[0])
@@ -100,7 +101,6 @@ def draw_examples(bundle: LoadedBundle, path: Path) -> None:
     plan = plan_series(len(slices), slices.__getitem__, how.margin)
     engine = Engine(bundle, "cpu")
     maps = Maps.of(plan, engine.run(prepare_batch((slices[n] for n in plan.slices), plan.box, how)))
-    engine.close()
     chances = probabilities(bundle.manifest, maps.logits)[:, 0]
     figure = Figure(figsize=(3 * SHOWN, 6.5), layout="constrained")
     for column, row in enumerate(np.argsort(-chances, kind="stable")[:SHOWN]):

@@ -177,10 +177,7 @@ def rows_of(dataset: Dataset, source: str) -> Any:
 def answers(bundle: LoadedBundle, images: Any) -> Outputs:
     """What the bundle says to images, through the service's own engine."""
     engine = Engine(bundle, "cpu")
-    try:
-        return Outputs.together(engine.map(images[at : at + BATCH] for at in range(0, len(images), BATCH)))
-    finally:
-        engine.close()
+    return Outputs.together(engine.map(images[at : at + BATCH] for at in range(0, len(images), BATCH)))
 
 
 def bundle_files(model: onnx.ModelProto, facts: dict[str, Any]) -> dict[str, bytes]:

@@ -42,6 +42,7 @@ class Recipe:
     seed: int = 2020
     look_every: int = 50  # steps; what a kill costs at most
     turns: tuple[tuple[str, int], ...] = ()
+    from_known: bool = False  # weights that may already be good: looked at before the first step
     judge: str = "covid-ct"  # the source whose val chooses the weights
 
     @property
@@ -98,19 +99,25 @@ class Run:
         if state.exists():
             self.restore(torch.load(state, weights_only=True))
             print(f"going on after step {self.step} of {self.recipe.steps}", flush=True)
+        elif self.recipe.from_known:
+            self.note(self.look())  # nothing learnt may be the best there is
         losses, began = [], time.monotonic()
         while self.step < self.recipe.steps:
             losses.append(self.one())
             if self.step % self.recipe.look_every and self.step < self.recipe.steps:
                 continue
-            entry = self.look() | {"loss": float(np.mean(losses)), "seconds": round(time.monotonic() - began, 1)}
-            self.history.append(entry)
-            if entry["best"]:
-                save(self.weights(entry["weights"]).state_dict(), self.out / "best.pt")
-            save(self.state(), state)
-            (self.out / "history.json").write_text(json.dumps(self.history))
-            print(json.dumps(entry), flush=True)
+            learnt = {"loss": float(np.mean(losses)), "seconds": round(time.monotonic() - began, 1)}
+            self.note(self.look() | learnt)
             losses, began = [], time.monotonic()
+
+    def note(self, entry: dict[str, Any]) -> None:
+        """Keep what a look found, the weights if they are the best so far, and what is needed to go on."""
+        self.history.append(entry)
+        if entry["best"]:
+            save(self.weights(entry["weights"]).state_dict(), self.out / "best.pt")
+        save(self.state(), self.out / "state.pt")
+        (self.out / "history.json").write_text(json.dumps(self.history))
+        print(json.dumps(entry), flush=True)
 
     def one(self) -> float:
         """One step; its random numbers hang on seed and step alone, so a run that went on equals one that didn't."""
@@ -141,7 +148,7 @@ class Run:
 
     def look(self) -> dict[str, Any]:
         """AUC on val of each source; the recipe's judge among them chooses the weights, within the last stage."""
-        side = self.recipe.stage(self.step - 1).side
+        side = self.recipe.stage(max(0, self.step - 1)).side
         found = {kind: self.aucs(kind, side) for kind in ("averaged", "network")}
         kind = max(found, key=lambda one: found[one][self.recipe.judge])
         entry: dict[str, Any] = {"step": self.step, "side": side, "weights": kind, "val": found[kind]}

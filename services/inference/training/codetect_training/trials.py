@@ -43,7 +43,7 @@ def line(name: str, experiment: Experiment, run: Path) -> str:
     at_end = [one for one in history if one["side"] == last["side"]]
     best = max(at_end, key=lambda one: float(one["val"]["covid-ct"]))
     other = best["val"].get("sars-cov-2-ct")
-    hours = sum(one["seconds"] for one in history) / 3600
+    hours = sum(one.get("seconds", 0) for one in history) / 3600
     stopped = "" if last["step"] == recipe.steps else f" (stopped at step {last['step']} of {recipe.steps})"
     return (
         f"| {name} | {experiment.says}{stopped} | {seen:,} | {hours:.1f} | {best['val']['covid-ct']:.3f} | "

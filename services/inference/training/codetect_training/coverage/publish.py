@@ -13,7 +13,7 @@ import onnx
 import onnxruntime as ort
 import torch
 from codetect_inference.bundle import MANIFEST, MODEL, LoadedBundle, open_bundle
-from codetect_inference.engine import Engine, Outputs
+from codetect_inference.engine import Engine, Outputs, Way
 from codetect_inference.explain import probabilities
 from numpy.typing import NDArray
 
@@ -132,11 +132,8 @@ def proved(
 
 def outputs(bundle: LoadedBundle, images: NDArray[np.float32]) -> Outputs:
     """What the service's engine makes of images."""
-    engine = Engine(bundle, "cpu", threads=1)
-    try:
-        return Outputs.together(engine.map(images[at : at + 8] for at in range(0, len(images), 8)))
-    finally:
-        engine.close()
+    engine = Engine(bundle, "cpu", Way(1))
+    return Outputs.together(engine.map(images[at : at + 8] for at in range(0, len(images), 8)))
 
 
 def found(bundle: LoadedBundle, slices: Slices) -> Found:

@@ -68,14 +68,11 @@ def score_studies(bundle: LoadedBundle, folder: Path, table: LabelTable, path: P
     left_out = LeftOut()
     labelled = label_series(find_series(folder, left_out, path), table, left_out)
     engine = Engine(bundle)
-    try:
-        found = [
-            scored
-            for label, series in chosen(labelled, left_out)
-            if (scored := score(engine, bundle.manifest, series, label, number, left_out))
-        ]
-    finally:
-        engine.close()
+    found = [
+        scored
+        for label, series in chosen(labelled, left_out)
+        if (scored := score(engine, bundle.manifest, series, label, number, left_out))
+    ]
     return Scored(found, left_out)
 
 
