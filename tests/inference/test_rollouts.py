@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +14,13 @@ from codetect_inference.model_schemas import ComparisonOut
 from codetect_inference.models import ANALYSES, Analysis
 from codetect_shared.db import uuid7
 from codetect_shared.jobs import ROUTINE
+from codetect_shared.testing import claimed
 from codetect_shared.tokens import Role
 from sqlalchemy import select
 
 from tests.inference.conftest import Facility, House, Working, lung, series
 from tests.inference.samples import bundle_files, saying, unrunnable
-from tests.inference.test_worker import settled
+from tests.inference.test_worker import analysing, settled
 
 ANOTHER = ("0.2.0", "0.3.0")
 
@@ -314,21 +316,90 @@ async def test_a_version_out_of_service_takes_no_part(versions: str, facility: F
     assert (await facility.activate("9.9.9")).status_code == 404
 
 
-async def test_what_was_registered_unsigned_is_not_run_until_it_is_signed(
-    tiny: str, facility: Facility, house: House, working: Working
+async def test_another_takes_the_place_of_a_candidate_that_went_out_of_service(
+    versions: str, facility: Facility, house: House
+) -> None:
+    await do(facility, "shadow", "0.2.0")
+    await do(facility, "canary", "0.3.0", share=100)
+    for version in ANOTHER:
+        out = await facility.ask("PATCH", f"/models/tiny/{version}", Role.OPERATOR, json={"active": False})
+        assert out.is_success
+    left = await facility.ask("GET", "/models/rollouts", Role.OPERATOR)
+    assert [one["kind"] for one in left.json()["items"]] == ["active"]
+    assert len(await told(house, "shadow.ended")) == len(await told(house, "canary.ended")) == 1
+    back = await facility.ask("PATCH", "/models/tiny/0.3.0", Role.OPERATOR, json={"active": True})
+    assert back.is_success
+    assert (await do(facility, "shadow", "0.3.0"))["kind"] == "shadow"
+    assert await read_by(facility) == "0.1.0"
+
+
+async def test_keeping_out_of_a_canary_is_no_step_to_roll_back(
+    versions: str, facility: Facility, other: Facility
+) -> None:
+    await do(facility, "activate", "0.2.0", facility_id=str(other.id))
+    await do(facility, "canary", "0.3.0", share=100)
+    await do(facility, "canary", "0.3.0", share=0, facility_id=str(other.id))
+    assert await read_by(other) == "0.2.0"
+    back = await facility.ask("POST", "/models/tiny/rollback", Role.OPERATOR, json={"facility_id": str(other.id)})
+    assert back.json()["version"] == await read_by(other) == "0.1.0"
+    assert await read_by(facility) == "0.3.0"
+
+
+async def test_an_unsigned_version_is_no_way_back(versions: str, facility: Facility, house: House) -> None:
+    await do(facility, "activate", "0.2.0")
+    await house.sql("UPDATE models SET signed_by = NULL WHERE version = '0.1.0'")
+    back = await facility.ask("POST", "/models/tiny/rollback", Role.OPERATOR, json={})
+    assert (back.status_code, back.json()["type"]) == (409, "urn:codetect:problem:nothing-before")
+    again = await facility.ask("PATCH", "/models/tiny/0.1.0", Role.OPERATOR, json={"active": True})
+    assert (again.status_code, again.json()["type"]) == (409, "urn:codetect:problem:model-does-not-run")
+    assert await read_by(facility) == "0.2.0"
+
+
+async def test_deleting_an_old_result_leaves_the_newer_versions_shadow(
+    versions: str, facility: Facility, house: House
+) -> None:
+    await do(facility, "shadow", "0.2.0")
+    event = await facility.receive(series())
+    await facility.receive(series(), study_id=event.study_id, version=2)
+    old = next(one for one in await facility.analyses(event.study_id) if one.study_version == 1)
+    assert (await facility.ask("DELETE", f"/analyses/{old.id}")).status_code == 204
+    assert [one.study_version for one in await hidden(house, facility)] == [2]
+
+
+async def test_a_bundle_kept_from_before_it_was_signed_anew_is_fetched_again(
+    tiny: str, facility: Facility, house: House, tmp_path: Path
+) -> None:
+    (model,) = await house.sql("SELECT * FROM models")
+    folder = tmp_path / model["sha256"]
+    folder.mkdir()
+    for name in ("bundle.json", "model.onnx"):
+        content = await house.storage.get("models", f"{tiny}/{model['version']}/{model['sha256']}/{name}")
+        (folder / name).write_bytes(content)
+    await facility.receive(await facility.store(lung(4)))
+    async with analysing(house, tmp_path) as worker:
+        job = await claimed(ANALYSES, house.db)
+        await worker.run(job)
+    (found,) = await facility.analyses(job.study_id)
+    assert found.status == "completed"
+
+
+async def test_studies_wait_for_a_version_that_was_registered_unsigned(
+    tiny: str, facility: Facility, house: House, tmp_path: Path
 ) -> None:
     (model,) = await house.sql("SELECT * FROM models")
     prefix = f"{model['name']}/{model['version']}/{model['sha256']}"
     await house.storage.remove("models", [f"{prefix}/model.sig"])
     await house.sql("UPDATE models SET signed_by = NULL")
     event = await facility.receive(await facility.store(lung(4)))
-    async with working():
-        (found,) = await settled(facility, event.study_id)
-        assert (found.status, found.error_code) == ("failed", "model_unusable")
+    async with analysing(house, tmp_path) as worker:
+        await worker.run(await claimed(ANALYSES, house.db))
+        (row,) = await house.sql("SELECT attempts, available_at > now() + interval '30 s' AS later FROM analyses")
+        assert (row["attempts"], row["later"]) == (0, True)
         again = await facility.register(bundle_files())
         assert (again.status_code, again.json()["signed_by"]) == (200, model["signed_by"])
-        assert (await facility.ask("POST", f"/analyses/{found.id}/rerun")).is_success
-        (found,) = await settled(facility, event.study_id)
+        await house.sql("UPDATE analyses SET available_at = now()")
+        await worker.run(await claimed(ANALYSES, house.db))
+    (found,) = await facility.analyses(event.study_id)
     assert found.status == "completed"
 
 

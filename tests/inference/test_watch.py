@@ -258,6 +258,20 @@ async def test_drift_is_told_once_and_again_only_after_it_came_back(
     assert sample["tiny", "0.1.0", "input_mean"] == pytest.approx(told["psi"], abs=1e-4)
 
 
+async def test_drift_of_a_version_that_reads_no_more_ends(watched: str, facility: Facility, house: House) -> None:
+    await enter(facility, [400, 0, 0, 0], 60)
+    await look_today(house)
+    assert (await shown(facility))["drifting"]
+    await house.sql("DELETE FROM watched")
+    await house.sql("UPDATE drifts SET looked_on = looked_on - 1")
+    await look_today(house)
+    assert (await shown(facility))["drifting"] == []
+    assert all(sample.value == 0 for sample in next(iter(PSI.collect())).samples)
+    await enter(facility, [400, 0, 0, 0], 60)
+    await look_today(house)
+    assert [one["band"] for one in await drifts_told(facility)] == ["major", "major"]
+
+
 async def test_the_look_is_taken_once_a_day_by_one_process(watched: str, facility: Facility, house: House) -> None:
     await enter(facility, [400, 0, 0, 0], 60)
     await house.sql("DELETE FROM looks")

@@ -51,7 +51,7 @@ class Demo:
         """The gateway under the host name of somebody's facility; Python wouldn't resolve *.localhost."""
         host = self.hosts["admin" if who == "operator" else SLUG]
         url = f"http://127.0.0.1:{self.settings.port('gateway')}"
-        return httpx.Client(base_url=url, headers={"Host": host}, timeout=60, trust_env=False)
+        return httpx.Client(base_url=url, headers={"Host": host}, timeout=150, trust_env=False)
 
     async def auth(self, *arguments: str, password: str = "") -> dict[str, Any]:
         """A command of the auth service; what exists already is fine (exit 3)."""
@@ -158,15 +158,14 @@ class Demo:
             client = self.known["api_client"]
             grant = answer(door.post("/oauth/token", data={"grant_type": "client_credentials", **client}))
             bearer = {"Authorization": f"Bearer {grant['access_token']}"}
-            registered = {
-                (model["name"], model["version"])
-                for model in answer(door.get("/api/v1/models", headers=bearer))["items"]
-                if model["signed_by"]
-            }
+            models = answer(door.get("/api/v1/models", headers=bearer))["items"]
+        registered = {(one["name"], one["version"]) for one in models if one["signed_by"]}
+        serving = {(one["name"], one["version"]) for one in models if one["serves"]}
         folders = sorted((path.parent for path in bundles(self.settings.demo_models)), key=by_version)
         newest = {folder.parent.name: folder for folder in folders}
         missing = [folder for folder in folders if (folder.parent.name, folder.name) not in registered]
-        if not missing:
+        idle = [folder for folder in newest.values() if (folder.parent.name, folder.name) not in serving]
+        if not missing and not idle:
             return
         bearer = {"Authorization": f"Bearer {self.log_in('operator')}"}
         with self.door("operator") as door:
@@ -174,9 +173,9 @@ class Demo:
                 files = {"bundle": ("bundle.zip", archive(folder), "application/zip")}
                 answer(door.post("/api/v1/models", headers=bearer, files=files))
                 print(f"Model {folder.parent.name} {folder.name} is registered.")
-                if folder is newest[folder.parent.name]:
-                    path = f"/api/v1/models/{folder.parent.name}/{folder.name}/activate"
-                    answer(door.post(path, headers=bearer, json={}))
+            for folder in idle:
+                path = f"/api/v1/models/{folder.parent.name}/{folder.name}/activate"
+                answer(door.post(path, headers=bearer, json={}))
 
 
 def by_version(folder: Path) -> tuple[str, list[int]]:
@@ -186,7 +185,7 @@ def by_version(folder: Path) -> tuple[str, list[int]]:
 
 def bundles(names: str) -> list[Path]:
     """bundle.json of each version in the repository: of these names, split by commas, or of all."""
-    wanted = {name.strip() for name in names.split(",")}
+    wanted = {name.strip() for name in names.split(",")} - {""}
     known = sorted(ROOT.glob("models/*/*/bundle.json"))
     if missing := wanted - {"all"} - {path.parent.parent.name for path in known}:
         raise Trouble(f"CODETECT_DEMO_MODELS names {', '.join(sorted(missing))}: the folder models has no such bundle")

@@ -17,7 +17,7 @@ from codetect_inference.batching import Reading
 from codetect_inference.cost import Cost
 from codetect_inference.engines import Engines, Loaded
 from codetect_inference.explain import Maps, explain
-from codetect_inference.failures import Unanalysable
+from codetect_inference.failures import NotSignedYet, Unanalysable
 from codetect_inference.keeping import Keeper, Progress
 from codetect_inference.manifest import Manifest
 from codetect_inference.models import ANALYSES, Analysis
@@ -41,6 +41,7 @@ UNLIKE = Counter("codetect_out_of_distribution_total", "Studies unlike a model's
 FIRST = Histogram("codetect_first_batch_seconds", "From an analysis's claim to its first batch.")
 LOOK_S = 0.5  # how often progress is told, and whether to go on is asked
 STORE_AWAY_S = 5.0
+NOT_SIGNED_S = 60.0
 
 
 class Analyser:
@@ -64,8 +65,15 @@ class Analyser:
                 await service.fail(session, await ANALYSES.settle(session, job), error.code)
         except StorageUnavailable as error:
             log.warning("the object store is away: the analysis waits", error=repr(error))
-            async with self._db.system() as session:
-                await ANALYSES.postpone(session, job, STORE_AWAY_S, spent=False)
+            await self._wait(job, STORE_AWAY_S)
+        except NotSignedYet:
+            log.warning("the model isn't signed: the analysis waits", model=job.model_name, version=job.model_version)
+            await self._wait(job, NOT_SIGNED_S)
+
+    async def _wait(self, job: Analysis, seconds: float) -> None:
+        """Try again later; what it waits for isn't its own fault."""
+        async with self._db.system() as session:
+            await ANALYSES.postpone(session, job, seconds, spent=False)
 
     async def _watched(self, job: Analysis, begun: float) -> None:
         """Analyse, and twice a second tell how far it got; stops when the job is no longer ours (LeaseLost)."""
@@ -146,6 +154,8 @@ class Analyser:
             wanted = job.model_version
             async with self._db.facility(job.facility_id) as session:
                 if not await service.fall_back(session, job):
+                    if await service.unsigned(session, job):
+                        raise NotSignedYet from None
                     raise
             log.warning("an older version reads", model=job.model_name, wanted=wanted, version=job.model_version)
             FALLEN_BACK.labels(job.model_name, wanted, job.model_version).inc()

@@ -81,9 +81,12 @@ class Engines:
     async def _load(self, name: str, version: str, sha256: str) -> Loaded:
         folder = self._folder / sha256
         try:
-            if not folder.exists():
+            try:
+                loaded = await asyncio.to_thread(self._open, folder, sha256)
+            except (FileNotFoundError, BundleRefused):  # not here yet, or as it was before it was signed anew
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
                 await self._fetch(bundle_prefix(name, version, sha256), folder)
-            loaded = await asyncio.to_thread(self._open, folder, sha256)
+                loaded = await asyncio.to_thread(self._open, folder, sha256)
             self._settled(name, version, None)
             return loaded
         except (ObjectMissing, BundleRefused) as error:

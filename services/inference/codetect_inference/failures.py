@@ -87,6 +87,10 @@ class CursorInvalid(BadInput):
     """The cursor is not one that this list gave."""
 
 
+class NotSignedYet(Exception):
+    """The version was registered before bundles were signed: its studies wait until it is registered again."""
+
+
 class Unanalysable(Exception):
     """An analysis that would end the same way if it were tried again; `code` is one of SENTENCES."""
 

@@ -78,7 +78,10 @@ class Registry:
         except BundleRefused as error:
             raise ModelDoesNotRun(f"{error}. What served before goes on.") from error
         async with self._db.facility(who.facility_id) as session:
-            return await rollouts.enter(session, who, await queries.model(session, name, version), wish, facts)
+            row = await queries.model(session, name, version)
+            if not row.active:  # taken out of service during its trial
+                raise ModelOutOfService
+            return await rollouts.enter(session, who, row, wish, facts)
 
     async def _fetch(self, row: Model) -> dict[str, bytes]:
         manifest = await self._storage.get("models", row.key_prefix + MANIFEST)
@@ -142,6 +145,10 @@ async def _enter(session: AsyncSession, who: Principal, bundle: LoadedBundle) ->
 async def switch(session: AsyncSession, who: Principal, name: str, version: str, active: bool) -> Model:
     """Take a version into service, or out of it: then the one that was activated before it serves."""
     row = await queries.model(session, name, version)
+    if active and row.signed_by is None:
+        raise ModelDoesNotRun("Its bundle isn't signed; register it again, signed. What served before goes on.")
+    if not active:
+        await rollouts.end_candidates(session, who, row)
     row.active = active
     await session.flush()
     await audit.record(session, who, "model.switch", target=rollouts.target(row), detail={"active": active})

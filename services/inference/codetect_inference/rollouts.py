@@ -89,6 +89,13 @@ async def enter(session: AsyncSession, who: Principal, row: Model, wish: Wish, f
     return next(one for one in await _here(session, row.name, wish.for_facility) if one.rollout.id == rollout.id)
 
 
+async def end_candidates(session: AsyncSession, who: Principal, row: Model) -> None:
+    """A version that goes out of service is neither shadow nor canary any more, so that another may take the place."""
+    await _lock(session, row.name)
+    for rollout, model in await _standing(session, Rollout.model_id == row.id, Rollout.kind != Kind.ACTIVE):
+        await _end(session, who, Standing(rollout, model))
+
+
 async def stop(session: AsyncSession, who: Principal, name: str, version: str, wish: Wish) -> None:
     """End a shadow or a canary. Raises NotTakingPart."""
     row = await queries.model(session, name, version)
@@ -107,7 +114,8 @@ async def roll_back(session: AsyncSession, who: Principal, name: str, for_facili
     await _lock(session, name)
     here = await _here(session, name, for_facility)
     active = [one for one in here if one.rollout.kind == Kind.ACTIVE]
-    canary = next((one for one in here if one.rollout.kind == Kind.CANARY), None)
+    # a share of 0 keeps a place out of a canary for all: that is no step to undo
+    canary = next((one for one in here if one.rollout.kind == Kind.CANARY and one.rollout.share), None)
     if canary:
         await _end(session, who, canary)
     elif active and active[0].before:
@@ -177,7 +185,8 @@ def _current(rows: Iterable[tuple[Rollout, Model]]) -> Iterable[Standing]:
     for (name, kind, place), lying in places.items():
         rollout, model = lying[0]
         below = lying[1:] or (places.get((name, kind, None), []) if place else [])
-        yield Standing(rollout, model, below[0][1].version if below and kind == Kind.ACTIVE else None)
+        back = below[0][1] if below and kind == Kind.ACTIVE else None
+        yield Standing(rollout, model, back.version if back and back.signed_by else None)
 
 
 async def _lock(session: AsyncSession, name: str) -> None:

@@ -203,6 +203,11 @@ async def fall_back(session: AsyncSession, job: Analysis) -> bool:
     return True
 
 
+async def unsigned(session: AsyncSession, job: Analysis) -> bool:
+    """Whether an analysis' version was registered before bundles were signed."""
+    return bool(await session.scalar(select(Model.signed_by.is_(None)).where(Model.id == job.model_id)))
+
+
 async def progress(session: AsyncSession, job: Analysis, slices_done: int) -> None:
     """A worker got further, or only looks whether it may go on. Raises LeaseLost when it may not."""
     row = await _held(session, job)
@@ -359,7 +364,8 @@ async def remove(session: AsyncSession, who: Principal, analysis_id: UUID) -> No
     await _remove(session, row)
     await session.flush()
     async with shadows.behind(session, row.facility_id):
-        await _remove_all(session, Analysis.study_id == row.study_id, Analysis.model_name == row.model_name)
+        same = Analysis.study_id == row.study_id, Analysis.study_version == row.study_version
+        await _remove_all(session, *same, Analysis.model_name == row.model_name)
     await note(session, who, "analysis.delete", row)
 
 

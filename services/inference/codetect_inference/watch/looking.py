@@ -8,7 +8,7 @@ from codetect_shared.db import Database
 from codetect_shared.events import ModelDrifted
 from codetect_shared.outbox import tell
 from prometheus_client import Gauge
-from sqlalchemy import Date, cast, delete, func, select
+from sqlalchemy import Date, cast, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -52,6 +52,9 @@ async def _look(session: AsyncSession) -> bool:
         for name, counted in measures.items():
             if reference and name in reference.measures:
                 await _judge(session, day, kept, name, counted, reference)
+    # of whom too little was seen, nothing is known any more; what comes is told anew
+    unseen = update(Drift).where(Drift.looked_on < day)
+    await session.execute(unseen.values(band=Band.STABLE, told=None, since=day, looked_on=day, psi=0.0))
     return True
 
 
