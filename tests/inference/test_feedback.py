@@ -113,7 +113,8 @@ async def test_agreement_with_the_model_is_a_label_at_once(
     (opinion,) = detail["opinions"]
     assert (opinion["slices"], opinion["place_mm"], opinion["reader"]) == ([0, 1], [1.5, -20, 2.5], str(reader.id))
     assert await reader.waiting() == []
-    assert await audited(house, facility) == ["model.register", "feedback.give", "feedback.read", "feedback.search"]
+    done = [one for one in await audited(house, facility) if not one.startswith("model.")]
+    assert done == ["feedback.give", "feedback.read", "feedback.search"]
 
 
 async def test_who_disagrees_is_judged_by_somebody_else(analysis: Analysis, facility: Facility, house: House) -> None:
@@ -271,6 +272,7 @@ async def test_a_newer_analysis_inherits_no_opinion(analysis: Analysis, facility
     _, contrary = model_says(analysis)
     await reader.said(analysis, contrary)
     assert (await facility.register(bundle_files(version="0.2.0"))).status_code == 201
+    assert (await facility.activate("0.2.0")).is_success
     asked = {"study_id": str(analysis.study_id), "model": "tiny"}
     newer = (await facility.ask("POST", "/analyses", json=asked)).json()
     assert newer["id"] != str(analysis.id)

@@ -8,7 +8,7 @@ from typing import Any
 
 from codetect_inference.bundle import LoadedBundle, Metrics, open_folder
 
-from codetect_training.about import NAME, VERSION
+from codetect_training.about import HOW_MADE, NAME, VERSION
 from codetect_training.plots import draw_examples, draw_figures, measured
 from codetect_training.trials import as_table
 
@@ -17,7 +17,7 @@ def write_card(run: Path, models: Path, docs: Path) -> Path:
     """Write `docs`/NAME.md and its pictures from the bundle in `models` and what `run` left."""
     bundle = open_folder(models / NAME / VERSION)
     docs.mkdir(parents=True, exist_ok=True)
-    kept = {name: json.loads((run / f"{name}.json").read_text()) for name in ("history", "proof", "tried", "recipe")}
+    kept = {name: json.loads((run / f"{name}.json").read_text()) for name in ("history", "proof", "tried")}
     draw_figures(kept["history"], measured(run), bundle.manifest, docs / f"{NAME}.png")
     draw_examples(bundle, docs / f"{NAME}-examples.jpg")
     page = docs / f"{NAME}.md"
@@ -28,12 +28,9 @@ def write_card(run: Path, models: Path, docs: Path) -> Path:
 
 def text(bundle: LoadedBundle, kept: dict[str, Any]) -> str:
     """The card as Markdown."""
-    manifest, proof, recipe, history = bundle.manifest, kept["proof"], kept["recipe"], kept["history"]
+    manifest, proof = bundle.manifest, kept["proof"]
     label, pooling = manifest.labels[0], manifest.pooling
     assert manifest.outliers is not None
-    stages = ", ".join(f"{stage['steps']} steps at {stage['side']} px" for stage in recipe["stages"])
-    best = max((line for line in history if line["best"]), key=lambda line: line["step"])
-    hours = sum(line.get("seconds", 0) for line in history) / 3600
     rows = "\n".join(row(metric) for metric in manifest.metrics)
     notes = "\n".join(f"- {metric.data}: {metric.note}" for metric in manifest.metrics)
     limits = "\n".join(f"- {limit}" for limit in manifest.limits)
@@ -60,15 +57,15 @@ say little of a model.
 {rows}
 
 {notes}
-- LUNA16 slices (1,000 of 500 patients, made before 2011, so none shows COVID-19; seen in training without a label):
+- LUNA16 slices (1,000 of 500 patients, made before 2011, so none shows COVID-19; not seen in training):
   {kept["tried"]["luna16_called_positive"]:.1%} are called positive.
-- The study LIDC-IDRI-0001 (before 2011; seen in training without a label): {nobody["probability"]:.2f}, called
+- The study LIDC-IDRI-0001 (before 2011; not seen in training): {nobody["probability"]:.2f}, called
   {"positive" if nobody["positive"] else "negative"}.
 - Studies: unmeasured. There are no 30 + 30 labelled studies.
 
 ![Learning, ROC, reliability and confusion]({NAME}.png)
 
-Other thresholds, both sources of val weighing alike:
+Other thresholds, on COVID-CT's val:
 
 | sensitivity | specificity | threshold |
 | --- | --- | --- |
@@ -101,16 +98,7 @@ there, by choice.
 ## How it was made
 
 {sources}
-- DenseNet-169 (MONAI), one grey channel, each image standardised inside the model. It went on from 1.0.0 (random
-  weights, COVID-CT alone), taught by EfficientNet-Lite0, whose ImageNet weights were fine-tuned on COVID-CT: both
-  see the same view, the student learns the teacher's answer and features on all slices, labels count half where
-  there are any (`distil.py`).
-- {stages}; AdamW, one-cycle rate up to {recipe["rate"]}, mixup, seed {recipe["seed"]}; {hours:.1f} hours on shared
-  CPU cores, after the teacher's and 1.0.0's. Step {best["step"]} was chosen by its AUC on COVID-CT's val, the
-  {best["weights"]} weights (`averaged`: a moving average; `network`: as the optimiser left them). What else was
-  tried: [trials.md](trials.md).
-- LUNA16 and LIDC-IDRI are known to be negative by their date, but aren't told so: all scans in HU would be
-  negatives, and the model would learn their look instead of their lungs.
+{HOW_MADE}
 - Slice probability: sigmoid(logit / {label.temperature}), the temperature fitted on val. Study score: mean of the
   highest {pooling.share:.0%} of slice probabilities, at least {pooling.at_least} slices (ADR 0010).
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,18 @@ OTHERS = {
 }
 
 
-def alien(bundle: Bundle, usual: Floats, answer: Callable[[Floats], Outputs], root: Path) -> list[dict[str, Any]]:
+def alien(
+    bundle: Bundle, usual: Floats, others: Mapping[str, Floats], answer: Callable[[Floats], Outputs], root: Path
+) -> list[dict[str, Any]]:
     """How the out-of-distribution score meets what it should flag: share flagged, and the AUC against `usual` slices.
 
-    `usual` (n, 1, s, s) are slices of val; bent ones are made of every fifth of them.
+    `usual` (n, 1, s, s) are slices of val, of which bent ones are made; `others` chest slices of elsewhere.
     """
     assert bundle.outliers is not None
-    some = usual[::5]
+    some = usual
     random = np.random.default_rng(2020)
     tried: dict[str, Floats] = {
+        **others,
         "chest slices turned by a quarter": np.rot90(some, axes=(2, 3)),
         "chest slices upside down": some[:, :, ::-1],
         "chest slices in negative": 1 - some,
