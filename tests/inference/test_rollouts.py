@@ -326,7 +326,7 @@ async def test_another_takes_the_place_of_a_candidate_that_went_out_of_service(
         assert out.is_success
     left = await facility.ask("GET", "/models/rollouts", Role.OPERATOR)
     assert [one["kind"] for one in left.json()["items"]] == ["active"]
-    assert len(await told(house, "shadow.ended")) == len(await told(house, "canary.ended")) == 1
+    assert len(await told(house, "shadow_ended")) == len(await told(house, "canary_ended")) == 1
     back = await facility.ask("PATCH", "/models/tiny/0.3.0", Role.OPERATOR, json={"active": True})
     assert back.is_success
     assert (await do(facility, "shadow", "0.3.0"))["kind"] == "shadow"

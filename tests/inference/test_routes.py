@@ -50,8 +50,18 @@ async def test_an_analysis_has_the_shape_others_rely_on(result: dict[str, Any], 
     assert set(one) == {
         *("id", "study_id", "study_version", "upload_id", "series_id", "series_reason", "status", "priority", "model"),
         *("created_at", "started_at", "finished_at", "attempts", "slices_total", "slices_done", "slices_analysed"),
-        *("findings", "warnings", "top_slices", "top_scores", "out_of_distribution", "provider", "timings", "error"),
-        *("documents", "superseded", "tags", "folder", "disclaimer"),
+        *(
+            "findings",
+            "warnings",
+            "top_slices",
+            "top_scores",
+            "out_of_distribution",
+            "provider",
+            "timings",
+            "cost",
+            "error",
+        ),
+        *("documents", "superseded", "tags", "folder", "disclaimer", "error"),
     }
     assert one["disclaimer"] == "Not a medical device. Not for clinical use."
     assert set(one["model"]) == {"name", "version", "sha256", "title", "preprocessing"}

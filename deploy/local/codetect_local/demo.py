@@ -153,7 +153,7 @@ class Demo:
         return str(tokens["access_token"])
 
     def publish_models(self) -> None:
-        """The repository's bundles that the settings name, where not registered yet; the newest of a name serves."""
+        """The newest version of each of the repository's models that the settings name is registered, and serves."""
         with self.door("member") as door:
             client = self.known["api_client"]
             grant = answer(door.post("/oauth/token", data={"grant_type": "client_credentials", **client}))
@@ -162,9 +162,9 @@ class Demo:
         registered = {(one["name"], one["version"]) for one in models if one["signed_by"]}
         serving = {(one["name"], one["version"]) for one in models if one["serves"]}
         folders = sorted((path.parent for path in bundles(self.settings.demo_models)), key=by_version)
-        newest = {folder.parent.name: folder for folder in folders}
-        missing = [folder for folder in folders if (folder.parent.name, folder.name) not in registered]
-        idle = [folder for folder in newest.values() if (folder.parent.name, folder.name) not in serving]
+        newest = {folder.parent.name: folder for folder in folders}.values()
+        missing = [folder for folder in newest if (folder.parent.name, folder.name) not in registered]
+        idle = [folder for folder in newest if (folder.parent.name, folder.name) not in serving]
         if not missing and not idle:
             return
         bearer = {"Authorization": f"Bearer {self.log_in('operator')}"}
