@@ -60,6 +60,7 @@ VALUES: dict[str, Any] = {
     "model_says": "present",
     "agrees": False,
     "state": "waiting",
+    "cost": {"cpu_ms": 1, "gpu_ms": 2, "bytes_read": 3, "bytes_written": 4},
 }
 
 
