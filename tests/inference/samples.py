@@ -26,7 +26,7 @@ from zarr.storage import ZipStore
 from tests.signing import signed
 
 ROOT = Path(__file__).parents[2]
-BUNDLE = ROOT / "models" / "covid-ct-densenet169" / "1.0.0"
+BUNDLE = ROOT / "models" / "covid-ct-densenet169" / "1.1.0"
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:

@@ -168,8 +168,9 @@ def test_the_report_says_what_the_result_says(shipped: Result, made: list[Docume
     path = tmp_path / "report.dcm"
     path.write_bytes(made[0].content)
     content = srread(path).content
-    (group,) = content.get_image_measurement_groups()
+    group, unlike = content.get_image_measurement_groups()
     assert isinstance(group, MeasurementsAndQualitativeEvaluations)
+    assert unlike.finding_type.value == "out_of_distribution"
     finding, label = shipped.explanation.findings[0], shipped.bundle.labels[0]
     values = {one.name.meaning: float(one.value) for one in group.get_measurements()}
     assert values == {

@@ -102,7 +102,7 @@ def test_the_shipped_model_answers_alike_alone_and_in_a_batch(shipped: LoadedBun
     given = images(3, engine.side)
     logits, cams, _ = engine.run(given)
     assert logits.shape == (3, engine.labels)
-    assert cams.shape == (3, engine.labels, 7, 7)
+    assert cams.shape == (3, engine.labels, engine.side // 32, engine.side // 32)
     single = np.concatenate([engine.run(given[at : at + 1])[0] for at in range(3)])
     np.testing.assert_allclose(single, logits, atol=1e-3)
 
@@ -116,7 +116,7 @@ def test_the_shipped_models_maps_add_up_to_its_logits(shipped: LoadedBundle) -> 
 
 
 def test_folding_the_stored_weights_changes_no_answer(shipped: LoadedBundle) -> None:
-    given = images(2, 224)
+    given = images(2, shipped.manifest.preprocessing.side)
     unfolded = ort.InferenceSession(shipped.model, providers=["CPUExecutionProvider"])
     folded = ort.InferenceSession(shipped.model, session_options("cpu"), providers=["CPUExecutionProvider"])
     np.testing.assert_allclose(

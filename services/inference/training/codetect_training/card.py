@@ -63,7 +63,7 @@ say little of a model.
   {"positive" if nobody["positive"] else "negative"}.
 - Studies: unmeasured. There are no 30 + 30 labelled studies.
 
-![Learning, ROC, reliability and confusion]({NAME}.png)
+![ROC, reliability and confusion]({NAME}.png)
 
 Other thresholds, on COVID-CT's val:
 
@@ -83,7 +83,8 @@ Measure it yourself, without PyTorch:
 ![Three slices with overlays]({NAME}-examples.jpg)
 
 The three slices of LIDC-IDRI-0001 that argue most for the finding, with the overlay that the service draws.
-LIDC-IDRI, CC BY 3.0, doi 10.7937/K9/TCIA.2015.LO9QL9SX; windowed, scaled, overlaid.
+LIDC-IDRI, CC BY 3.0, doi 10.7937/K9/TCIA.2015.LO9QL9SX; windowed, scaled, overlaid. Much of what
+argues lies outside the lungs: the map shows what the model looks at, not where disease is.
 
 ## What is unlike its training data
 

@@ -18,7 +18,7 @@ from codetect_training.supervised import Supervised
 from codetect_training.teacher import Teacher, load_teacher
 
 RUNS = Path(".training")
-BEFORE = Path("models/covid-ct-densenet169/1.0.0")
+BEFORE = Path("models/covid-ct-densenet169/1.1.0")  # the weights of 1.0.0
 MIXED = (("covid-ct", 4), ("sars-cov-2-ct", 2))  # of 8 turns; the others one each
 COVID_FIRST = (("covid-ct", 2),)  # the smaller set, and the one that the paper's test split resembles
 

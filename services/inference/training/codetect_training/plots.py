@@ -36,10 +36,12 @@ def measured(run: Path) -> dict[str, tuple[Numbers, Numbers]]:
 def draw_figures(
     history: list[dict[str, Any]], sets: dict[str, tuple[Numbers, Numbers]], manifest: Bundle, path: Path
 ) -> None:
-    """Learning, ROC with the threshold's point, reliability, and the confusion at the threshold."""
-    figure = Figure(figsize=(15, 3.9), layout="constrained")
-    learning, roc, reliability, confusion = figure.subplots(1, 4)
-    draw_learning(learning, history)
+    """Learning if there was any, ROC with the threshold's point, reliability, the confusion at the threshold."""
+    learnt = [line for line in history if "loss" in line]
+    figure = Figure(figsize=(15 if learnt else 11.5, 3.9), layout="constrained")
+    *learning, roc, reliability, confusion = figure.subplots(1, 4 if learnt else 3)
+    for axes in learning:
+        draw_learning(axes, history)
     for (name, (labels, chances)), colour, metric in zip(sets.items(), COLOURS, manifest.metrics, strict=True):
         roc.plot(*curve(labels, chances), color=colour, label=f"{LABEL_OF[name]}\nAUC {metric.auc:.3f}")
         roc.plot(1 - metric.specificity, metric.sensitivity, "o", color=colour)

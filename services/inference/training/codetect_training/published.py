@@ -49,14 +49,14 @@ def take_back(bundle: Path, images: Tensor) -> CamDenseNet:
 
 def weights(model: onnx.ModelProto) -> dict[str, Any]:
     """Initialisers by name, int8 ones as float32."""
-    raw = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    raw = {one.name.removeprefix("network."): numpy_helper.to_array(one) for one in model.graph.initializer}
     found = {name: np.array(value) for name, value in raw.items() if not name.endswith((".int8", ".scale"))}
     for name, value in raw.items():
         if name.endswith(".int8"):
             plain = name.removesuffix(".int8")
             found[plain] = value.astype(np.float32) * raw[f"{plain}.scale"][:, None, None, None]
     last = next(node for node in model.graph.node if "cam" in node.output)  # the linear layer, as a convolution
-    found["net.class_layers.out.weight"] = found[last.input[1]][:, :, 0, 0]
+    found["net.class_layers.out.weight"] = found[last.input[1].removeprefix("network.")][:, :, 0, 0]
     return found
 
 
