@@ -12,6 +12,7 @@ import onnx
 import onnxruntime as ort
 from codetect_inference.bundle import MANIFEST, MODEL, LoadedBundle, open_bundle
 from codetect_inference.engine import Engine, Outputs
+from codetect_inference.signature import SIGNATURE
 
 from codetect_training.about import ABOUT, LEARNT_FROM, NAME, SIDE, VERSION, limits
 from codetect_training.baseline import guess, hands
@@ -39,6 +40,11 @@ BATCH = 8
 
 def publish(run: Path, models: Path) -> Path:
     """Write `models`/NAME/VERSION from `run`/best.pt; stops when the export doesn't agree with what was trained."""
+    folder = models / NAME / VERSION
+    if (folder / SIGNATURE).exists():
+        raise SystemExit(
+            f"{folder} is signed: raise VERSION in about.py, and say there what is new, before you publish"
+        )
     dataset = open_dataset("chest-ct")
     val = dataset.part("val")
     images = val.load(SIDE)
@@ -100,7 +106,6 @@ def publish(run: Path, models: Path) -> Path:
         distances=said.distances,
         sources=np.array(names)[val.sources],
     )
-    folder = models / NAME / VERSION
     write(folder, bundle_files(stored, facts))
     return folder
 
