@@ -24,6 +24,7 @@ from codetect.models import (
     Enrolment,
     Erasure,
     Facility,
+    Item,
     LiveEvent,
     Me,
     OpenedFacility,
@@ -133,7 +134,7 @@ class Client:
         """How far an upload is, and the outcome of each file by its number."""
         return await self.api.get(Upload, f"/api/v1/uploads/{upload_id}")
 
-    async def analyses(
+    def analyses(
         self,
         *,
         q: str | None = None,
@@ -161,16 +162,8 @@ class Client:
             "from": since.isoformat() if since else None,
             "to": until.isoformat() if until else None,
             "sort": sort,
-            "limit": PAGE,
         }
-        query = {name: str(value) for name, value in filters.items() if value is not None}
-        while True:
-            page = await self.api.get(Page[Analysis], "/api/v1/analyses", params=query)
-            for analysis in page.items:
-                yield analysis
-            if not page.next:
-                return
-            query["cursor"] = page.next
+        return self._all(Page[Analysis], "/api/v1/analyses", filters)
 
     async def analysis(self, analysis_id: UUID | str) -> Analysis:
         """One analysis."""
@@ -202,19 +195,12 @@ class Client:
         """All that readers said of an analysis's findings."""
         return (await self.api.get(Page[Feedback], f"/api/v1/analyses/{analysis_id}/feedback")).items
 
-    async def feedback(
+    def feedback(
         self, *, state: FeedbackState | None = None, mine: bool = False, label: str | None = None
     ) -> AsyncGenerator[Feedback, None]:
         """Findings that something was said of, the oldest first; `mine`: those one may decide as a second reader."""
-        wanted = {"state": state, "mine": "decide" if mine else None, "label": label, "limit": str(PAGE)}
-        query = {name: value for name, value in wanted.items() if value is not None}
-        while True:
-            page = await self.api.get(Page[Feedback], "/api/v1/feedback", params=query)
-            for one in page.items:
-                yield one
-            if not page.next:
-                return
-            query["cursor"] = page.next
+        wanted = {"state": state, "mine": "decide" if mine else None, "label": label}
+        return self._all(Page[Feedback], "/api/v1/feedback", wanted)
 
     async def adjudicate(
         self, feedback_id: UUID | str, says: Says, *, slices: Sequence[int] = (), comment: str | None = None
@@ -241,23 +227,15 @@ class Client:
             "from": since.isoformat() if since else None,
             "to": until.isoformat() if until else None,
         }
-        query = {name: value for name, value in wanted.items() if value is not None}
-        await self.api.download("/api/v1/feedback/labels.csv", file, params=query)
+        await self.api.download("/api/v1/feedback/labels.csv", file, params=_asked(wanted))
 
     async def watch_model(self, name: str, version: str) -> Watch:
         """How a model version fared in the last 30 days."""
         return await self.api.get(Watch, f"/api/v1/models/{name}/{version}/watch")
 
-    async def studies(self) -> AsyncGenerator[Study, None]:
+    def studies(self) -> AsyncGenerator[Study, None]:
         """All studies of the facility, the newest first, page by page as they are read."""
-        query = {"limit": str(PAGE)}
-        while True:
-            page = await self.api.get(Page[Study], "/api/v1/studies", params=query)
-            for study in page.items:
-                yield study
-            if not page.next:
-                return
-            query["cursor"] = page.next
+        return self._all(Page[Study], "/api/v1/studies")
 
     async def export(self, study_id: UUID | str, file: IO[bytes], *, original: bool = False) -> None:
         """Write a study's DICOM files as a zip; `original`, as they came, needs the right `identity`."""
@@ -312,14 +290,7 @@ class Client:
 
     async def facilities(self) -> list[OpenedFacility]:
         """All facilities (operator)."""
-        found: list[OpenedFacility] = []
-        query: dict[str, Any] = {"limit": 200}
-        while True:
-            page = await self.api.get(Page[OpenedFacility], "/api/v1/facilities", params=query)
-            found += page.items
-            if page.next is None:
-                return found
-            query["cursor"] = page.next
+        return [one async for one in self._all(Page[OpenedFacility], "/api/v1/facilities")]
 
     async def _roll_out(self, path: str, facility_id: UUID | None, **more: int) -> Rollout:
         where = {"facility_id": str(facility_id) if facility_id else None}
@@ -329,10 +300,28 @@ class Client:
         """What happens, as it happens, without end; see `LiveEvent`. Cuts are bridged."""
         return watch(self.api, after, patience_s)
 
+    async def _all(
+        self, page_of: type[Page[Item]], path: str, filters: Mapping[str, Any] | None = None
+    ) -> AsyncGenerator[Item, None]:
+        """What a list holds, page by page as it is read."""
+        query = _asked({**(filters or {}), "limit": PAGE})
+        while True:
+            page = await self.api.get(page_of, path, params=query)
+            for one in page.items:
+                yield one
+            if not page.next:
+                return
+            query["cursor"] = page.next
+
     def _use(self, tokens: Tokens) -> Tokens:
         self.api.bearer.credentials = Fixed(tokens)
         self.api.bearer.set(tokens)
         return tokens
+
+
+def _asked(filters: Mapping[str, Any]) -> dict[str, str]:
+    """Those that were given, as a query."""
+    return {name: str(value) for name, value in filters.items() if value is not None}
 
 
 def _zip(folder: Path, archive: IO[bytes]) -> None:

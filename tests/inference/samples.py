@@ -17,6 +17,7 @@ import onnx
 import pydicom
 import pytest
 import zarr
+from codetect_training.words import Words
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
@@ -27,6 +28,7 @@ from tests.signing import signed
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "models" / "covid-ct-densenet169" / "1.1.0"
+COVID = Words("covid", "noncovid", frozenset({"covid"}), frozenset({"noncovid"}))  # sub-folders of COVID-CT
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:

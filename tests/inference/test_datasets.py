@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from codetect_inference.bundle import Preprocessing
 from codetect_inference.preprocess import plan_series, prepare_slice
-from codetect_training.data import open_folder, unlabelled
+from codetect_training.data import Images, open_folder
 from codetect_training.datasets.description import FOLDER, load_description
 from codetect_training.datasets.report import report
 from codetect_training.datasets.volumes import read_nifti
 
 from tests.inference.pictures import NOBODY, TERMS, chest, describe, folders, opened, picture, save, write_dicom
-from tests.inference.samples import ROOT
+from tests.inference.samples import COVID, ROOT
 
 SERIES = {"patients": {"by": "name", "known_by": "PatientID", "pattern": "(?P<patient>.+)"}, "terms": TERMS}
 GIVEN = {"by": "folders", "folders": {"train": "train", "val": "val"}}
@@ -79,7 +79,7 @@ def test_folders_give_the_very_images_labels_and_order_of_open_folder(tmp_path) 
     source = folders(tmp_path, 1, split=GIVEN)
     dataset = opened(tmp_path, {"set": source})
     for split in ("train", "val"):
-        before, now = open_folder(tmp_path / "set" / split), dataset.part(split)
+        before, now = open_folder(tmp_path / "set" / split, COVID), dataset.part(split)
         assert [tmp_path / key for key in now.keys] == before.paths
         np.testing.assert_array_equal(now.labels, before.labels)
         for side in (32, 38):
@@ -93,7 +93,9 @@ def test_a_flat_folder_is_unlabelled(tmp_path) -> None:
     source = folders(tmp_path, 1, folder="flat") | {"labels": None}
     part = opened(tmp_path, {"flat": source}).part("train")
     assert part.labels.tolist() == [-1, -1, -1]
-    np.testing.assert_array_equal(part.load(32), unlabelled(tmp_path / "flat").load(32))
+    np.testing.assert_array_equal(
+        part.load(32), Images(sorted((tmp_path / "flat").glob("*.png")), np.zeros(3, np.int64)).load(32)
+    )
 
 
 def test_split_files_give_the_images_in_their_order(tmp_path) -> None:

@@ -8,7 +8,7 @@ from codetect_training.data import open_folder
 from codetect_training.datasets.dataset import open_dataset
 from codetect_training.datasets.volumes import read_dicom
 
-from tests.inference.samples import data
+from tests.inference.samples import COVID, data
 
 
 def root():
@@ -26,7 +26,7 @@ def cache(tmp_path_factory):
 def test_covid_ct_has_the_images_labels_and_order_that_training_had(cache) -> None:
     dataset = open_dataset("covid-ct", root(), cache, side=112)
     for split in ("train", "val"):
-        before, now = open_folder(root() / "covid-ct" / split), dataset.part(split)
+        before, now = open_folder(root() / "covid-ct" / split, COVID), dataset.part(split)
         assert [root() / key for key in now.keys] == before.paths
         np.testing.assert_array_equal(now.labels, before.labels)
         np.testing.assert_array_equal(now.load(112), before.load(112))

@@ -23,7 +23,7 @@ from codetect_training.reference import histogram, reference
 from PIL import Image
 from scipy.special import expit
 
-from tests.inference.samples import BUNDLE, data
+from tests.inference.samples import BUNDLE, COVID, data
 
 RANDOM = np.random.default_rng(4)
 
@@ -92,7 +92,7 @@ def test_what_made_a_picture_is_guessed_from_its_form_and_nothing_else(tmp_path)
 
 def test_a_reference_shares_its_values_evenly_and_is_the_bundles() -> None:
     images = RANDOM.random((200, 1, 8, 8)).astype(np.float32) * RANDOM.random((200, 1, 1, 1))
-    found = Reference.model_validate(reference("these", images, RANDOM.random(200), RANDOM.random(200)))
+    found = Reference.model_validate(reference("these", images, {"covid_19": RANDOM.random(200)}, RANDOM.random(200)))
     assert found.n == 200
     assert set(found.measures) == {"input_mean", "input_spread", "distance", "score:covid_19"}
     for one in found.measures.values():
@@ -103,7 +103,7 @@ def test_a_reference_shares_its_values_evenly_and_is_the_bundles() -> None:
 def test_a_folder_without_both_classes_is_refused(tmp_path) -> None:
     (tmp_path / "covid").mkdir()
     with pytest.raises(SystemExit, match="covid and noncovid"):
-        open_images(tmp_path)
+        open_images(tmp_path, COVID)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="this environment has PyTorch")

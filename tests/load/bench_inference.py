@@ -72,7 +72,7 @@ async def speed(facility: Facility, infra: Infrastructure, folder: Path, studies
         idle_bytes = process.memory_info().rss
         latencies = [await started_after_ms(facility, stored) for _ in range(5)]
         for _ in range(turns):
-            rounds.append(loops.turn())
+            rounds.append(await asyncio.to_thread(loops.turn))  # the API, in this process, must not lose its broker
             worker.append(await full_queue(facility, stored, studies, process))
         peak_bytes, told = high_water(process), await metrics(infra)
     done = [one for one in await facility.analyses() if one.status == "completed"]

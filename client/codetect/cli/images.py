@@ -1,12 +1,11 @@
 """Studies as zips on this machine; what isn't whole never has its final name."""
 
-import os
 import zipfile
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from uuid import UUID
 
 from codetect.cli.root import DISCLAIMER, client, complain
+from codetect.cli.whole import whole
 from codetect.client import Client
 from codetect.errors import CodetectError
 
@@ -26,16 +25,11 @@ async def export_studies(facility: str | None, ids: list[UUID], output: Path | N
 
 async def _write(door: Client, study_id: UUID, target: Path, *, original: bool) -> int:
     try:
-        with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-            try:
-                await door.export(study_id, file, original=original)
-                file.flush()
-                with zipfile.ZipFile(file.name) as archive:
-                    count = len(archive.namelist())
-                os.replace(file.name, target)
-            except BaseException:
-                os.unlink(file.name)
-                raise
+        with whole(target) as file:
+            await door.export(study_id, file, original=original)
+            file.flush()
+            with zipfile.ZipFile(file.name) as archive:
+                count = len(archive.namelist())
     except zipfile.BadZipFile:
         raise CodetectError(f"The export of {study_id} was cut short. Try again.") from None
     except OSError as error:

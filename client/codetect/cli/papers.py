@@ -1,12 +1,11 @@
 """Results as files on this machine: PDF, DICOM, FHIR, JSON; what isn't whole never has its final name."""
 
-import os
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO
 from uuid import UUID
 
 from codetect.cli.root import DISCLAIMER, client, complain
+from codetect.cli.whole import whole
 from codetect.client import Client
 from codetect.errors import CodetectError
 
@@ -25,7 +24,8 @@ async def export_papers(facility: str | None, ids: list[UUID], form: str, output
             for analysis_id in ids:
                 for name, ending in await _names(door, analysis_id, form):
                     target = folder / f"{analysis_id}.{ending}" if into_folder else folder
-                    await _write(door, analysis_id, name, target)
+                    with whole(target) as file:
+                        await _fetch(door, analysis_id, name, file)
                     complain(f"{target}. {DISCLAIMER}")
     except OSError as error:
         raise CodetectError(f"{error.filename or folder} can't be written: {error.strerror or error}.") from None
@@ -42,17 +42,6 @@ async def _names(door: Client, analysis_id: UUID, form: str) -> list[tuple[str, 
     if not found:
         raise CodetectError(f"{analysis_id} has no documents of this kind ({form}).")
     return [(f"documents/{n}", f"{form}-{number}.dcm") for number, n in enumerate(found, 1)]
-
-
-async def _write(door: Client, analysis_id: UUID, name: str, target: Path) -> None:
-    with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-        try:
-            await _fetch(door, analysis_id, name, file)
-            file.flush()
-            os.replace(file.name, target)
-        except BaseException:
-            os.unlink(file.name)
-            raise
 
 
 async def _fetch(door: Client, analysis_id: UUID, name: str, file: IO[bytes]) -> None:

@@ -16,7 +16,7 @@ from codetect_inference import service
 from codetect_inference.batching import Reading
 from codetect_inference.cost import Cost
 from codetect_inference.engines import Engines, Loaded
-from codetect_inference.explain import Maps, explain
+from codetect_inference.explain import UNLIKE_FROM, Maps, explain
 from codetect_inference.failures import NotSignedYet, Unanalysable
 from codetect_inference.keeping import Keeper, Progress
 from codetect_inference.manifest import Manifest
@@ -111,7 +111,7 @@ class Analyser:
         SLICES.labels(*labels).inc(len(result.maps.slices))
         CPU.labels(*labels).inc(cost.cpu_s)
         MODEL.labels(*labels).inc(cost.model_s)
-        if (result.explanation.unlikeness or 0) >= 1 and not job.shadow_for:
+        if (result.explanation.unlikeness or 0) >= UNLIKE_FROM and not job.shadow_for:
             UNLIKE.labels(job.model_name, job.model_version).inc()
 
     async def _result(self, job: Analysis, cost: Cost, progress: Progress, begun: float) -> tuple[Result, str]:

@@ -11,7 +11,7 @@ from codetect_inference.explain import Floats, Maps, bias_of, evidence
 from codetect_inference.preprocess import HU, window
 
 OPACITY = 0.6
-CLEAR_EVIDENCE = 4.0  # a logit, after the temperature
+CLEAR_EVIDENCE = 4.0  # a calibrated logit: a probability of 0.98
 
 
 def slice_png(hu: HU, level_hu: float, width_hu: float) -> bytes:

@@ -26,13 +26,12 @@ from codetect_inference.bundle import (
     BundleRefused,
     LoadedBundle,
     open_folder,
-    read_manifest,
 )
 from codetect_inference.engine import GPU_BATCH, Engine, ProviderUnavailable, Wanted, Way, cores, open_session
 from codetect_inference.failures import Unanalysable
 from codetect_inference.models import bundle_prefix
+from codetect_inference.remote import bundle_files
 from codetect_inference.settings import WorkerSettings
-from codetect_inference.signature import SIGNATURE
 from codetect_inference.tuning import best_engine
 
 log = structlog.get_logger()
@@ -137,10 +136,8 @@ class Engines:
         with TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True) as temporary:
             fresh = Path(temporary) / "bundle"
             fresh.mkdir()
-            manifest = await self._storage.get("models", prefix + MANIFEST)
-            (fresh / MANIFEST).write_bytes(manifest)
-            for name in (SIGNATURE, *read_manifest(manifest).files):
-                (fresh / name).write_bytes(await self._storage.get("models", prefix + name))
+            async for name, content in bundle_files(self._storage, prefix):
+                (fresh / name).write_bytes(content)
             with suppress(OSError):  # another process was first
                 fresh.rename(folder)
 

@@ -23,6 +23,7 @@ Floats = NDArray[np.float32]
 
 DISCLAIMER = "Not a medical device. Not for clinical use."
 TOP_SLICES = 5
+UNLIKE_FROM = 1.0  # times the distance that a bundle allows: out of distribution
 
 Vector = tuple[float, float, float]
 Place = Callable[[int, float, float], Vector | None]  # slice, column, row -> mm in the patient (LPS), where known
@@ -159,7 +160,7 @@ def unlikeness(bundle: Bundle, maps: Maps) -> float | None:
 
 def unlike_warnings(unlike: float | None) -> tuple[StudyWarning, ...]:
     """What is said of a study that is out of distribution."""
-    if unlike is None or unlike < 1:
+    if unlike is None or unlike < UNLIKE_FROM:
         return ()
     words = "These images are unlike those the model learnt from: don't rely on this result."
     return (StudyWarning("out_of_distribution", words),)

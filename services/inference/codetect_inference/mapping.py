@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
+from codetect_inference.drawing import CLEAR_EVIDENCE
 from codetect_inference.explain import shares
 from codetect_inference.report import SCHEME, meaning, sources
 from codetect_inference.result import MANUFACTURER, Result
 
 SERIES_NUMBER = 90003
-FULL = 4.0  # a calibrated logit: a probability of 0.98
 EVIDENCE = CodedConcept("evidence", SCHEME, "Share in the calibrated logit")
 
 
@@ -40,7 +40,7 @@ def _has_a_place_each(result: Result) -> bool:
 def _map(result: Result, column: int) -> Dataset:
     label, manifest, numbers = result.bundle.labels[column], result.manifest, result.maps.slices.tolist()
     pixels = _pixels(result, column)
-    low, high = min(0.0, float(pixels.min())), max(FULL, float(pixels.max()))
+    low, high = min(0.0, float(pixels.min())), max(CLEAR_EVIDENCE, float(pixels.max()))
     ds = ParametricMap(
         source_images=_sources(result),
         pixel_array=pixels,
@@ -71,7 +71,7 @@ def _map(result: Result, column: int) -> Dataset:
                 quantity_definition=EVIDENCE,
             )
         ],
-        voi_lut_transformations=[VOILUTTransformation(window_center=FULL / 2, window_width=FULL)],
+        voi_lut_transformations=[VOILUTTransformation(window_center=CLEAR_EVIDENCE / 2, window_width=CLEAR_EVIDENCE)],
         pixel_measures=_measures(result, pixels.shape[1:]),
         plane_orientation=PlaneOrientationSequence("PATIENT", manifest.orientation),
         plane_positions=[_position(result, n, pixels.shape[1:]) for n in numbers],

@@ -20,7 +20,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from codetect_inference import queries, rollouts
-from codetect_inference.bundle import MANIFEST, BundleRefused, LoadedBundle, open_bundle, read_manifest
+from codetect_inference.bundle import MANIFEST, BundleRefused, LoadedBundle, open_bundle
 from codetect_inference.failures import (
     BundleNotAccepted,
     BundleTooLarge,
@@ -30,6 +30,7 @@ from codetect_inference.failures import (
     ModelVersionTaken,
 )
 from codetect_inference.models import Kind, Model, bundle_prefix
+from codetect_inference.remote import bundle_files
 from codetect_inference.settings import Settings
 from codetect_inference.signature import SIGNATURE
 from codetect_inference.trial import prove
@@ -70,7 +71,7 @@ class Registry:
         if not row.active:
             raise ModelOutOfService
         try:
-            files = await self._fetch(row)
+            files = {name: content async for name, content in bundle_files(self._storage, row.key_prefix)}
             bundle = await asyncio.to_thread(open_bundle, files, self._keys)
             facts = await self._try(files, bundle)
         except ObjectMissing as error:
@@ -82,13 +83,6 @@ class Registry:
             if not row.active:  # taken out of service during its trial
                 raise ModelOutOfService
             return await rollouts.enter(session, who, row, wish, facts)
-
-    async def _fetch(self, row: Model) -> dict[str, bytes]:
-        manifest = await self._storage.get("models", row.key_prefix + MANIFEST)
-        files = {MANIFEST: manifest}
-        for name in (SIGNATURE, *read_manifest(manifest).files):
-            files[name] = await self._storage.get("models", row.key_prefix + name)
-        return files
 
     async def _try(self, files: dict[str, bytes], bundle: LoadedBundle) -> dict[str, Any]:
         """Run a bundle once, the very bytes once in the life of this process. Raises BundleModelUnusable."""

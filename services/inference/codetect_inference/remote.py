@@ -1,12 +1,16 @@
-"""One slice out of a prepared volume that lies in the object store, without reading the rest of it."""
+"""What is read from the object store piece by piece: one slice of a prepared volume, the files of a bundle."""
 
 import asyncio
 import io
 import zipfile
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
+from codetect_shared.storage import Storage
+
+from codetect_inference.bundle import MANIFEST, read_manifest
 from codetect_inference.preprocess import HU
+from codetect_inference.signature import SIGNATURE
 from codetect_inference.volume import DOCUMENTS, Volume, chunk_name, content_begins
 
 Read = Callable[[int, int], Awaitable[bytes]]  # offset, length -> bytes
@@ -32,3 +36,11 @@ async def _entry(read: Read, at: int, info: zipfile.ZipInfo, size: int) -> bytes
     begin = content_begins(content)
     packed = content[begin : begin + info.compress_size]
     return packed if info.compress_type == zipfile.ZIP_STORED else zlib.decompress(packed, -zlib.MAX_WBITS)
+
+
+async def bundle_files(storage: Storage, prefix: str) -> AsyncIterator[tuple[str, bytes]]:
+    """A registered bundle's files, bundle.json first, one in memory at a time. Raises ObjectMissing, BundleRefused."""
+    manifest = await storage.get("models", prefix + MANIFEST)
+    yield MANIFEST, manifest
+    for name in (SIGNATURE, *read_manifest(manifest).files):
+        yield name, await storage.get("models", prefix + name)

@@ -30,7 +30,7 @@ from highdicom.sr import (
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
-from codetect_inference.explain import DISCLAIMER, scoring
+from codetect_inference.explain import DISCLAIMER, UNLIKE_FROM, scoring
 from codetect_inference.manifest import ManifestInstance
 from codetect_inference.result import MANUFACTURER, Result, uid_of
 
@@ -41,7 +41,6 @@ ENGLISH = CodedConcept("en", "RFC5646", "English")
 CT_OF_CHEST = CodedConcept("169069000", "SCT", "CT of chest")
 OUT_OF_DISTRIBUTION = CodedConcept("out_of_distribution", SCHEME, "Unlike the training data")
 UNLIKENESS = CodedConcept("unlikeness", SCHEME, "Unlikeness to the training data")
-UNLIKE_FROM = 1.0
 
 
 def report(result: Result) -> Dataset:

@@ -12,9 +12,10 @@ from codetect_shared.tokens import Principal
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_inference import queries
+from codetect_inference import queries, serving
 from codetect_inference.failures import NothingBefore, NotTakingPart
 from codetect_inference.models import Kind, Model, Rollout
+from codetect_inference.serving import NEWEST_FIRST
 
 
 @dataclass(frozen=True)
@@ -168,12 +169,7 @@ def _said_of(for_facility: UUID | None) -> Any:
 
 
 async def _standing(session: AsyncSession, *those: Any) -> list[tuple[Rollout, Model]]:
-    statement = (
-        select(Rollout, Model)
-        .join(Model, Model.id == Rollout.model_id)
-        .where(Rollout.ended_at.is_(None), Model.active, *those)
-        .order_by(Rollout.name, Rollout.for_facility.nulls_first(), Rollout.created_at.desc(), Rollout.id.desc())
-    )
+    statement = serving.taking_part(*those).order_by(Rollout.name, Rollout.for_facility.nulls_first(), *NEWEST_FIRST)
     return [(rollout, model) for rollout, model in await session.execute(statement)]
 
 

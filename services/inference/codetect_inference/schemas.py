@@ -9,7 +9,7 @@ from codetect_shared.jobs import URGENT
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from codetect_inference.bundle import Preprocessing
-from codetect_inference.explain import DISCLAIMER
+from codetect_inference.explain import DISCLAIMER, UNLIKE_FROM
 from codetect_inference.models import Analysis, Status
 
 PRINTABLE = r"^[^\x00-\x1f]*$"  # Postgres takes no NUL
@@ -78,7 +78,7 @@ class OutOfDistribution(BaseModel):
     @classmethod
     def of(cls, score: float | None) -> "OutOfDistribution | None":
         """None of models that can't tell."""
-        return None if score is None else cls(score=score, flagged=score >= 1)
+        return None if score is None else cls(score=score, flagged=score >= UNLIKE_FROM)
 
 
 class Timings(BaseModel):

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_inference.models import Analysis, Kind, Model, Rollout
 
 PERCENT = 100
+NEWEST_FIRST = (Rollout.created_at.desc(), Rollout.id.desc())
 
 
 @dataclass
@@ -55,25 +56,20 @@ async def serving(session: AsyncSession, facility_id: UUID) -> Serving:
 async def standing(session: AsyncSession, facility_id: UUID) -> Sequence[tuple[Rollout, Model]]:
     """What concerns a facility and hasn't ended, its own first, the newest first."""
     concerned = or_(Rollout.for_facility.is_(None), Rollout.for_facility == facility_id)
-    statement = (
-        select(Rollout, Model)
-        .join(Model, Model.id == Rollout.model_id)
-        .where(Rollout.ended_at.is_(None), Model.active, concerned)
-        .order_by(Rollout.for_facility.is_(None), Rollout.created_at.desc(), Rollout.id.desc())
-    )
+    statement = taking_part(concerned).order_by(Rollout.for_facility.is_(None), *NEWEST_FIRST)
     return [(rollout, model) for rollout, model in await session.execute(statement)]
+
+
+def taking_part(*those: ColumnElement[bool]) -> Select[Rollout, Model]:
+    """What hasn't ended, of versions in service."""
+    joined = select(Rollout, Model).join(Model, Model.id == Rollout.model_id)
+    return joined.where(Rollout.ended_at.is_(None), Model.active, *those)
 
 
 async def in_use(session: AsyncSession) -> list[Model]:
     """Every version that new studies of some facility may need, the active ones first; for a system session."""
-    statement = (
-        select(Rollout, Model)
-        .join(Model, Model.id == Rollout.model_id)
-        .where(Rollout.ended_at.is_(None), Model.active)
-        .order_by(Rollout.created_at.desc(), Rollout.id.desc())
-    )
     newest: dict[tuple[str, str, UUID | None], Model] = {}
-    for rollout, model in await session.execute(statement):
+    for rollout, model in await session.execute(taking_part().order_by(*NEWEST_FIRST)):
         newest.setdefault((rollout.kind, rollout.name, rollout.for_facility), model)
     ordered = sorted(newest.items(), key=lambda one: list(Kind).index(Kind(one[0][0])))
     return list({model.id: model for _, model in ordered}.values())

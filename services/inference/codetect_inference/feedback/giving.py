@@ -1,6 +1,7 @@
 """What readers do: agree or correct, decide as a second reader, reopen a decision."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from codetect_shared import audit, events
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from codetect_inference import queries
 from codetect_inference.failures import FeedbackNotFound, NoSuchFinding, SecondReaderNeeded, WrongState
 from codetect_inference.feedback.deciding import agrees, in_sample, outcome
-from codetect_inference.feedback.models import Feedback, FeedbackState, Opinion, Ruling, Says
+from codetect_inference.feedback.models import SETTLED, Feedback, FeedbackState, Opinion, Ruling, Says
 from codetect_inference.feedback.schemas import FeedbackRequest, Said, SaidOfFinding
 from codetect_inference.feedback.sealing import facility_key, seal_comment
 from codetect_inference.models import Analysis, Status
@@ -64,17 +65,11 @@ async def _give_one(desk: Desk, analysis: Analysis, said: SaidOfFinding) -> Feed
     await _keep(desk, analysis, opinion, said)
     await _settle(desk, row)
     given = events.FeedbackGiven(
-        feedback_id=row.id,
-        analysis_id=analysis.id,
-        study_id=analysis.study_id,
-        model=analysis.model_name,
-        model_version=analysis.model_version,
-        label=row.label,
+        **_about(desk, analysis, row),
         says=said.says.value,
         model_says=row.model_says,
         agrees=(agreed := agrees(row.model_says, said.says)),
         state=row.state,
-        given_by=desk.reader,
     )
     await tell(session, row, given)
     GIVEN.labels(analysis.model_name, analysis.model_version, row.label, WORDS[agreed]).inc()
@@ -115,16 +110,10 @@ async def adjudicate(desk: Desk, feedback_id: UUID, said: Said) -> tuple[Analysi
     await _keep(desk, analysis, ruling, said)
     await _settle(desk, row)
     decided = events.FeedbackAdjudicated(
-        feedback_id=row.id,
-        analysis_id=analysis.id,
-        study_id=analysis.study_id,
-        model=analysis.model_name,
-        model_version=analysis.model_version,
-        label=row.label,
+        **_about(desk, analysis, row),
         says=said.says.value,
         model_says=row.model_says,
         agrees=agrees(row.model_says, said.says),
-        given_by=desk.reader,
     )
     await tell(desk.session, row, decided)
     await note(desk.session, desk.who, "feedback.adjudicate", analysis, f"feedback/{row.id}", {row.label: said.says})
@@ -141,18 +130,25 @@ async def reopen(desk: Desk, feedback_id: UUID) -> tuple[Analysis, Feedback]:
     await desk.session.execute(in_force.values(over))
     await _settle(desk, row)
     reopened = events.FeedbackReopened(
-        feedback_id=row.id,
-        analysis_id=analysis.id,
-        study_id=analysis.study_id,
-        model=analysis.model_name,
-        model_version=analysis.model_version,
-        label=row.label,
+        **_about(desk, analysis, row),
         state=row.state,
-        given_by=desk.reader,
     )
     await tell(desk.session, row, reopened)
     await note(desk.session, desk.who, "feedback.reopen", analysis, f"feedback/{row.id}", {})
     return analysis, row
+
+
+def _about(desk: Desk, analysis: Analysis, row: Feedback) -> dict[str, Any]:
+    """What every event about feedback says: of which finding, and who said something."""
+    return {
+        "feedback_id": row.id,
+        "analysis_id": analysis.id,
+        "study_id": analysis.study_id,
+        "model": analysis.model_name,
+        "model_version": analysis.model_version,
+        "label": row.label,
+        "given_by": desk.reader,
+    }
 
 
 async def _find(desk: Desk, feedback_id: UUID) -> tuple[Analysis, Feedback]:
@@ -195,9 +191,7 @@ async def _settle(desk: Desk, row: Feedback) -> None:
     row.state, row.says, row.reason = found.state, found.says, found.reason
     heard = [one.reader for one in opinions if one.says != Says.UNSURE]
     row.readers = len({*heard, ruling.reader} if ruling else {*heard})
-    row.decided_at = (
-        func.clock_timestamp() if found.state in (FeedbackState.AGREED, FeedbackState.ADJUDICATED) else None
-    )
+    row.decided_at = func.clock_timestamp() if found.state in SETTLED else None
     await session.flush()
     await session.refresh(row)
 

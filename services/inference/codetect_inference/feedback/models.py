@@ -5,7 +5,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from codetect_shared.db import AggregateRow, FacilityRow
-from sqlalchemy import Float, func
+from sqlalchemy import ColumnElement, Float, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,12 +21,15 @@ class Says(StrEnum):
 
 
 class FeedbackState(StrEnum):
-    """Where the feedback on a finding stands; only `agreed` and `adjudicated` become labels."""
+    """Where the feedback on a finding stands; only what is SETTLED becomes a label."""
 
     UNDECIDED = "undecided"
     AGREED = "agreed"
     WAITING = "waiting"
     ADJUDICATED = "adjudicated"
+
+
+SETTLED = (FeedbackState.AGREED, FeedbackState.ADJUDICATED)
 
 
 class WaitingFor(StrEnum):
@@ -60,6 +63,11 @@ class Feedback(Base, AggregateRow):
     readers: Mapped[int] = mapped_column(default=0)
     opened_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     decided_at: Mapped[datetime | None]
+
+    @classmethod
+    def is_label(cls) -> ColumnElement[bool]:
+        """Whether it is settled, and not that it can't be told."""
+        return cls.state.in_(SETTLED) & cls.says.is_not(None)
 
 
 class Saying(FacilityRow):

@@ -130,7 +130,7 @@ def _settled(filters: LabelFilters) -> Select[*tuple[object, ...]]:
         )
         .join(Analysis, Analysis.id == Feedback.analysis_id)
         .join(Study, Study.id == Analysis.study_id)
-        .where(Feedback.state.in_([FeedbackState.AGREED, FeedbackState.ADJUDICATED]), Feedback.says.is_not(None))
+        .where(Feedback.is_label())
         .ext(distinct_on(series, Feedback.label))
         # "adjudicated" comes before "agreed".
         .order_by(series, Feedback.label, Feedback.state, Feedback.decided_at.desc())

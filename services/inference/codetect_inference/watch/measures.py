@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codetect_inference.bundle import Bundle, Histogram
-from codetect_inference.explain import Explanation, Maps, probabilities
+from codetect_inference.explain import UNLIKE_FROM, Explanation, Maps, probabilities
 
 Tallies = Mapping[str, Sequence[int]]
 UNLIKE = "out_of_distribution"  # a study each: [like the training data, unlike it]
@@ -32,7 +32,7 @@ def tallies(bundle: Bundle, maps: Maps, explanation: Explanation) -> dict[str, l
     """
     found: dict[str, list[int]] = {}
     if explanation.unlikeness is not None:
-        unlike = explanation.unlikeness >= 1
+        unlike = explanation.unlikeness >= UNLIKE_FROM
         found[UNLIKE] = [int(not unlike), int(unlike)]
     if bundle.reference is None:
         return found

@@ -93,8 +93,7 @@ def _unlike(counted: Sum) -> UnlikeOut:
 
 async def _agreement(session: AsyncSession, span: Span, name: str, version: str) -> list[AgreementOut]:
     begin, end = (datetime.datetime.combine(day, datetime.time(), datetime.UTC) for day in (span.start, span.end))
-    settled = Feedback.state.in_([FeedbackState.AGREED, FeedbackState.ADJUDICATED]) & Feedback.says.is_not(None)
-
+    settled = Feedback.is_label()
     found = (
         select(
             Feedback.label,

@@ -6,6 +6,8 @@ from typing import Any
 
 SIDE = 192
 NAME, VERSION = "covid-ct-densenet169", "1.1.0"
+LABEL = "covid_19"
+TITLES = {"covid-ct": "COVID-CT", "sars-cov-2-ct": "SARS-CoV-2 CT-scan dataset"}
 LEARNT_FROM = ("covid-ct",)  # sources that the weights have seen, and that say what is alike
 
 ABOUT: dict[str, Any] = {

@@ -29,13 +29,18 @@ def warp(images: Tensor, side: int) -> Tensor:
     squeeze = torch.empty(count).uniform_(-0.15, 0.15).exp()
     mirror = torch.randint(0, 2, (count,)) * 2.0 - 1
     shift = torch.empty(2, count).uniform_(-0.1, 0.1)
-    rows = [
-        torch.stack([mirror * zoom * squeeze * angle.cos(), -zoom / squeeze * angle.sin(), shift[0]], 1),
-        torch.stack([mirror * zoom * squeeze * angle.sin(), zoom / squeeze * angle.cos(), shift[1]], 1),
-    ]
-    grid = functional.affine_grid(torch.stack(rows, 1), [count, 1, side, side], align_corners=False)
     air = uniform(count, 0, 0.3)
-    return functional.grid_sample(images - air, grid, align_corners=False) + air
+    return turned(images - air, side, angle, mirror * zoom * squeeze, zoom / squeeze, shift) + air
+
+
+def turned(images: Tensor, side: int, angle: Tensor, across: Tensor, down: Tensor, shift: Tensor) -> Tensor:
+    """Views (N, 1, side, side): turned by `angle` (N,), scaled across and down (N,), shifted (2, N); outside is 0."""
+    rows = [
+        torch.stack([across * angle.cos(), -down * angle.sin(), shift[0]], 1),
+        torch.stack([across * angle.sin(), down * angle.cos(), shift[1]], 1),
+    ]
+    grid = functional.affine_grid(torch.stack(rows, 1), [len(images), 1, side, side], align_corners=False)
+    return functional.grid_sample(images, grid, align_corners=False)
 
 
 def window(images: Tensor) -> Tensor:

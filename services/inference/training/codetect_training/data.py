@@ -13,7 +13,6 @@ from PIL import Image
 
 from codetect_training.words import Words
 
-CLASSES = {"covid": 1, "noncovid": 0, "non-covid": 0}
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
@@ -46,26 +45,15 @@ def read_image(path: Path, side: int) -> NDArray[np.float32]:
     return np.asarray(grey, np.float32)[None] / np.float32(255)
 
 
-def open_folder(folder: Path, words: Words | None = None) -> Images:
-    """Find the images of every class below `folder`; a folder without both classes is a mistake worth stopping for.
-
-    `words` tell which sub-folder is which; without them covid and noncovid do.
-    """
-    class_of = words.of if words else CLASSES.get
+def open_folder(folder: Path, words: Words) -> Images:
+    """The images below `folder`, by sub-folders that `words` tell apart; one class alone is worth stopping for."""
     found = [
         (path, label)
         for sub in sorted(folder.iterdir())
-        if sub.is_dir() and (label := class_of(sub.name.lower())) is not None
+        if sub.is_dir() and (label := words.of(sub.name)) is not None
         for path in sorted(sub.iterdir())
         if path.suffix.lower() in SUFFIXES
     ]
     if {label for _, label in found} != {0, 1}:
-        names = (words.name, words.absent) if words else ("covid", "noncovid")
-        raise SystemExit(f"{folder} needs images in sub-folders {names[0]} and {names[1]}")
+        raise SystemExit(f"{folder} needs images in sub-folders {words.name} and {words.absent}")
     return Images([path for path, _ in found], np.array([label for _, label in found], np.int64))
-
-
-def unlabelled(folder: Path) -> Images:
-    """The images of one flat folder, all as negatives."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    return Images(paths, np.zeros(len(paths), np.int64))

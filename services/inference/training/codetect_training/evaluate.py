@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 from codetect_inference.bundle import LoadedBundle, open_folder
-from codetect_inference.engine import Engine
 from codetect_inference.explain import probabilities
 
+from codetect_training.asking import BATCH, ask
 from codetect_training.data import Images
 from codetect_training.data import open_folder as open_images
 from codetect_training.metrics import Floats, Labels, summary
 from codetect_training.words import folder_words, label_number
-
-BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,6 @@ def evaluate(bundle: Path, images: Path, label: str | None = None) -> dict[str, 
 
 def predict(bundle: LoadedBundle, images: Images, number: int = 0) -> Predictions:
     """Run every image once, for the label at that place in the bundle."""
-    engine = Engine(bundle)
-    logits = np.concatenate([part.logits for part in engine.map(images.batches(engine.side, BATCH))])
+    logits = ask(bundle, images.batches(bundle.manifest.preprocessing.side, BATCH)).logits
     chances = probabilities(bundle.manifest, logits)
     return Predictions(images.labels, logits[:, number].astype(np.float64), chances[:, number].astype(np.float64))

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from codetect_training.datasets.dataset import open_dataset
@@ -49,7 +48,7 @@ def from_nothing(runs: Path) -> Task:
 def published() -> CamDenseNet:
     """DenseNet-169 as the bundle before this one has it."""
     train = open_dataset("chest-ct").part("train")
-    return take_back(BEFORE, torch.from_numpy(train.images(np.flatnonzero(train.sources == 0)[::6], 224)))
+    return take_back(BEFORE, torch.from_numpy(train.images(train.of("covid-ct")[::6], 224)))
 
 
 def teacher(runs: Path) -> Adviser:

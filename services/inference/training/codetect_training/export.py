@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from codetect_inference.engine import Outputs
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
@@ -82,8 +83,8 @@ def quantise_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return smaller
 
 
-def torch_outputs(network: CamDenseNet | Telling, images: Floats) -> tuple[Floats, ...]:
-    """Logits (n, labels), maps (n, labels, s, s) and perhaps distances (n,) by PyTorch in fp32."""
+def torch_outputs(network: CamDenseNet | Telling, images: Floats) -> Outputs:
+    """What the network says by PyTorch in fp32; distances only if it tells them."""
     with torch.no_grad():
         parts: list[Any] = [network(part) for part in torch.from_numpy(images).split(16)]
-    return tuple(torch.cat(of).numpy() for of in zip(*parts, strict=True))
+    return Outputs(*(torch.cat(of).numpy() for of in zip(*parts, strict=True)))

@@ -7,21 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 from codetect_inference.bundle import Bundle, LoadedBundle
 from codetect_inference.drawing import grey, overlay
-from codetect_inference.engine import Engine
 from codetect_inference.explain import Maps, probabilities
-from codetect_inference.preprocess import plan_series, prepare_batch
+from codetect_inference.preprocess import HU, plan_series, prepare_batch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from codetect_training.about import TITLES
+from codetect_training.asking import ask, batched
 from codetect_training.data import data_root
+from codetect_training.datasets.description import load_description
+from codetect_training.datasets.volumes import DicomSeries, read_dicom
 
 COLOURS = ("#1b6ca8", "#c8553d")
 SHOWN = 3  # slices among the examples
-LABEL_OF = {"covid-ct": "COVID-CT", "sars-cov-2-ct": "SARS-CoV-2 CT-scan dataset"}
 
 Numbers = Any  # arrays (n,)
 
@@ -43,9 +44,9 @@ def draw_figures(
     for axes in learning:
         draw_learning(axes, history)
     for (name, (labels, chances)), colour, metric in zip(sets.items(), COLOURS, manifest.metrics, strict=True):
-        roc.plot(*curve(labels, chances), color=colour, label=f"{LABEL_OF[name]}\nAUC {metric.auc:.3f}")
+        roc.plot(*curve(labels, chances), color=colour, label=f"{TITLES[name]}\nAUC {metric.auc:.3f}")
         roc.plot(1 - metric.specificity, metric.sensitivity, "o", color=colour)
-        reliability.plot(*bins(labels, chances), "o-", color=colour, label=f"{LABEL_OF[name]}\nECE {metric.ece:.3f}")
+        reliability.plot(*bins(labels, chances), "o-", color=colour, label=f"{TITLES[name]}\nECE {metric.ece:.3f}")
     roc.set(title="ROC (dot: at the threshold)", xlabel="1 - specificity", ylabel="sensitivity")
     reliability.set(title="Reliability", xlabel="probability given", ylabel="share that was covid")
     for axes in (roc, reliability):
@@ -97,12 +98,10 @@ def bins(labels: Numbers, chances: Numbers, count: int = 8) -> tuple[Numbers, Nu
 
 def draw_examples(bundle: LoadedBundle, path: Path) -> None:
     """The slices of LIDC-IDRI-0001 that argue most for the first label, plain above and with the overlay below."""
-    files = sorted((data_root() / "dicom" / "lidc-idri-0001").rglob("*.dcm"), key=height)
-    slices = [in_hu(one) for one in files]
+    slices = series_in_hu("lidc-idri-0001", data_root())
     how, label = bundle.manifest.preprocessing, bundle.manifest.labels[0]
     plan = plan_series(len(slices), slices.__getitem__, how.margin)
-    engine = Engine(bundle, "cpu")
-    maps = Maps.of(plan, engine.run(prepare_batch((slices[n] for n in plan.slices), plan.box, how)))
+    maps = Maps.of(plan, ask(bundle, batched(prepare_batch((slices[n] for n in plan.slices), plan.box, how))))
     chances = probabilities(bundle.manifest, maps.logits)[:, 0]
     figure = Figure(figsize=(3 * SHOWN, 6.5), layout="constrained")
     for column, row in enumerate(np.argsort(-chances, kind="stable")[:SHOWN]):
@@ -118,13 +117,9 @@ def draw_examples(bundle: LoadedBundle, path: Path) -> None:
     figure.savefig(path, dpi=80, pil_kwargs={"quality": 80})
 
 
-def height(path: Path) -> float:
-    """Where along the body an axial slice lies, in mm."""
-    return float(pydicom.dcmread(path, stop_before_pixels=True).ImagePositionPatient[2])
-
-
-def in_hu(path: Path) -> Any:
-    """One CT slice in HU, (rows, columns) int16."""
-    found = pydicom.dcmread(path)
-    hu = found.pixel_array * float(found.RescaleSlope) + float(found.RescaleIntercept)
-    return np.clip(hu, -1024, 32767).astype(np.int16)
+def series_in_hu(source: str, root: Path) -> list[HU]:
+    """The slices of a source of one series, feet to head."""
+    described = load_description(source).sources[source]
+    assert isinstance(described, DicomSeries)
+    (unit,) = described.units(root).units
+    return [read_dicom(path) for path in unit.files]

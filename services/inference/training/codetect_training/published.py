@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import torch
 from codetect_inference.bundle import open_folder
+from codetect_inference.halves import unpack_weights
 from onnx import numpy_helper
 from torch import Tensor, nn
 
@@ -48,14 +49,10 @@ def take_back(bundle: Path, images: Tensor) -> CamDenseNet:
 
 
 def weights(model: onnx.ModelProto) -> dict[str, Any]:
-    """Initialisers by name, int8 ones as float32."""
-    raw = {one.name.removeprefix("network."): numpy_helper.to_array(one) for one in model.graph.initializer}
-    found = {name: np.array(value) for name, value in raw.items() if not name.endswith((".int8", ".scale"))}
-    for name, value in raw.items():
-        if name.endswith(".int8"):
-            plain = name.removesuffix(".int8")
-            found[plain] = value.astype(np.float32) * raw[f"{plain}.scale"][:, None, None, None]
-    last = next(node for node in model.graph.node if "cam" in node.output)  # the linear layer, as a convolution
+    """The network's weights by name, stored ones as float32."""
+    plain = unpack_weights(model).graph
+    found = {one.name.removeprefix("network."): np.array(numpy_helper.to_array(one)) for one in plain.initializer}
+    last = next(node for node in plain.node if "cam" in node.output)  # the linear layer, as a convolution
     found["net.class_layers.out.weight"] = found[last.input[1].removeprefix("network.")][:, :, 0, 0]
     return found
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from codetect_inference.bundle import MANIFEST, Bundle, LoadedBundle, Pooling, open_bundle
+from codetect_inference.bundle import MANIFEST, MODEL, Bundle, LoadedBundle, Pooling, open_bundle
 from codetect_inference.explain import study_score
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
 from codetect_training.metrics import Floats, Labels, youden_threshold
+from codetect_training.packing import written
 from codetect_training.studies.scoring import ScoredStudy
 
 LEAST = 3  # studies on each side, below which nothing is fitted at all
@@ -99,14 +99,6 @@ def candidate(bundle: LoadedBundle, number: int, new: Calibration, version: str,
         spread["edges"] = edges.tolist()
         if not np.all(np.diff(edges) > 0):  # so sharp that edges fall together: no spread is better than a wrong one
             del measures[f"score:{name}"]
-    files = {"model.onnx": bundle.model, MANIFEST: (json.dumps(content, indent=2) + "\n").encode()}
+    files = {MODEL: bundle.model, MANIFEST: written(content)}
     open_bundle(files)
     return files
-
-
-def write(files: dict[str, bytes], folder: Path) -> Path:
-    """Write a bundle, bundle.json last: without it there is no bundle."""
-    folder.mkdir(parents=True)
-    for name in sorted(files, key=lambda name: name == MANIFEST):
-        (folder / name).write_bytes(files[name])
-    return folder

@@ -50,6 +50,10 @@ class Recipe:
         """Steps of all stages."""
         return sum(stage.steps for stage in self.stages)
 
+    def seen(self, step: int) -> int:
+        """Images seen before a step."""
+        return sum(self.stage(one).batch for one in range(step))
+
     def stage(self, step: int) -> Stage:
         """The stage of a step."""
         for stage in self.stages:
@@ -80,7 +84,7 @@ class Run:
         torch.manual_seed(recipe.seed)
         self.task, self.recipe, self.out = task, recipe, out
         self.train, self.val = dataset.part("train"), dataset.part("val")
-        self.names = list(dataset.description.sources)
+        self.judged = [one for one in dataset.description.sources if len(self.val.of(one))]
         self.sampler = self.train.sampler(1, recipe.seed, labelled, dict(recipe.turns))
         self.averaged = copy.deepcopy(task.module).requires_grad_(False).eval()
         self.optimiser = torch.optim.AdamW(list(parameters(task, recipe)), lr=recipe.rate)
@@ -124,7 +128,7 @@ class Run:
         recipe, stage = self.recipe, self.recipe.stage(self.step)
         torch.manual_seed(recipe.seed * 1_000_003 + self.step)
         random = np.random.default_rng([recipe.seed, self.step])
-        seen = sum(recipe.stage(step).batch for step in range(self.step))
+        seen = recipe.seen(self.step)
         rows = np.array([self.sampler.slot(0, seen + at) for at in range(stage.batch)])
         rows = random.permutation(rows)
         images = self.train.images(rows, SIDE, float(random.uniform(-750, -350)), float(random.uniform(1000, 1900)))
@@ -137,9 +141,7 @@ class Run:
         self.schedule.step()
         self.step += 1
         kept = min(recipe.average, self.step / (self.step + 10))  # early on, the average forgets its beginning
-        pairs = zip(self.averaged.state_dict().values(), self.task.module.state_dict().values(), strict=True)
-        for old, new in pairs:
-            old.lerp_(new, 1 - kept) if old.is_floating_point() else old.copy_(new)
+        follow(self.averaged, self.task.module, kept)
         return loss.item()
 
     def weights(self, kind: str) -> nn.Module:
@@ -160,10 +162,7 @@ class Run:
     def aucs(self, kind: str, side: int) -> dict[str, float]:
         """AUC on val by source."""
         logits = predict(self.weights(kind), self.val, side)
-        return {
-            self.names[source]: auc(self.val.labels[self.val.sources == source], logits[self.val.sources == source])
-            for source in np.unique(self.val.sources)
-        }
+        return {one: auc(self.val.labels[rows := self.val.of(one)], logits[rows]) for one in self.judged}
 
     def state(self) -> dict[str, Any]:
         """What a later process needs to go on."""
@@ -205,6 +204,12 @@ def predict(module: nn.Module, part: Part, side: int) -> np.ndarray[Any, np.dtyp
         ]
     module.train(was)
     return torch.cat(parts).numpy()
+
+
+def follow(averaged: nn.Module, module: nn.Module, kept: float) -> None:
+    """One step of a moving average that keeps so much of what it was."""
+    for old, new in zip(averaged.state_dict().values(), module.state_dict().values(), strict=True):
+        old.lerp_(new, 1 - kept) if old.is_floating_point() else old.copy_(new)
 
 
 def save(value: Any, path: Path) -> None:

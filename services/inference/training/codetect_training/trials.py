@@ -39,11 +39,11 @@ def line(name: str, experiment: Experiment, run: Path) -> str:
     history: list[dict[str, Any]] = json.loads((run / "history.json").read_text())
     last = history[-1]
     recipe = experiment.recipe
-    seen = sum(recipe.stage(step).batch for step in range(last["step"]))
     at_end = [one for one in history if one["side"] == last["side"]]
     best = max(at_end, key=lambda one: float(one["val"]["covid-ct"]))
     other = best["val"].get("sars-cov-2-ct")
     hours = sum(one.get("seconds", 0) for one in history) / 3600
+    seen = recipe.seen(last["step"])
     stopped = "" if last["step"] == recipe.steps else f" (stopped at step {last['step']} of {recipe.steps})"
     return (
         f"| {name} | {experiment.says}{stopped} | {seen:,} | {hours:.1f} | {best['val']['covid-ct']:.3f} | "

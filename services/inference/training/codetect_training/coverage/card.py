@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from codetect_training.coverage.data import HOW, LABELS
 from codetect_training.coverage.publish import Found
+from codetect_training.plots import COLOURS, curve
 
-COLOURS = ("#1b6ca8", "#c8553d")
 EXAMPLES = 6
 
 
@@ -35,9 +35,7 @@ def draw(history: list[dict[str, Any]], sets: dict[str, Found], bundle: LoadedBu
         label = bundle.manifest.labels[column]
         right.plot(epochs, [line["val_auc"][column] for line in history], color=colour, label=name)
         truth, chance = test.slices.labels[:, column], test.probabilities[:, column]
-        hits = truth[np.argsort(-chance, kind="stable")]
-        ways = [np.concatenate([[0], np.cumsum(side) / side.sum()]) for side in (1 - hits, hits)]
-        roc.plot(*ways, color=colour, label=f"{name}, AUC {bundle.manifest.metrics[column].auc:.3f}")
+        roc.plot(*curve(truth, chance), color=colour, label=f"{name}, AUC {bundle.manifest.metrics[column].auc:.3f}")
         called = chance >= label.threshold
         roc.plot(called[truth == 0].mean(), called[truth == 1].mean(), "o", color=colour)
         measured.plot(test.slices.shares, chance, ".", ms=4, color=colour, label=name)

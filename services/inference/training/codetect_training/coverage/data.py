@@ -48,9 +48,8 @@ class Slices:
 def from_images(dataset: Dataset, split: Split) -> Slices:
     """The images of a split, each a series of one slice; those without lung are left out, as the service does."""
     part = dataset.part(split)
-    which = np.flatnonzero(part.sources == list(dataset.description.sources).index(IMAGES))
     found = []
-    for grey in part.images(which, NATIVE):
+    for grey in part.images(part.of(IMAGES), NATIVE):
         hu = to_hu(grey[0])
         share, box = measure(hu)
         if share >= SHOWN_SHARE:

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
-from codetect_inference.bundle import MANIFEST, MODEL, LoadedBundle, open_bundle
-from codetect_inference.engine import Engine, Outputs, Way
+from codetect_inference.bundle import LoadedBundle, open_bundle
+from codetect_inference.engine import Outputs
 from codetect_inference.explain import probabilities
 from numpy.typing import NDArray
 
+from codetect_training.asking import ask, batched
 from codetect_training.coverage.data import HOW, LABELS, Slices, from_images, from_series
 from codetect_training.coverage.network import SmallCamDenseNet
 from codetect_training.datasets.dataset import Dataset
 from codetect_training.export import export_onnx, quantise_weights, torch_outputs
 from codetect_training.metrics import auc, fit_temperature, probability, summary, youden_threshold
+from codetect_training.packing import pack, write
+from codetect_training.proof import differences, onnx_outputs, stop_unless_alike
+from codetect_training.reference import reference
 
 NAME, VERSION = "lung-coverage-densenet", "1.0.0"
 TITLES = {
     "lung_fifth": "Lung fills a fifth of the section",
     "lung_third": "Lung fills a third of the section",
 }
-TOLERANCE = 1e-3
-INT8_AUC_COST = 0.002
-BINS = 10
 
 ABOUT: dict[str, Any] = {
     "schema_version": 1,
@@ -80,8 +78,12 @@ def publish(dataset: Dataset, run: Path, models: Path) -> tuple[Path, dict[str, 
     stored = quantise_weights(exported)
     val = from_images(dataset, "val")
     plain = bundle_files(stored, [(1.0, 0.5)] * len(LABELS), [], None)
-    logits = outputs(open_bundle(plain), val.images).logits.astype(np.float64)
-    proof = proved(network, exported, val, logits)
+    said, torch_said = ask(open_bundle(plain), batched(val.images), "cpu"), torch_outputs(network, val.images)
+    logits = said.logits.astype(np.float64)
+    proof = differences(torch_said, onnx_outputs(exported, val.images), said) | {
+        "int8_auc_cost": auc_cost(val.labels, torch_said.logits.astype(np.float64), logits)
+    }
+    stop_unless_alike(proof, proof["int8_auc_cost"])
     fitted = []
     for column in range(len(LABELS)):
         labels = val.labels[:, column]
@@ -98,47 +100,21 @@ def publish(dataset: Dataset, run: Path, models: Path) -> tuple[Path, dict[str, 
         measure(name, one, column, fitted[column][1]) for name, one in sets.items() for column in range(len(LABELS))
     ]
     folder = models / NAME / VERSION
-    folder.mkdir(parents=True, exist_ok=True)
-    files = bundle_files(stored, fitted, metrics, reference(seen))
-    for name in sorted(files, key=lambda name: name == MANIFEST):  # without bundle.json there is no bundle
-        (folder / name).write_bytes(files[name])
+    scores = {name: seen.probabilities[:, column] for column, name in enumerate(LABELS)}
+    spread = reference("LUNA16 slices, train split", seen.slices.images, scores)
+    write(folder, bundle_files(stored, fitted, metrics, spread))
     return folder, sets, proof
 
 
-def proved(
-    network: SmallCamDenseNet, exported: onnx.ModelProto, val: Slices, int8: NDArray[np.float64]
-) -> dict[str, Any]:
-    """How far the exports are from PyTorch on val; stops where that's too far."""
-    logits, cams = torch_outputs(network, val.images)
-    session = ort.InferenceSession(exported.SerializeToString())
-    float_logits, float_cams = session.run(["logits", "cam"], {"image": val.images})
-    aucs = [
-        (auc(labels, one.astype(np.float64)), auc(labels, other))
-        for labels, one, other in zip(val.labels.T, logits.T, int8.T, strict=True)
-    ]
-    proof = {
-        "fp32_logits_max_difference": float(np.abs(float_logits - logits).max()),
-        "fp32_cams_max_difference_share": float(np.abs(float_cams - cams).max() / np.abs(cams).max()),
-        "int8_logits_max_difference": float(np.abs(int8 - logits).max()),
-        "int8_auc_cost": max(abs(one - other) for one, other in aucs),
-    }
-    print(json.dumps(proof, indent=2), flush=True)
-    if max(proof["fp32_logits_max_difference"], proof["fp32_cams_max_difference_share"]) > TOLERANCE:
-        raise SystemExit("the exported model doesn't agree with PyTorch")
-    if proof["int8_auc_cost"] >= INT8_AUC_COST:
-        raise SystemExit("storing the weights as int8 costs too much")
-    return proof
-
-
-def outputs(bundle: LoadedBundle, images: NDArray[np.float32]) -> Outputs:
-    """What the service's engine makes of images."""
-    engine = Engine(bundle, "cpu", Way(1))
-    return Outputs.together(engine.map(images[at : at + 8] for at in range(0, len(images), 8)))
+def auc_cost(labels: NDArray[np.int64], torch_logits: NDArray[np.float64], logits: NDArray[np.float64]) -> float:
+    """The greatest loss of AUC by storing the weights, of all labels."""
+    columns = zip(labels.T, torch_logits.T, logits.T, strict=True)
+    return max(abs(auc(those, one) - auc(those, other)) for those, one, other in columns)
 
 
 def found(bundle: LoadedBundle, slices: Slices) -> Found:
     """Slices with what the bundle says to them."""
-    said = outputs(bundle, slices.images)
+    said = ask(bundle, batched(slices.images), "cpu")
     return Found(slices, said, probabilities(bundle.manifest, said.logits).astype(np.float64))
 
 
@@ -152,20 +128,6 @@ def measure(name: str, one: Found, column: int, threshold: float) -> dict[str, A
     return {"data": f"{name}: {label}", **summary(labels, one.probabilities[:, column], threshold), "note": note}
 
 
-def reference(seen: Found) -> dict[str, Any]:
-    """How inputs and scores were spread over the training slices, in tenths."""
-    images = seen.slices.images
-    spread = {"input_mean": images.mean((1, 2, 3)), "input_spread": images.std((1, 2, 3))}
-    spread |= {f"score:{name}": seen.probabilities[:, column] for column, name in enumerate(LABELS)}
-    measures = {}
-    for name, values in spread.items():
-        edges = np.unique(np.round(np.quantile(values, np.arange(1, BINS) / BINS), 4))
-        edges = edges[(edges > 0.001) & (edges < 0.999)]  # scores gather at 0 and 1: one bin for each end
-        counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
-        measures[name] = {"edges": edges.tolist(), "shares": (counts / len(values)).round(5).tolist()}
-    return {"data": "LUNA16 slices, train split", "n": len(images), "measures": measures}
-
-
 def bundle_files(
     model: onnx.ModelProto,
     fitted: list[tuple[float, float]],
@@ -173,13 +135,9 @@ def bundle_files(
     spread: dict[str, Any] | None,
 ) -> dict[str, bytes]:
     """The bundle's files by name; `fitted`: temperature and threshold of each label."""
-    content = model.SerializeToString(deterministic=True)
     labels = [
         {"name": name, "title": TITLES[name], "threshold": threshold, "temperature": temperature}
         for name, (temperature, threshold) in zip(LABELS, fitted, strict=True)
     ]
-    files = {MODEL: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}}
-    manifest = {**ABOUT, "labels": labels, "metrics": metrics, "files": files} | (
-        {"reference": spread} if spread else {}
-    )
-    return {MODEL: content, MANIFEST: (json.dumps(manifest, indent=2) + "\n").encode()}
+    manifest = {**ABOUT, "labels": labels, "metrics": metrics} | ({"reference": spread} if spread else {})
+    return pack(model, manifest)

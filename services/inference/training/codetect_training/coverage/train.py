@@ -16,10 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from codetect_training.augment import turned
 from codetect_training.coverage.data import from_images
 from codetect_training.coverage.network import SmallCamDenseNet
 from codetect_training.datasets.dataset import Dataset
 from codetect_training.metrics import auc
+from codetect_training.runs import follow
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,6 @@ def train(dataset: Dataset, out: Path, recipe: Recipe, threads: int) -> None:
     (out / "recipe.json").write_text(json.dumps(asdict(recipe) | counts, indent=2))
 
 
-def follow(averaged: nn.Module, network: nn.Module, share: float) -> None:
-    """One step of the moving average."""
-    for kept, new in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
-        kept.lerp_(new, 1 - share) if kept.is_floating_point() else kept.copy_(new)
-
-
 def augment(images: Tensor) -> Tensor:
     """Turn, zoom, shift and mirror, soften and add noise: none of it changes what share of the body is lung."""
     count, side = len(images), images.shape[-1]
@@ -85,12 +81,7 @@ def augment(images: Tensor) -> Tensor:
     zoom = torch.empty(count).uniform_(0.9, 1.35)  # a study's crop is the widest slice's, so others look smaller in it
     mirror = torch.randint(0, 2, (count,)) * 2.0 - 1
     shift = torch.empty(2, count).uniform_(-0.06, 0.06)
-    rows = [
-        torch.stack([mirror * zoom * angle.cos(), -zoom * angle.sin(), shift[0]], 1),
-        torch.stack([mirror * zoom * angle.sin(), zoom * angle.cos(), shift[1]], 1),
-    ]
-    grid = functional.affine_grid(torch.stack(rows, 1), [count, 1, side, side], align_corners=False)
-    images = functional.grid_sample(images, grid, align_corners=False)  # what comes from outside is air
+    images = turned(images, side, angle, mirror * zoom, zoom, shift)  # what comes from outside is air
     soft = functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
     images = torch.where(torch.rand(count, 1, 1, 1) < 0.3, soft, images)
     noise = torch.empty(count, 1, 1, 1).uniform_(0, 0.05)

@@ -52,6 +52,10 @@ class Part:
             found[hu] = window(stored[hu], level_hu, width_hu)
         return found[:, None]
 
+    def of(self, source: str) -> NDArray[np.int64]:
+        """The places of a source's slices in this part."""
+        return np.flatnonzero(self.sources == list(self.dataset.description.sources).index(source))
+
     def sampler(
         self, batch: int, seed: int, labelled: bool = True, turns_of: Mapping[str, int] | None = None
     ) -> Sampler:

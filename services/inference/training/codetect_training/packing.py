@@ -1,0 +1,31 @@
+"""From a model and what is said of it to a bundle's files, and these into a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+from codetect_inference.bundle import MANIFEST, MODEL
+
+
+def pack(model: onnx.ModelProto, manifest: Mapping[str, Any]) -> dict[str, bytes]:
+    """The files by name; bundle.json names the model's hash and size."""
+    content = model.SerializeToString(deterministic=True)
+    files = {MODEL: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}}
+    return {MODEL: content, MANIFEST: written({**manifest, "files": files})}
+
+
+def written(manifest: Mapping[str, Any]) -> bytes:
+    """bundle.json."""
+    return (json.dumps(manifest, indent=2) + "\n").encode()
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write a bundle, bundle.json last: without it there is no bundle."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in sorted(files, key=lambda name: name == MANIFEST):
+        (folder / name).write_bytes(files[name])
