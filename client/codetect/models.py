@@ -181,6 +181,7 @@ class ModelRef(Model):
     version: str | None = None
     sha256: str | None = None
     title: str | None = None
+    preprocessing: dict[str, Any] | None = None
 
 
 class Peak(Model):
@@ -230,6 +231,15 @@ class Timings(Model):
     total_ms: int | None = None
 
 
+class Cost(Model):
+    """What an analysis took: processor and GPU time in ms, bytes from and to the object store."""
+
+    cpu_ms: int
+    gpu_ms: int
+    bytes_read: int
+    bytes_written: int
+
+
 class OutOfDistribution(Model):
     """How far a study lies from what the model was trained on."""
 
@@ -264,6 +274,7 @@ class Analysis(Model):
     top_scores: list[SliceScore] = []
     out_of_distribution: OutOfDistribution | None = None
     provider: str | None = None
+    cost: Cost | None = None
     timings: Timings = Timings()
     error: Reason | None = None
     documents: list[Document] = []

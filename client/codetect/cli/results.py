@@ -104,6 +104,9 @@ def analysis(
         "Top slices": ", ".join(map(str, found.top_slices)),
         "Ran on": found.provider,
         "Took": f"{found.timings.total_ms / 1000:.1f} s" if found.timings.total_ms is not None else None,
+        "Cost": f"{found.cost.cpu_ms / 1000:.1f} s of processor, {found.cost.gpu_ms / 1000:.1f} s of GPU"
+        if found.cost
+        else None,
         "Tags": ", ".join(found.tags),
         "Folder": found.folder,
         "Error": found.error and f"{found.error.detail} [{found.error.code}]",

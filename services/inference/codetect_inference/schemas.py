@@ -119,7 +119,7 @@ class AnalysisOut(BaseModel):
     cost: Cost | None = Field(None, description="Of results from 2026-11-26 on; `slices_analysed` belongs to it.")
     timings: Timings
     error: Reason | None
-    documents: list[DocumentOut] = Field(description="Fetch one as .../documents/{n}.dcm, from 0.")
+    documents: list[DocumentOut] = Field(description="Fetch one as .../documents/{n}, from 0.")
     superseded: bool = Field(description="A newer version of the study, or of the model, has its own analysis.")
     tags: list[str]
     folder: str | None
