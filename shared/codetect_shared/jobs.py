@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from pydantic import SecretStr
-from sqlalchemy import SmallInteger, and_, func, or_, select, text, update
+from sqlalchemy import Select, SmallInteger, and_, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,13 +21,13 @@ from codetect_shared import bus, outbox, telemetry
 from codetect_shared.db import AggregateRow, Database
 
 log = structlog.get_logger()
-URGENT, ROUTINE = 0, 1
+URGENT, ROUTINE, UNAWAITED = 0, 1, 2
 PRIORITIES = {"urgent": URGENT, "routine": ROUTINE}
 AGEING = timedelta(minutes=10)
 """An urgent job goes before routine ones, but for those that have waited so much longer: nobody starves."""
 
-BEHIND = timedelta(days=365)
-"""What nobody waits for, of a priority behind routine, goes after all that somebody waits for."""
+BEHIND = {URGENT: timedelta(0), ROUTINE: AGEING, UNAWAITED: timedelta(days=365)}
+"""By so much a job of a priority stands behind an urgent one; what nobody waits for, behind all that somebody does."""
 
 LAST = datetime(9000, 1, 1, tzinfo=UTC)
 OVERTAKING_S = 0.5
@@ -49,9 +49,8 @@ class JobRow(AggregateRow):
 
     @property
     def rank(self) -> datetime:
-        """Of several claimed jobs the one with the lowest goes first: as `claim` has it."""
-        ageing = self.priority * AGEING if self.priority <= ROUTINE else BEHIND
-        return (self.available_at or LAST) + ageing
+        """Of several jobs the one with the lowest goes first, at the claim and after it."""
+        return (self.available_at or LAST) + BEHIND[self.priority]
 
 
 Job = TypeVar("Job", bound=JobRow)
@@ -71,22 +70,37 @@ class Jobs(Generic[Job]):
 
     async def claim(self, db: Database, *, urgent: bool = False) -> Job | None:
         """Take the due row that goes first, committed; None when nothing is due. `urgent`: of the urgent ones alone."""
-        t = self.table
-        now = func.clock_timestamp()
-        due = and_(t.available_at <= now, or_(t.lease_until.is_(None), t.lease_until < now))
-        pick = (
-            select(t.id)
-            .where(and_(due, t.priority == URGENT) if urgent else due)
-            .order_by(t.priority > ROUTINE, t.available_at + t.priority * AGEING, t.id)
-            .limit(1)
-            .with_for_update(skip_locked=True, key_share=True)
-            .cte("pick")
-        )
-        taken = {"fence": t.fence + 1, "attempts": t.attempts + 1, "lease_until": self._in(self.lease_s)}
         async with db.system() as session:
-            return (
-                await session.scalars(update(t).where(t.id == pick.c.id).values(**taken).returning(t))
-            ).one_or_none()
+            for priority in (URGENT,) if urgent else await self._in_order(session):
+                if job := await self._take(session, priority):
+                    return job
+        return None
+
+    async def _in_order(self, session: AsyncSession) -> list[int]:
+        """The priorities of which a job is due, the one whose first job goes first at the front.
+
+        One look at each priority's end of the index, so that a long queue costs no more than a short one.
+        """
+        t = self.table
+        heads = {
+            priority: self._due(select(t.available_at), priority).scalar_subquery().label(f"p{priority}")
+            for priority in BEHIND
+        }
+        row = (await session.execute(select(*heads.values()))).one()
+        ranks = {priority: at + BEHIND[priority] for priority, at in zip(heads, row, strict=True) if at}
+        return sorted(ranks, key=lambda priority: ranks[priority])
+
+    async def _take(self, session: AsyncSession, priority: int) -> Job | None:
+        t = self.table
+        pick = self._due(select(t.id), priority).with_for_update(skip_locked=True, key_share=True).cte("pick")
+        taken = {"fence": t.fence + 1, "attempts": t.attempts + 1, "lease_until": self._in(self.lease_s)}
+        return (await session.scalars(update(t).where(t.id == pick.c.id).values(**taken).returning(t))).one_or_none()
+
+    def _due(self, what: Select[Any], priority: int) -> Select[Any]:
+        """Of the first due row of a priority."""
+        t, now = self.table, func.clock_timestamp()
+        due = and_(t.available_at <= now, or_(t.lease_until.is_(None), t.lease_until < now))
+        return what.where(t.priority == priority, due).order_by(t.available_at, t.id).limit(1)
 
     @asynccontextmanager
     async def holding(self, db: Database, job: Job) -> AsyncIterator[None]:

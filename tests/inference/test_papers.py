@@ -103,6 +103,12 @@ def shipped() -> Result:
 
 
 @pytest.fixture(scope="module")
+def plain() -> Result:
+    """Of a model that can't tell what is unlike, and of which nothing was measured."""
+    return real(bundle_files(), lung(12))
+
+
+@pytest.fixture(scope="module")
 def two_unlike() -> Result:
     """Of a model with two labels, one with a long title, that finds the study out of distribution."""
     model = tiny_model(2, distance=True)
@@ -111,15 +117,20 @@ def two_unlike() -> Result:
 
 def test_the_paper_says_what_the_result_says(shipped: Result) -> None:
     first, second = pages(paper(shipped))
-    finding, bundle = shipped.explanation.findings[0], shipped.bundle
+    finding, bundle, unlikeness = shipped.explanation.findings[0], shipped.bundle, shipped.explanation.unlikeness
+    measured = bundle.metrics[0]
     assert finding.peak
+    assert unlikeness
+    assert measured.baseline_auc
+    low, high = measured.auc_ci95
     for words in (
         *("CD0123456789", "2.25.7", "2026-11-26 12:30 UTC", bundle.title, f"{bundle.name} {bundle.version}", "5" * 64),
         f"The calibrated probability is {finding.probability:.2f}",
         f"the model's threshold of {finding.threshold:.2f}",
         f"slice {finding.peak.slice + 1}, column {finding.peak.column}, row {finding.peak.row}",
-        "can't tell whether images are unlike",
-        "COVID-CT, val split 118 0.85 (0.78 to 0.92)",
+        f"unlike those the model learnt from: {unlikeness:.2f} times" if unlikeness >= 1 else "images are like those",
+        f"COVID-CT, val split 118 {measured.auc:.2f} ({low:.2f} to {high:.2f}) {measured.baseline_auc:.2f}",
+        "The baseline knows an image's form alone",
     ):
         assert words in first, words
     for n in shipped.explanation.top_slices[:4]:
@@ -135,6 +146,12 @@ def test_each_page_says_what_it_is_not(shipped: Result, two_unlike: Result) -> N
         assert len(said) == 2
         assert all(one.count(DISCLAIMER) >= 2 for one in said)
         assert [f"page {n} of 2" in one for n, one in enumerate(said, 1)] == [True, True]
+
+
+def test_what_a_model_cannot_tell_the_paper_says(plain: Result) -> None:
+    first = pages(paper(plain))[0]
+    assert "can't tell whether images are unlike" in first
+    assert "How the model did" not in first
 
 
 def test_warnings_and_what_is_unlike_are_told(two_unlike: Result) -> None:
@@ -182,8 +199,10 @@ def as_fhir(of: Result, **changes: Any) -> dict[str, Any]:
     return fhir.report(analysis(of, **changes), of.bundle, of.manifest)
 
 
-def test_the_fhir_report_is_valid_r4_and_refers_to_all_it_holds(shipped: Result, two_unlike: Result) -> None:
-    for of, observations in ((shipped, 1), (two_unlike, 3)):
+def test_the_fhir_report_is_valid_r4_and_refers_to_all_it_holds(
+    plain: Result, shipped: Result, two_unlike: Result
+) -> None:
+    for of, observations in ((plain, 1), (shipped, 2), (two_unlike, 3)):
         resource = as_fhir(of)
         DiagnosticReport.model_validate(resource)
         held = {one["id"] for one in resource["contained"] if one["resourceType"] == "Observation"}
@@ -203,7 +222,7 @@ def test_the_validator_would_complain(shipped: Result) -> None:
 def test_the_fhir_report_says_what_the_result_says(shipped: Result) -> None:
     resource = as_fhir(shipped)
     finding, bundle = shipped.explanation.findings[0], shipped.bundle
-    device, observation = resource["contained"]
+    device, observation, distance = resource["contained"]
     assert finding.peak
     assert (resource["status"], observation["status"]) == ("preliminary", "preliminary")
     assert resource["issued"] == "2026-11-26T12:30:00.000+00:00"
@@ -216,6 +235,7 @@ def test_the_fhir_report_says_what_the_result_says(shipped: Result) -> None:
     parts = {one["code"]["coding"][0]["code"]: one for one in observation["component"]}
     assert [parts[f"peak-{axis}"]["valueQuantity"]["value"] for axis in "xyz"] == list(finding.peak.position_mm or ())
     assert parts["peak-slice"]["valueInteger"] == finding.peak.slice
+    assert distance["valueQuantity"]["value"] == pytest.approx(shipped.explanation.unlikeness, abs=1e-6)
     assert device["version"] == [{"value": bundle.version}]
     assert device["identifier"][0]["value"] == "5" * 64
     assert resource["imagingStudy"][0]["identifier"] == {"system": "urn:dicom:uid", "value": "urn:oid:2.25.7"}

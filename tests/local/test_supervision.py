@@ -149,6 +149,12 @@ def test_a_free_block_is_free() -> None:
     assert all(is_free(port) for port in range(start, start + 10))
 
 
+def test_our_ports_are_not_those_of_outgoing_connections_or_of_test_stacks() -> None:
+    ports = {name: field.default for name, field in Settings.model_fields.items() if name.endswith("_port")}
+    assert len(set(ports.values())) == len(ports) > 15
+    assert max(ports.values()) < 20000
+
+
 def test_a_port_set_by_name_is_not_shifted(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("CODETECT_")]:
         monkeypatch.delenv(name)

@@ -44,8 +44,10 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(default=None, description="TLS=files: its key, PEM")
     listen: str = Field(default="0.0.0.0", description="Address the public doors listen on when there is a HOST")  # noqa: S104
     https_port: int = Field(default=8443, description="The public door with TLS, when there is a HOST")
-    s3_https_port: int = Field(default=58443, description="Object store with TLS, for clients, when there is a HOST")
+    s3_https_port: int = Field(default=18443, description="Object store with TLS, for clients, when there is a HOST")
 
+    # Ports lie below 20000, where tests begin to look for theirs (ports.py), and far below those that Linux gives to
+    # outgoing connections, of which any could hold one of ours at the moment we start.
     gateway_port: int = Field(default=8080, description="The one public door")
     auth_port: int = Field(default=8101, description="auth API")
     ingest_port: int = Field(default=8102, description="ingest API")
@@ -55,15 +57,15 @@ class Settings(BaseSettings):
     importer_port: int = Field(default=8112, description="Health and metrics of the importer")
     worker_port: int = Field(default=8113, description="Health and metrics of the worker")
     projector_port: int = Field(default=8114, description="Health and metrics of the projector")
-    postgres_port: int = Field(default=55432, description="PostgreSQL")
-    rabbitmq_port: int = Field(default=55672, description="RabbitMQ, AMQP 0.9.1")
-    rabbitmq_dist_port: int = Field(default=55673, description="RabbitMQ's Erlang distribution")
-    epmd_port: int = Field(default=55674, description="RabbitMQ's port mapper, our own")
-    s3_port: int = Field(default=58333, description="Object store, S3")
-    s3_internal_port: int = Field(default=58340, description="First of the object store's seven inner ports")
-    smtp_port: int = Field(default=52525, description="The sink that keeps outgoing mail")
-    orthanc_port: int = Field(default=58042, description="Orthanc, HTTP")
-    orthanc_dicom_port: int = Field(default=54242, description="Orthanc, DICOM: C-STORE and C-ECHO")
+    postgres_port: int = Field(default=15432, description="PostgreSQL")
+    rabbitmq_port: int = Field(default=15682, description="RabbitMQ, AMQP 0.9.1")
+    rabbitmq_dist_port: int = Field(default=15683, description="RabbitMQ's Erlang distribution")
+    epmd_port: int = Field(default=15684, description="RabbitMQ's port mapper, our own")
+    s3_port: int = Field(default=18333, description="Object store, S3")
+    s3_internal_port: int = Field(default=18340, description="First of the object store's seven inner ports")
+    smtp_port: int = Field(default=12525, description="The sink that keeps outgoing mail")
+    orthanc_port: int = Field(default=18042, description="Orthanc, HTTP")
+    orthanc_dicom_port: int = Field(default=14242, description="Orthanc, DICOM: C-STORE and C-ECHO")
 
     demo_models: str = Field(
         default="covid-ct-densenet169",

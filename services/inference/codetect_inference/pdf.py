@@ -89,19 +89,26 @@ def _verdict(one: FindingOut) -> str:
 
 def _metrics(paper: Paper, bundle: Bundle) -> None:
     paper.rows(
-        ("Images of", "Number", "AUC (95 %)", "Sensitivity", "Specificity"),
+        ("Images of", "Number", "AUC (95 %)", "Baseline's AUC", "Sensitivity", "Specificity"),
         *(
             (
                 one.data,
                 f"{one.n:,}",
                 f"{one.auc:.2f} ({one.auc_ci95[0]:.2f} to {one.auc_ci95[1]:.2f})",
+                "not measured" if one.baseline_auc is None else f"{one.baseline_auc:.2f}",
                 f"{one.sensitivity:.2f}",
                 f"{one.specificity:.2f}",
             )
             for one in bundle.metrics
         ),
-        widths=(78, 20, 40, 20, 20),
+        widths=(62, 16, 36, 24, 20, 20),
     )
+    if any(one.baseline_auc is not None for one in bundle.metrics):
+        paper.sentence(
+            "The baseline knows an image's form alone and never looks at lungs: what it guesses, the model may owe to "
+            "where images came from.",
+            small=True,
+        )
 
 
 def _pictures(

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from codetect_shared import audit, events, outbox
-from codetect_shared.jobs import PRIORITIES, URGENT, LeaseLost
+from codetect_shared.jobs import PRIORITIES, UNAWAITED, URGENT, LeaseLost
 from codetect_shared.tokens import Principal
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -144,7 +144,7 @@ async def _shadow(
             study_version=shown.study_version,
             upload_id=shown.upload_id,
             model_name=shown.model_name,
-            priority=shadows.PRIORITY,
+            priority=UNAWAITED,
             superseded=shown.superseded,
         )
         await _add(session, analysis, model, series)

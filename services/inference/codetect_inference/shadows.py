@@ -10,11 +10,8 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from codetect_shared.db import SET_FACILITY
-from codetect_shared.jobs import ROUTINE
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
-
-PRIORITY = ROUTINE + 1  # after everything that people wait for
 
 
 def hidden_facility(facility_id: UUID) -> UUID:
