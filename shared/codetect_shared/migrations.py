@@ -79,12 +79,12 @@ def _identifier(name: str | None) -> str:
     return name
 
 
-def migrate(package: str, owner_url: str) -> None:
-    """Bring a service's schema to its newest version. `package` holds `migrations/versions`."""
+def migrate(package: str, owner_url: str, to: str = "head") -> None:
+    """Bring a service's schema to its newest version, or to another. `package` holds `migrations/versions`."""
     config = Config()
     config.set_main_option("script_location", str(files(package) / "migrations"))
     config.attributes["url"] = owner_url
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def run_env(metadata: sa.MetaData | None = None) -> None:
