@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from codetect_shared.migrations import unfenced
 
 revision = "0012"
 down_revision = "0011"
@@ -17,20 +18,18 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("NOT superseded"),
     )
-    # Even the owner is fenced: for a moment not.
-    op.execute("ALTER TABLE analyses NO FORCE ROW LEVEL SECURITY")
-    op.execute("""
-        UPDATE analyses AS found SET superseded = false
-        FROM analyses AS standing
-        WHERE found.superseded AND found.status = 'completed'
-          AND NOT standing.superseded AND standing.status <> 'completed'
-          AND (standing.facility_id, standing.study_id, standing.study_version, standing.model_name)
-            = (found.facility_id, found.study_id, found.study_version, found.model_name)
-          AND NOT EXISTS (
-              SELECT FROM analyses AS newer
-              WHERE newer.status = 'completed' AND (newer.created_at, newer.id) > (found.created_at, found.id)
-                AND (newer.facility_id, newer.study_id, newer.study_version, newer.model_name)
-                  = (found.facility_id, found.study_id, found.study_version, found.model_name)
-          )
-    """)
-    op.execute("ALTER TABLE analyses FORCE ROW LEVEL SECURITY")
+    with unfenced("analyses"):
+        op.execute("""
+            UPDATE analyses AS found SET superseded = false
+            FROM analyses AS standing
+            WHERE found.superseded AND found.status = 'completed'
+              AND NOT standing.superseded AND standing.status <> 'completed'
+              AND (standing.facility_id, standing.study_id, standing.study_version, standing.model_name)
+                = (found.facility_id, found.study_id, found.study_version, found.model_name)
+              AND NOT EXISTS (
+                  SELECT FROM analyses AS newer
+                  WHERE newer.status = 'completed' AND (newer.created_at, newer.id) > (found.created_at, found.id)
+                    AND (newer.facility_id, newer.study_id, newer.study_version, newer.model_name)
+                      = (found.facility_id, found.study_id, found.study_version, found.model_name)
+              )
+        """)
