@@ -10,6 +10,8 @@ import asyncio
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -79,12 +81,12 @@ def _identifier(name: str | None) -> str:
     return name
 
 
-def migrate(package: str, owner_url: str) -> None:
-    """Bring a service's schema to its newest version. `package` holds `migrations/versions`."""
+def migrate(package: str, owner_url: str, to: str = "head") -> None:
+    """Bring a service's schema to its newest version, or to another. `package` holds `migrations/versions`."""
     config = Config()
     config.set_main_option("script_location", str(files(package) / "migrations"))
     config.attributes["url"] = owner_url
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def run_env(metadata: sa.MetaData | None = None) -> None:
@@ -208,6 +210,16 @@ def fence(*tables: str) -> None:
     for table in tables:
         for statement in fencing(table):
             op.execute(statement)
+
+
+@contextmanager
+def unfenced(*tables: str) -> Iterator[None]:
+    """Within, a migration sees and changes the rows of all facilities. Else it sees none: even the owner is fenced."""
+    for table in tables:
+        op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+    yield
+    for table in tables:
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
 
 
 def aggregate_columns() -> list[sa.Column[Any]]:

@@ -225,6 +225,16 @@ async def test_an_upload_that_was_cut_off_goes_on(place: Path, tiny: str) -> Non
     assert not list(journals.glob("*.txt"))
 
 
+async def test_a_reference_with_a_name_is_refused_in_words_and_nothing_is_sent(
+    codetect: Command, tiny: str, tmp_path: Path
+) -> None:
+    (tmp_path / "1").write_bytes(*new_study(1))
+    done = await codetect("submit", tmp_path, "--model", tiny, "--reference", "DOE^JANE", "--json")
+    assert done.code == 1
+    assert "looks like a name as DICOM writes it" in done.err
+    assert "JANE" not in done.out + done.err
+
+
 async def test_several_at_once_each_get_their_own(place: Path, tiny: str, tmp_path: Path) -> None:
     for number in range(4):
         (tmp_path / str(number)).mkdir()

@@ -24,11 +24,12 @@ from codetect_shared.testing import Tokens, running
 from codetect_shared.tokens import Role
 from sqlalchemy import select
 
-from tests.inference.samples import BUNDLE, bundle_files, read_slice, sha256, volume_zip, zipped
+from tests.inference.samples import BUNDLE, bundle_files, read_slice, saying, sha256, volume_zip, zipped
 from tests.infrastructure import Infrastructure, empty_broker
 
 SAMPLE = sorted((Path(__file__).parents[1] / "data/lidc-idri-0001").glob("*.dcm"))
 HU = {}
+ANOTHER = ("0.2.0", "0.3.0")
 
 
 def lung(slices: int) -> list[Path]:
@@ -179,6 +180,32 @@ async def tiny(clear: None, facility: Facility) -> str:
     """A registered model that runs in no time: its name."""
     assert (await facility.register(bundle_files())).status_code == 201
     return "tiny"
+
+
+@pytest.fixture
+async def versions(tiny: str, facility: Facility) -> str:
+    """0.1.0 serves; 0.2.0 always finds something and 0.3.0 never does: both only registered."""
+    for version, number in zip(ANOTHER, (9.0, -9.0), strict=True):
+        assert (await facility.register(bundle_files(saying(number), version=version))).status_code == 201
+    return tiny
+
+
+async def do(facility: Facility, what: str, version: str, **body: Any) -> Any:
+    """What an operator does with a version of `tiny`."""
+    answer = await facility.ask("POST", f"/models/tiny/{version}/{what}", Role.OPERATOR, json=body)
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+@asynccontextmanager
+async def damaged(house: House, version: str) -> AsyncIterator[None]:
+    """Within, a version of `tiny` can't be loaded: its file in the store is another."""
+    (model,) = await house.sql("SELECT * FROM models WHERE name = 'tiny' AND version = $1", version)
+    key = f"{model['name']}/{model['version']}/{model['sha256']}/model.onnx"
+    whole = await house.storage.get("models", key)
+    await house.storage.put("models", key, whole + b" ")
+    yield
+    await house.storage.put("models", key, whole)
 
 
 @pytest.fixture

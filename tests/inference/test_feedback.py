@@ -15,12 +15,12 @@ from codetect_inference.app import api
 from codetect_inference.feedback.deciding import Outcome, in_sample, outcome
 from codetect_inference.feedback.models import FeedbackState, Says, WaitingFor
 from codetect_inference.feedback.sealing import SEALED, facility_key
-from codetect_inference.models import Analysis
+from codetect_inference.models import ANALYSES, Analysis
 from codetect_inference.removals import sweep
 from codetect_inference.settings import Settings
 from codetect_shared.db import uuid7
 from codetect_shared.sealing import MasterKey, reseal
-from codetect_shared.testing import running
+from codetect_shared.testing import claimed, running
 from codetect_shared.tokens import Role, Scope
 from codetect_training.datasets.dataset import open_dataset
 from cryptography.exceptions import InvalidTag
@@ -29,6 +29,7 @@ from tests.inference.conftest import SAMPLE, Facility, House, lung
 from tests.inference.readers import Reader, read, readers
 from tests.inference.samples import ROOT, bundle_files
 from tests.inference.test_erasure import all_sent, traces
+from tests.inference.test_worker import analysing
 
 PRESENT, ABSENT, UNSURE = Says.PRESENT, Says.ABSENT, Says.UNSURE
 
@@ -267,7 +268,9 @@ async def test_analyses_are_found_by_their_feedback(analysis: Analysis, facility
     assert [await found(state) for state in ("none", "waiting", "agreed")] == [0, 0, 1]
 
 
-async def test_a_newer_analysis_inherits_no_opinion(analysis: Analysis, facility: Facility, house: House) -> None:
+async def test_a_newer_analysis_inherits_no_opinion(
+    analysis: Analysis, facility: Facility, house: House, tmp_path: Path
+) -> None:
     reader, second = readers(facility, 2)
     _, contrary = model_says(analysis)
     await reader.said(analysis, contrary)
@@ -276,6 +279,8 @@ async def test_a_newer_analysis_inherits_no_opinion(analysis: Analysis, facility
     asked = {"study_id": str(analysis.study_id), "model": "tiny"}
     newer = (await facility.ask("POST", "/analyses", json=asked)).json()
     assert newer["id"] != str(analysis.id)
+    async with analysing(house, tmp_path) as worker:
+        await worker.run(await claimed(ANALYSES, house.db))
     assert (await reader.ask("GET", f"/analyses/{newer['id']}/feedback")).json()["items"] == []
     (waiting,) = (await second.ask("GET", "/feedback")).json()["items"]
     assert (waiting["analysis_id"], waiting["superseded"]) == (str(analysis.id), True)

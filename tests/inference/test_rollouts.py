@@ -18,19 +18,9 @@ from codetect_shared.testing import claimed
 from codetect_shared.tokens import Role
 from sqlalchemy import select
 
-from tests.inference.conftest import Facility, House, Working, lung, series
-from tests.inference.samples import bundle_files, saying, unrunnable
+from tests.inference.conftest import ANOTHER, Facility, House, Working, damaged, do, lung, series
+from tests.inference.samples import bundle_files, unrunnable
 from tests.inference.test_worker import analysing, settled
-
-ANOTHER = ("0.2.0", "0.3.0")
-
-
-@pytest.fixture
-async def versions(tiny: str, facility: Facility) -> str:
-    """0.1.0 serves; 0.2.0 always finds something and 0.3.0 never does: both only registered."""
-    for version, number in zip(ANOTHER, (9.0, -9.0), strict=True):
-        assert (await facility.register(bundle_files(saying(number), version=version))).status_code == 201
-    return tiny
 
 
 async def read_by(facility: Facility, **changes: Any) -> str:
@@ -38,12 +28,6 @@ async def read_by(facility: Facility, **changes: Any) -> str:
     event = await facility.receive(series(), **changes)
     (found,) = await facility.analyses(event.study_id)
     return found.model_version
-
-
-async def do(facility: Facility, what: str, version: str, **body: Any) -> Any:
-    answer = await facility.ask("POST", f"/models/tiny/{version}/{what}", Role.OPERATOR, json=body)
-    assert answer.is_success, answer.text
-    return answer.json()
 
 
 async def hidden(house: House, of: Facility) -> list[Analysis]:
@@ -263,12 +247,8 @@ def test_facilities_taken_together_count_each_study_once() -> None:
 async def broken(versions: str, facility: Facility, house: House) -> AsyncIterator[str]:
     """0.2.0, activated when it was sound; now its file in the store is another."""
     await do(facility, "activate", "0.2.0")
-    (model,) = await house.sql("SELECT * FROM models WHERE version = '0.2.0'")
-    key = f"{model['name']}/{model['version']}/{model['sha256']}/model.onnx"
-    whole = await house.storage.get("models", key)
-    await house.storage.put("models", key, whole + b" ")
-    yield "0.2.0"
-    await house.storage.put("models", key, whole)
+    async with damaged(house, "0.2.0"):
+        yield "0.2.0"
 
 
 async def test_a_worker_that_cannot_load_a_version_goes_on_with_the_one_before_and_says_so(

@@ -84,7 +84,7 @@ async def test_a_late_older_version_is_superseded_from_the_start(facility: Facil
         assert (study.version, study.series[0]["slices"]) == (2, 80)
 
 
-async def test_the_database_itself_refuses_a_second_visible_result(facility: Facility) -> None:
+async def test_the_database_itself_refuses_a_second_visible_analysis_without_a_result(facility: Facility) -> None:
     event = await facility.receive(series())
     (analysis,) = await facility.analyses(event.study_id)
     twin = {"facility_id": facility.id, "study_id": event.study_id, "upload_id": event.upload_id, "model_name": "tiny"}

@@ -165,6 +165,39 @@ async def test_a_reference_is_sealed_and_told_nowhere(clinic: Clinic) -> None:
 
 
 @pytest.mark.parametrize(
+    ("reference", "what"),
+    [
+        ("DOE^JANE", "a name as DICOM writes it"),
+        ("Frau Müller, ward 7", "a person's name"),
+        ("born 1950-03-12", "a date"),
+        ("MRN 4711", "a patient's number"),
+        ("00471108", "a long number"),
+        ("jane.doe@clinic.example", "an e-mail address"),
+        ("prior 1.2.840.113619.2.55.3", "a DICOM UID"),
+        ("call +49 30 1234567", "a telephone number"),
+    ],
+)
+async def test_a_reference_that_plainly_holds_an_identifier_is_refused_in_words_that_do_not_repeat_it(
+    clinic: Clinic, reference: str, what: str
+) -> None:
+    answer = await clinic.ask("POST", "/uploads", json={"reference": reference}, headers={"Idempotency-Key": "mine"})
+    assert (answer.status_code, problem(answer)) == (422, "holds-identifier")
+    assert answer.json()["detail"] == f"The reference holds what looks like {what}; say it without, nothing was kept."
+    assert await clinic.sql("SELECT 1 FROM uploads WHERE facility_id = :f", f=clinic.facility_id) == []
+    assert await clinic.events() == []
+    again = await clinic.ask("POST", "/uploads", json={"reference": "ward 7"}, headers={"Idempotency-Key": "mine"})
+    assert again.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["trial 12, visit 3", "A-2041/7", "01234567-8901-7234-8567-890123456789", "baseline 2024", "ward 7, bed 3"],
+)
+async def test_a_reference_of_ones_own_is_taken(clinic: Clinic, reference: str) -> None:
+    assert (await clinic.open(reference=reference))["state"] == "open"
+
+
+@pytest.mark.parametrize(
     "body",
     [{"priority": "now"}, {"models": [""]}, {"models": ["x"] * 17}, {"reference": "x" * 201}, {"reference": "\0"}],
 )

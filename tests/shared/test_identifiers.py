@@ -15,6 +15,9 @@ from codetect_shared.identifiers import identifier_in
         ("born 1950-03-12", "a date"),
         ("seen on 3/12/2024", "a date"),
         ("19500312", "a date"),
+        ("born 12 March 1950", "a date"),
+        ("geb. 3. Mai 1950", "a date"),
+        ("since May 3rd, 1950", "a date"),
         ("write to jane@clinic.example", "an e-mail address"),
         ("same as 1.2.840.113619.2.55", "a DICOM UID"),
         ("call +49 30 1234567", "a telephone number"),
@@ -35,6 +38,8 @@ def test_what_is_written_from_habit_is_found(text: str, what: str) -> None:
         "Model 2.0.0 said 0.8731, I see nothing.",
         "Verglichen mit der Voraufnahme unverändert (2024).",
         "miss the small one on slice 7",
+        "baseline of March 2024, 3 marked nodules",
+        "order 01234567-8901-7234-8567-890123456789 of the RIS",
         "Rechter Oberlappen, 5 x 7 mm, eher Artefakt",
     ],
 )

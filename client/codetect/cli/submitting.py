@@ -34,7 +34,9 @@ AGAIN = "The same command again goes on where this one stopped."
 def submit(
     paths: PathsArgument,
     facility: FacilityOption = None,
-    reference: Annotated[str | None, typer.Option(help="Your own note to find it again; no patient's name.")] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Your own note to find it again; none of a patient's names, dates or numbers.")
+    ] = None,
     priority: Annotated[Priority, typer.Option(help="Urgent studies are analysed first.")] = "routine",
     model: Annotated[list[str] | None, typer.Option(help="A model by name; may be repeated.")] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the results.")] = True,

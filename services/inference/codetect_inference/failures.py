@@ -59,10 +59,6 @@ class NoSuchFinding(BadInput):
     """The analysis has no such finding."""
 
 
-class HoldsIdentifier(BadInput):
-    """The text plainly holds an identifier; leave it out."""
-
-
 class SecondReaderNeeded(Conflict):
     """Somebody else has to decide: you have said something about this finding yourself."""
 

@@ -16,9 +16,10 @@ from codetect_inference.schemas import Filters
 
 
 async def analysis(session: AsyncSession, analysis_id: UUID, *, lock: bool = False) -> Analysis:
-    """One analysis of the session's facility. Raises AnalysisNotFound."""
+    """One analysis of the session's facility; locked, as it is now, even if read before. Raises AnalysisNotFound."""
     statement = select(Analysis).where(Analysis.id == analysis_id)
-    row = await session.scalar(statement.with_for_update() if lock else statement)
+    locking = statement.with_for_update().execution_options(populate_existing=True)
+    row = await session.scalar(locking if lock else statement)
     if row is None:
         raise AnalysisNotFound
     return row

@@ -120,7 +120,10 @@ class AnalysisOut(BaseModel):
     timings: Timings
     error: Reason | None
     documents: list[DocumentOut] = Field(description="Fetch one as .../documents/{n}, from 0.")
-    superseded: bool = Field(description="A newer version of the study, or of the model, has its own analysis.")
+    superseded: bool = Field(
+        description="A newer version of the study has its own analysis, or a newer analysis of the same version has "
+        "taken this one's place: a result's only when it has a result too."
+    )
     tags: list[str]
     folder: str | None
     disclaimer: str = DISCLAIMER

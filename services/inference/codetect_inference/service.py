@@ -8,11 +8,11 @@ from uuid import UUID
 from codetect_shared import audit, events, outbox
 from codetect_shared.jobs import PRIORITIES, UNAWAITED, URGENT, LeaseLost
 from codetect_shared.tokens import Principal
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_inference import queries, serving, shadows
+from codetect_inference import queries, serving, shadows, superseding
 from codetect_inference.choose import choose_series
 from codetect_inference.explain import Explanation
 from codetect_inference.failures import SENTENCES, ModelNotFound, StudyNotFound, WrongState
@@ -101,12 +101,10 @@ async def note(session: AsyncSession, who: Principal, action: str, row: Analysis
 async def _add(
     session: AsyncSession, analysis: Analysis, model: Model | None, series: list[events.SeriesFacts]
 ) -> None:
-    """Put a new analysis in the place of older ones of its study and model, and queue it; or say why it can't run."""
+    """Put a new analysis before older ones of its study and model, and queue it; or say why it can't run."""
+    await superseding.hold(session, analysis.study_id)
     if not analysis.superseded:
-        older = update(Analysis).where(
-            Analysis.study_id == analysis.study_id, Analysis.model_name == analysis.model_name, ~Analysis.superseded
-        )
-        await session.execute(older.values(superseded=True))
+        await superseding.make_way(session, analysis)
     choice = choose_series(series)
     if model:
         serving.use(analysis, model)
@@ -195,6 +193,7 @@ async def start(session: AsyncSession, job: Analysis) -> None:
 
 async def fall_back(session: AsyncSession, job: Analysis) -> bool:
     """The version that served before takes over an analysis whose own can't be loaded here; False: there is none."""
+    await superseding.hold(session, job.study_id)
     row = await _held(session, job)
     if not await serving.fall_back(session, row):
         return False
@@ -246,7 +245,9 @@ async def complete(
     cost: events.Cost,
 ) -> None:
     """Commit a result, guarded by the job's fence; an erased study's analysis has no row, so it can't be settled."""
+    await superseding.hold(session, job.study_id)
     row = await ANALYSES.settle(session, job)
+    row.superseded = await superseding.settle(session, row)
     row.move(Status.COMPLETED)
     row.finished_at = now()
     row.inference_ms = _ms(row.started_at or row.finished_at, row.finished_at)
@@ -360,6 +361,7 @@ async def organise(session: AsyncSession, who: Principal, analysis_id: UUID, cha
 
 async def remove(session: AsyncSession, who: Principal, analysis_id: UUID) -> None:
     """Delete one analysis with its result objects."""
+    await superseding.hold(session, (await queries.analysis(session, analysis_id)).study_id)
     row = await queries.analysis(session, analysis_id, lock=True)
     await _remove(session, row)
     await session.flush()
@@ -377,6 +379,7 @@ async def erase_study(session: AsyncSession, facility_id: UUID, event: events.St
     erased = insert(Study).values(id=study_id, facility_id=facility_id, **gone)
     await session.execute(erased.on_conflict_do_update(index_elements=[Study.id], set_=gone))
     await session.execute(insert(Erasure).values(id=study_id, facility_id=facility_id).on_conflict_do_nothing())
+    await superseding.hold(session, study_id)
     await _remove_all(session, Analysis.study_id == study_id)
     async with shadows.behind(session, facility_id):
         await _remove_all(session, Analysis.study_id == study_id)

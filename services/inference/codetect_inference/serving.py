@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_inference.models import Analysis, Kind, Model, Rollout
+from codetect_inference.models import Analysis, Kind, Model, Rollout, Status
 
 PERCENT = 100
 NEWEST_FIRST = (Rollout.created_at.desc(), Rollout.id.desc())
@@ -85,17 +85,25 @@ def use(analysis: Analysis, model: Model) -> None:
 async def fall_back(session: AsyncSession, row: Analysis) -> bool:
     """Give an analysis whose version can't be loaded to the newest other one that was activated; False: there is none.
 
-    A shadow's is left alone: that its version can't be loaded is what there is to know.
+    One that has read the study already, or is about to, has nothing to add, and an older one has less: then there is
+    none. A shadow's is left alone: that its version can't be loaded is what there is to know.
     """
     if row.shadow_for:
         return False
-    taken = select(Analysis.model_id).where(
+    others = select(Analysis.model_id, Analysis.status).where(
         Analysis.study_id == row.study_id, Analysis.study_version == row.study_version, Analysis.id != row.id
     )
-    others = set(await session.scalars(taken)) | {row.model_id}
+    states = {each.model_id: each.status for each in await session.execute(others)}
     for rollout, model in await standing(session, row.facility_id):
-        if rollout.kind == Kind.ACTIVE and model.name == row.model_name and model.id not in others:
-            use(row, model)
-            await session.flush()
-            return True
+        if rollout.kind != Kind.ACTIVE or model.name != row.model_name or model.id == row.model_id:
+            continue
+        match states.get(model.id):
+            case None:
+                use(row, model)
+                await session.flush()
+                return True
+            case Status.FAILED | Status.CANCELLED:
+                continue
+            case _:
+                return False
     return False

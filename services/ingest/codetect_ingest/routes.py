@@ -5,6 +5,7 @@ from uuid import UUID
 
 from codetect_shared import audit
 from codetect_shared.db import SessionDep
+from codetect_shared.identifiers import HoldsIdentifier
 from codetect_shared.problems import Forbidden, ServiceUnavailable, responses
 from codetect_shared.tokens import CurrentPrincipal, Principal, Role, require
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -30,7 +31,7 @@ studies = APIRouter(prefix="/api/v1/studies", tags=["studies"])
 QUOTA = (problems.FacilityIsSuspended, problems.StorageQuotaReached, problems.StudyQuotaReached, problems.TooManyJobs)
 
 
-@uploads.post("", status_code=201, responses=responses(Forbidden, problems.KeyReused, *QUOTA))
+@uploads.post("", status_code=201, responses=responses(Forbidden, problems.KeyReused, HoldsIdentifier, *QUOTA))
 async def open_upload(
     session: SessionDep,
     ingest: IngestDep,

@@ -18,7 +18,11 @@ class UploadRequest(BaseModel):
     """Open an upload."""
 
     reference: str | None = Field(
-        None, max_length=200, pattern=PRINTABLE, description="Free text of your own, sealed; no names, please."
+        None,
+        max_length=200,
+        pattern=PRINTABLE,
+        description="Free text of your own, sealed. Refused (`holds-identifier`) where it plainly holds a patient's "
+        "identifier: a name, a date, a number of six digits or more, a UID, an e-mail address; a UUID is none.",
     )
     models: list[ModelName] | None = Field(
         None, max_length=16, description="Models to read with; none: the facility's."

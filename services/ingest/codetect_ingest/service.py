@@ -10,6 +10,7 @@ from uuid import UUID
 from codetect_shared import audit, outbox
 from codetect_shared.db import Database, one_at_a_time
 from codetect_shared.events import UploadCompleted, UploadOpened
+from codetect_shared.identifiers import refuse_identifiers
 from codetect_shared.jobs import PRIORITIES
 from codetect_shared.problems import ServiceUnavailable
 from codetect_shared.storage import Listed, Storage, StorageUnavailable
@@ -56,8 +57,9 @@ async def open_upload(
 ) -> UploadOpenedOut:
     """Open an upload; asked again with the same key, answer with the same upload.
 
-    Raises KeyReused, StorageQuotaReached, StudyQuotaReached, TooManyJobs.
+    Raises HoldsIdentifier, KeyReused, StorageQuotaReached, StudyQuotaReached, TooManyJobs.
     """
+    refuse_identifiers("reference", request.reference or "")
     upload = Upload(
         facility_id=who.facility_id,
         created_by=who.subject,

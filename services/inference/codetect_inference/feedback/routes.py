@@ -4,6 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from codetect_shared.db import SessionDep
+from codetect_shared.identifiers import HoldsIdentifier
 from codetect_shared.problems import Forbidden, responses
 from codetect_shared.tokens import CurrentPrincipal, Role, require
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -42,7 +43,7 @@ DeskDep = Annotated[Desk, Depends(at_desk)]
     status_code=201,
     dependencies=[reader],
     responses=responses(
-        Forbidden, failures.AnalysisNotFound, failures.WrongState, failures.NoSuchFinding, failures.HoldsIdentifier
+        Forbidden, failures.AnalysisNotFound, failures.WrongState, failures.NoSuchFinding, HoldsIdentifier
     ),
 )
 async def give_feedback(desk: DeskDep, analysis_id: UUID, body: FeedbackRequest) -> FeedbackGivenOut:
@@ -93,7 +94,7 @@ async def export_labels(
         failures.WrongState,
         failures.SecondReaderNeeded,
         failures.NoSuchFinding,
-        failures.HoldsIdentifier,
+        HoldsIdentifier,
     ),
 )
 async def adjudicate_feedback(desk: DeskDep, feedback_id: UUID, body: Said) -> FeedbackOut:

@@ -4,13 +4,12 @@ import os
 from uuid import UUID
 
 from codetect_shared.db import opened
-from codetect_shared.identifiers import identifier_in
+from codetect_shared.identifiers import refuse_identifiers
 from codetect_shared.sealing import Sealed, reseal, seal, unseal
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_inference.failures import HoldsIdentifier
 from codetect_inference.feedback.models import FacilityKey, Opinion, Ruling
 from codetect_inference.settings import Settings
 
@@ -31,8 +30,7 @@ async def facility_key(session: AsyncSession, facility_id: UUID, master_key: byt
 
 def seal_comment(key: bytes, row: Opinion | Ruling, comment: str) -> None:
     """Keep a comment in its row, whose id it is bound to. Raises HoldsIdentifier."""
-    if what := identifier_in(comment):
-        raise HoldsIdentifier(f"The comment holds what looks like {what}; say it without, nothing was kept.")
+    refuse_identifiers("comment", comment)
     row.sealed_comment = seal(key, comment.encode(), f"{row.__tablename__}/{row.id}")
 
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from alembic import op
-from codetect_shared.migrations import fence, job_columns, job_index
+from codetect_shared.migrations import fence, job_columns, job_index, unfenced
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0002"
@@ -44,13 +44,15 @@ def upgrade() -> None:
     op.execute('ALTER TABLE instances ADD COLUMN bucket text, ADD COLUMN "offset" bigint, ADD COLUMN length bigint')
     op.execute("ALTER TABLE instances ADD COLUMN header_offset bigint, ADD COLUMN header_length integer")
     op.execute("ALTER TABLE instances ALTER COLUMN index DROP NOT NULL")
-    op.execute("""
-        UPDATE instances SET study_id = series.study_id, upload_id = split_part(key, '/', 2)::uuid,
-            sop_class_uid = '1.2.840.10008.5.1.4.1.1.2', transfer_syntax_uid = instances.facts->>'transfer_syntax_uid',
-            instance_number = (instances.facts->>'instance_number')::integer, bucket = 'studies', "offset" = 0,
-            length = (instances.facts->>'bytes')::bigint, header_offset = 0, header_length = 0
-        FROM series WHERE series.id = instances.series_id
-    """)
+    with unfenced("instances", "series"):
+        op.execute("""
+            UPDATE instances SET study_id = series.study_id, upload_id = split_part(key, '/', 2)::uuid,
+                sop_class_uid = '1.2.840.10008.5.1.4.1.1.2', bucket = 'studies', "offset" = 0,
+                transfer_syntax_uid = instances.facts->>'transfer_syntax_uid',
+                instance_number = (instances.facts->>'instance_number')::integer,
+                length = (instances.facts->>'bytes')::bigint, header_offset = 0, header_length = 0
+            FROM series WHERE series.id = instances.series_id
+        """)
     for name in (
         "study_id",
         "upload_id",
@@ -135,8 +137,13 @@ def upgrade() -> None:
         sa.Column("detail", JSONB, nullable=False),
         sa.UniqueConstraint("facility_id", "sequence"),
     )
-    op.execute("""
-        UPDATE studies SET (instances, stored_bytes) = (
-            SELECT count(*), coalesce(sum(length), 0) FROM instances WHERE instances.study_id = studies.id)
-    """)
+    with unfenced("instances", "studies", "uploads", "upload_files"):
+        op.execute("""
+            UPDATE studies SET (instances, stored_bytes) = (
+                SELECT count(*), coalesce(sum(length), 0) FROM instances WHERE instances.study_id = studies.id)
+        """)
+        op.execute("""
+            UPDATE uploads SET stored_bytes = (
+                SELECT coalesce(sum(size), 0) FROM upload_files WHERE upload_files.upload_id = uploads.id)
+        """)
     fence("study_terms", "facility_settings", "destinations", "deliveries", "erasures", "audit")

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from codetect_shared.migrations import fence
+from codetect_shared.migrations import fence, unfenced
 
 revision = "0004"
 down_revision = "0002"
@@ -57,10 +57,12 @@ def upgrade() -> None:
         sa.Column("bytes", sa.BigInteger, nullable=False),
     )
     fence("facility_usage")
-    op.execute("""
-        INSERT INTO facility_usage
-        SELECT facility_id, count(*) FILTER (WHERE instances > 0), sum(stored_bytes) FROM studies GROUP BY facility_id
-    """)
+    with unfenced("facility_usage", "studies"):
+        op.execute("""
+            INSERT INTO facility_usage
+            SELECT facility_id, count(*) FILTER (WHERE instances > 0), sum(stored_bytes) FROM studies
+            GROUP BY facility_id
+        """)
     op.execute(COUNT_USAGE)
     op.execute(COUNT_TRIGGER)
     op.create_index("studies_created", "studies", ["facility_id", "created_at"])
