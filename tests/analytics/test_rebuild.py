@@ -120,6 +120,31 @@ async def test_a_rebuild_that_died_is_no_hindrance(house: House) -> None:
     assert await schemas(house) == ["figures"]
 
 
+@pytest.mark.parametrize("last", [False, True])
+async def test_a_chart_that_still_reads_old_figures_and_their_end_never_lock_each_other_out(
+    house: House, last: bool
+) -> None:
+    """It holds one of the old tables and asks for the others, in whatever order, while they are dropped."""
+    with house.projecting():
+        await house.publish(Story().upload())
+        await house.applied(3)
+    tables = sorted(models.figures.tables, reverse=last)
+    held, *others = [name.rpartition(".")[2] for name in tables]
+    reader = await asyncpg.connect(house.settings.database_system_url.get_secret_value())
+    async with reader.transaction():
+        await reader.execute(f"SELECT FROM {models.FIGURES}.{held}")
+        rebuilding = asyncio.create_task(rebuilt(house))
+        waiting = "SELECT FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
+        while not await house.sql(waiting):
+            await asyncio.sleep(0.01)
+        for name in others:
+            if await reader.fetchval("SELECT to_regclass($1)", f"{rebuild.OLD}.{name}"):
+                await reader.execute(f"SELECT FROM {rebuild.OLD}.{name}")
+    await reader.close()
+    assert await rebuilding == 3
+    assert await schemas(house) == ["figures"]
+
+
 async def test_the_command(house: House, environment: dict[str, str]) -> None:
     told = Story().busy(10)
     with house.projecting():

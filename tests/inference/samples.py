@@ -62,13 +62,17 @@ def read_series(folder: Path) -> NDArray[np.int16]:
     return np.stack([read_slice(path) for _, path in sorted(datasets)])
 
 
-def volume_zip(hu: NDArray[np.int16], name: str = "hu") -> bytes:
-    """volume.zarr.zip, written with Zarr itself."""
+def volume_zip(hu: NDArray[np.int16], name: str = "hu", until_2026: bool = False) -> bytes:
+    """volume.zarr.zip, written with Zarr itself, compressed as ingest does it today, or did until November 2026."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "volume.zarr.zip"
         store = ZipStore(path, mode="w")
         group = zarr.create_group(store)
-        codec = BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle")
+        before, now = (
+            BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
+            BloscCodec(cname="lz4", shuffle="shuffle"),
+        )
+        codec = before if until_2026 else now
         array = group.create_array(name, shape=hu.shape, chunks=(1, *hu.shape[1:]), dtype=hu.dtype, compressors=[codec])
         array[:] = hu
         store.close()

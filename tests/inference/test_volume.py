@@ -13,8 +13,9 @@ HU = np.random.default_rng(3).integers(-1024, 3000, (5, 40, 30)).astype(np.int16
 
 
 @pytest.mark.parametrize("writer", [lambda content: content, recompressed], ids=["stored", "deflated"])
-def test_slices_come_back_as_they_were(writer) -> None:  # type: ignore[no-untyped-def]
-    content = writer(volume_zip(HU))
+@pytest.mark.parametrize("until_2026", [False, True])
+def test_slices_come_back_as_they_were(writer, until_2026: bool) -> None:  # type: ignore[no-untyped-def]
+    content = writer(volume_zip(HU, until_2026=until_2026))
     volume = open_volume(content, sha256(content))
     assert (len(volume), volume.rows, volume.columns) == HU.shape
     for index in range(len(HU)):

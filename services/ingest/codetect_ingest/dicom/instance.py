@@ -27,7 +27,7 @@ Pair = tuple[float, float]
 Vector = tuple[float, float, float]
 Orientation = tuple[float, float, float, float, float, float]
 blosc.use_threads = False  # what several threads make differs from run to run
-SLICE_CODEC = Blosc(cname="zstd", clevel=1, shuffle=Blosc.BITSHUFFLE)
+SLICE_CODEC = Blosc(cname="lz4", clevel=5, shuffle=Blosc.SHUFFLE)
 STRAIGHT = 1e-2
 # fmt: off
 SERIES_ATTRIBUTES = (

@@ -106,7 +106,7 @@ def _metadata(shape: tuple[int, int, int]) -> dict[str, bytes]:
         chunks=(1, *shape[1:]),
         dtype="<i2",
         fill_value=AIR_HU,
-        compressors=BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle", typesize=2),
+        compressors=BloscCodec(cname="lz4", clevel=5, shuffle="shuffle", typesize=2),
         dimension_names=("slice", "row", "column"),
     )
     return {name: documents[name].to_bytes() for name in sorted(documents)}

@@ -81,7 +81,7 @@ def measure(hu: HU) -> tuple[float, Box]:
     """Share of the body's section that is lung in one slice (rows, columns), and the crop around the body."""
     step = max(1, max(hu.shape) // SMALL_SIDE)
     small = shrink(hu, step)[None]
-    body = np.stack([body_mask(one) for one in small])
+    body = body_mask(small)
     if not body.any():
         return 0.0, Box(0, hu.shape[0], 0, hu.shape[1])
     share = float(lung_mask(small, body).sum() / body.sum())
