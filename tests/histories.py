@@ -1,11 +1,14 @@
 """Databases as older revisions left them: brought to that revision, filled with what its code had written, upgraded."""
 
 import asyncio
+import base64
 import json
+import re
 import tarfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from sqlalchemy.engine import make_url
 from tests.infrastructure import Infrastructure, locked
 
 DATA = Path(__file__).parent / "data"
+MASTER_KEY = base64.b64encode(b"a recording s key: not a secret!")
 ROLES = {"app": "", "owner": "_OWNER", "system": "_SYSTEM"}
 
 
@@ -40,6 +44,23 @@ def recorded(name: str) -> Recorded:
     places = {path: path.removeprefix("objects/").partition("/") for path in files if path.startswith("objects/")}
     objects = {(bucket, key): files[path] for path, (bucket, _, key) in places.items()}
     return Recorded(json.loads(files["rows.json"]), json.loads(files["said.json"]), objects)
+
+
+def just_now(rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """The same rows as if all had been written up to this moment: what lasts for days is still good."""
+    late = datetime.now(UTC) - max(datetime.fromisoformat(one["time"]) for one in rows["outbox"])
+
+    def moved(value: Any) -> Any:
+        return (datetime.fromisoformat(value) + late).isoformat() if is_time(value) else value
+
+    return {
+        table: [{name: moved(value) for name, value in one.items()} for one in those] for table, those in rows.items()
+    }
+
+
+def is_time(value: Any) -> bool:
+    """Whether it is a timestamp as Postgres writes it in JSON."""
+    return isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00", value) is not None
 
 
 @dataclass

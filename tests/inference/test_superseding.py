@@ -1,5 +1,6 @@
 """What takes a result's place: another result, never a failure; and newer images at once."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,10 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from codetect_inference import superseding
 from codetect_inference.models import ANALYSES, Analysis
 from codetect_shared.testing import claimed
+from sqlalchemy import update
 
 from tests.inference.conftest import Facility, House, damaged, do, lung
 from tests.inference.test_worker import analysing
@@ -155,6 +158,27 @@ async def test_a_result_that_comes_late_stays_behind_the_newer_one(
     await house.sql("UPDATE analyses SET available_at = now() WHERE id = $1", older.id)
     assert await work() == older.id
     assert await standing(facility, study_id) == [("0.1.0", "completed", True), ("0.2.0", "completed", False)]
+
+
+async def test_a_result_waits_for_who_settles_the_study_and_holds_no_row_meanwhile(
+    versions: str, facility: Facility, house: House, work: Work
+) -> None:
+    study_id, (older, newer) = await asked_twice(facility)
+    waiting = """
+        SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
+        WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
+    """
+    async with house.db.facility(facility.id) as session:
+        await superseding.hold(session, study_id)
+        working = asyncio.create_task(work())
+        async with asyncio.timeout(20):
+            while not await house.sql(waiting):
+                await asyncio.sleep(0.05)
+        await session.execute(update(Analysis).where(Analysis.study_id == study_id).values(folder="held"))
+    assert await working == older.id
+    found = {one.id: one for one in await facility.analyses(study_id)}
+    assert (found[older.id].status, found[older.id].superseded, found[older.id].folder) == ("completed", False, "held")
+    assert (found[newer.id].status, found[newer.id].superseded) == ("queued", False)
 
 
 async def test_a_late_result_of_fewer_images_stays_superseded(versions: str, facility: Facility, work: Work) -> None:

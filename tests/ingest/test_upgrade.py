@@ -3,7 +3,6 @@
 What was recorded: `tests/data/recordings.md`.
 """
 
-import base64
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,12 +18,11 @@ from codetect_shared.tokens import Role, Scope
 from pydicom import dcmread
 from pydicom.filebase import DicomBytesIO
 
-from tests.histories import History, Recorded, differences, history, recorded
+from tests.histories import MASTER_KEY, History, Recorded, differences, history, recorded
 from tests.infrastructure import Infrastructure, empty_broker
 from tests.ingest.conftest import Clinic, Hands
 
 MINE, OTHER = "mine", "other"
-KEY = base64.b64encode(b"a recording s key: not a secret!")
 
 
 @dataclass
@@ -67,7 +65,7 @@ async def upgraded(infra: Infrastructure, environment: dict[str, str]) -> AsyncI
         await empty_broker(environment["CODETECT_RABBITMQ_URL"])
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("codetect_ingest.app.ERASE_S", 3600)
-            app, tokens = api(Settings(**database.settings, master_key=KEY)), Tokens()
+            app, tokens = api(Settings(**database.settings, master_key=MASTER_KEY)), Tokens()
             async with running(app, tokens) as client:
                 for (bucket, key), content in then.objects.items():
                     await app.state.ingest.storage.put(bucket, key, content)
