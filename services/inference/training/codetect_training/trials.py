@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from codetect_training.experiments import EXPERIMENTS, Experiment
+from codetect_training.flips import as_text
 
 # Of a run whose folder is gone: DenseNet-169 1.0.0, as its card told it.
 FIRST = (
@@ -29,6 +32,10 @@ val that was highest, which flatters; `last` is the run's end. Written by `scrip
 | --- | --- | --- | --- | --- | --- | --- |
 {FIRST}
 {chr(10).join(lines)}
+
+## Test-time flips
+
+{as_text(runs)}
 """
 
 
@@ -37,15 +44,17 @@ def line(name: str, experiment: Experiment, run: Path) -> str:
     if not (run / "history.json").exists():
         return f"| {name} | {experiment.says} | not run | | | | |"
     history: list[dict[str, Any]] = json.loads((run / "history.json").read_text())
-    last = history[-1]
+    state: dict[str, Any] = torch.load(run / "state.pt", weights_only=True, mmap=True)
+    last, step = history[-1], state["step"]
     recipe = experiment.recipe
     at_end = [one for one in history if one["side"] == last["side"]]
     best = max(at_end, key=lambda one: float(one["val"]["covid-ct"]))
     other = best["val"].get("sars-cov-2-ct")
-    hours = sum(one.get("seconds", 0) for one in history) / 3600
-    seen = recipe.seen(last["step"])
-    stopped = "" if last["step"] == recipe.steps else f" (stopped at step {last['step']} of {recipe.steps})"
+    hours = (sum(one.get("seconds", 0) for one in history) + state.get("seconds", 0)) / 3600
+    seen = recipe.seen(step)
+    stopped = "" if step == recipe.steps else f" (stopped at step {step} of {recipe.steps})"
+    looked = "" if step == last["step"] else f" at step {last['step']}"
     return (
         f"| {name} | {experiment.says}{stopped} | {seen:,} | {hours:.1f} | {best['val']['covid-ct']:.3f} | "
-        f"{'-' if other is None else format(other, '.3f')} | {last['val']['covid-ct']:.3f} |"
+        f"{'-' if other is None else format(other, '.3f')} | {last['val']['covid-ct']:.3f}{looked} |"
     )
