@@ -25,8 +25,8 @@ def as_table(runs: Path) -> str:
 Each line is one run on the development machine's CPU, on one of two shared cores for the most part. AUC on val of
 COVID-CT (118 images; an interval of about 0.07 to both sides, so lines that differ by less than 0.03 may well be
 alike) and of SARS-CoV-2 (where an image's form alone reaches 0.86, so that it judges nothing). `best` is the look at
-val that was highest, which flatters; `last` is the run's end. Written by `scripts/train card`; `scripts/train train
---experiment NAME` makes a line again.
+val that was highest, which flatters; `last` is the last look (`at step 0`: before anything was learnt). Written by
+`scripts/train card`; `scripts/train train --experiment NAME` makes a line again, or goes on with it.
 
 | experiment | what | images seen | hours | best, COVID-CT | best, SARS-CoV-2 | last, COVID-CT |
 | --- | --- | --- | --- | --- | --- | --- |
