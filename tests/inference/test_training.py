@@ -23,7 +23,7 @@ from codetect_training.reference import histogram, reference
 from PIL import Image
 from scipy.special import expit
 
-from tests.inference.samples import BUNDLE, COVID, data
+from tests.inference.samples import BUNDLE, COVID, ROOT, data
 
 RANDOM = np.random.default_rng(4)
 
@@ -117,3 +117,10 @@ def test_evaluate_gives_what_the_bundle_claims() -> None:
     assert found["n"] == claimed["n"]
     for name in ("auc", "accuracy", "sensitivity", "specificity", "f1"):
         assert found[name] == pytest.approx(claimed[name], abs=0.02), name
+
+
+@pytest.mark.skipif(not (ROOT / ".venv-train" / ".installed").exists(), reason="scripts/train installs PyTorch")
+def test_what_needs_pytorch() -> None:
+    run = subprocess.run([ROOT / "scripts" / "train", "test", "-q"], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout[-6000:]
+    assert "skipped" not in run.stdout

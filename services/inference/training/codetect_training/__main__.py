@@ -40,6 +40,9 @@ def main() -> None:
     card.add_argument("--run", type=Path, default=RUN)
     card.add_argument("--models", type=Path, default=Path("models"))
     card.add_argument("--docs", type=Path, default=Path("docs/models"))
+    flips = steps.add_parser("flips", help="whether asking the shipped bundle of mirrored images, too, gains anything")
+    flips.add_argument("--runs", type=Path, default=RUNS, help="folder that the figures go to, for the card")
+    flips.add_argument("--models", type=Path, default=Path("models"))
     add_evaluate(steps.add_parser("evaluate", help="what a bundle scores on labelled images or DICOM studies"))
     coverage = steps.add_parser("coverage", help="make the second bundle, lung coverage, and its card")
     coverage.add_argument("--run", type=Path, default=COVERAGE)
@@ -67,6 +70,10 @@ def main() -> None:
         from codetect_training.experiments import train
 
         train(args.experiment, args.threads, args.runs, args.quick)
+    elif args.step == "flips":
+        from codetect_training.flips import measure
+
+        print(measure(args.models, args.runs))
     elif args.step == "coverage":
         from codetect_training.coverage import make
 

@@ -14,21 +14,24 @@ def uniform(count: int, low: float, high: float) -> Tensor:
     return torch.empty(count, 1, 1, 1).uniform_(low, high)
 
 
-def augment(images: Tensor, side: int) -> Tensor:
+ZOOM, SHIFT = (0.72, 1.12), 0.1  # how much of a side is seen, how far from its middle
+
+
+def augment(images: Tensor, side: int, zoom: tuple[float, float] = ZOOM, shift: float = SHIFT) -> Tensor:
     """Images (N, 1, S, S) in 0..1 -> (N, 1, side, side) in 0..1, each turned, cropped and windowed at random."""
-    images = warp(images, side)
+    images = warp(images, side, zoom, shift)
     images = window(images)
     return spoil(images).clamp(0, 1)
 
 
-def warp(images: Tensor, side: int) -> Tensor:
+def warp(images: Tensor, side: int, zooms: tuple[float, float], shifts: float) -> Tensor:
     """Turn, scale, shift, squeeze and mirror; what comes from outside the image gets one random shade of air."""
     count = len(images)
     angle = torch.empty(count).uniform_(-12, 12) * math.pi / 180
-    zoom = torch.empty(count).uniform_(0.72, 1.12)
+    zoom = torch.empty(count).uniform_(*zooms)
     squeeze = torch.empty(count).uniform_(-0.15, 0.15).exp()
     mirror = torch.randint(0, 2, (count,)) * 2.0 - 1
-    shift = torch.empty(2, count).uniform_(-0.1, 0.1)
+    shift = torch.empty(2, count).uniform_(-shifts, shifts)
     air = uniform(count, 0, 0.3)
     return turned(images - air, side, angle, mirror * zoom * squeeze, zoom / squeeze, shift) + air
 

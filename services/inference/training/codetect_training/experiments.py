@@ -8,17 +8,19 @@ from pathlib import Path
 
 import torch
 
+from codetect_training.contrastive import Contrasting, pretrained, probe
 from codetect_training.datasets.dataset import open_dataset
 from codetect_training.distil import FEATURES, Adviser, Distilling, Student
 from codetect_training.network import CamDenseNet
 from codetect_training.published import take_back
-from codetect_training.runs import Recipe, Run, Stage, Task
+from codetect_training.runs import Judge, Recipe, Run, Stage, Task, answers
 from codetect_training.supervised import Supervised
 from codetect_training.teacher import Teacher, load_teacher
 
 RUNS = Path(".training")
 BEFORE = Path("models/covid-ct-densenet169/1.1.0")  # the weights of 1.0.0
 MIXED = (("covid-ct", 4), ("sars-cov-2-ct", 2))  # of 8 turns; the others one each
+ALL_ALIKE = (("covid-ct", 2), ("sars-cov-2-ct", 4), ("luna16-slices", 2), ("lidc-idri-0001", 0))  # without labels
 COVID_FIRST = (("covid-ct", 2),)  # the smaller set, and the one that the paper's test split resembles
 
 
@@ -32,6 +34,7 @@ class Experiment:
     dataset: str = "chest-ct"
     labelled: bool = True
     needs: tuple[str, ...] = ()
+    judge: Judge = answers
 
 
 def fine_tuned(size: int, mixup: float) -> Task:
@@ -43,6 +46,12 @@ def fine_tuned(size: int, mixup: float) -> Task:
 def from_nothing(runs: Path) -> Task:
     """DenseNet-169 on labels alone."""
     return Supervised(Student([]), None)
+
+
+def tuned(runs: Path) -> Task:
+    """DenseNet-169 on labels, on what it learnt to see without them."""
+    student = pretrained(runs / "contrastive")
+    return Supervised(student, student.network.net.features)
 
 
 def published() -> CamDenseNet:
@@ -97,6 +106,30 @@ EXPERIMENTS = {
         labelled=False,
         needs=("teacher-covid",),
     ),
+    "contrastive": Experiment(
+        "DenseNet-169 from random weights, without labels: contrastive (SimCLR) on all slices of train; AUC of a "
+        "logistic regression on its features, fitted on COVID-CT's train",
+        Recipe(
+            (Stage(96, 1500),),
+            warm_up=0.05,
+            look_every=40,
+            save_every=5,
+            turns=ALL_ALIKE,
+            from_known=True,
+            blind=True,
+            looked_at=("averaged",),
+        ),
+        lambda _: Contrasting(CamDenseNet()),
+        labelled=False,
+        judge=probe("covid-ct"),
+    ),
+    "contrastive-tuned": Experiment(
+        "DenseNet-169 from `contrastive`, fine-tuned on COVID-CT alone",
+        Recipe((Stage(112, 400), Stage(160, 80), Stage(192, 40)), 1e-3, 5e-4, look_every=40),
+        tuned,
+        dataset="covid-ct",
+        needs=("contrastive",),
+    ),
 }
 
 
@@ -113,5 +146,7 @@ def train(name: str, threads: int, runs: Path = RUNS, quick: bool = False) -> Pa
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
     print(f"{name}: {experiment.says}", flush=True)
-    Run(experiment.make(runs), open_dataset(experiment.dataset), recipe, out, experiment.labelled).go()
+    Run(
+        experiment.make(runs), open_dataset(experiment.dataset), recipe, out, experiment.labelled, experiment.judge
+    ).go()
     return out

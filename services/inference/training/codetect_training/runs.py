@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from codetect_training.datasets.dataset import Dataset, Part
@@ -40,10 +41,13 @@ class Recipe:
     warm_up: float = 0.15
     average: float = 0.99
     seed: int = 2020
-    look_every: int = 50  # steps; what a kill costs at most
+    look_every: int = 50  # steps
+    save_every: int = 50  # steps, and at every look: what a kill costs at most
     turns: tuple[tuple[str, int], ...] = ()
     from_known: bool = False  # weights that may already be good: looked at before the first step
     judge: str = "covid-ct"  # the source whose val chooses the weights
+    blind: bool = False  # labels don't even balance what is drawn
+    looked_at: tuple[str, ...] = ("averaged", "network")  # kinds of weights
 
     @property
     def steps(self) -> int:
@@ -77,15 +81,28 @@ class Task(Protocol):
         ...
 
 
+# A module, train, val and a side of the images -> what val's slices score, (n,).
+Judge = Callable[[nn.Module, Part, Part, int], NDArray[np.float64]]
+
+
+def answers(module: nn.Module, train: Part, val: Part, side: int) -> NDArray[np.float64]:
+    """The usual judge: the module's own logits."""
+    return outputs(module, val, np.arange(len(val.rows)), side)
+
+
 class Run:
     """One run of a task, kept in the folder `out`: state.pt to go on, best.pt, history.json and recipe.json."""
 
-    def __init__(self, task: Task, dataset: Dataset, recipe: Recipe, out: Path, labelled: bool) -> None:
+    def __init__(
+        self, task: Task, dataset: Dataset, recipe: Recipe, out: Path, labelled: bool, judge: Judge = answers
+    ) -> None:
         torch.manual_seed(recipe.seed)
+        self.judge = judge
         self.task, self.recipe, self.out = task, recipe, out
         self.train, self.val = dataset.part("train"), dataset.part("val")
         self.judged = [one for one in dataset.description.sources if len(self.val.of(one))]
-        self.sampler = self.train.sampler(1, recipe.seed, labelled, dict(recipe.turns))
+        drawn = self.train.unlabelled() if recipe.blind else self.train
+        self.sampler = drawn.sampler(1, recipe.seed, labelled, dict(recipe.turns))
         self.averaged = copy.deepcopy(task.module).requires_grad_(False).eval()
         self.optimiser = torch.optim.AdamW(list(parameters(task, recipe)), lr=recipe.rate)
         rates = [group["lr"] for group in self.optimiser.param_groups]
@@ -94,6 +111,8 @@ class Run:
         )
         self.step = 0
         self.history: list[dict[str, Any]] = []
+        self.losses: list[float] = []  # since the last look, as are these seconds
+        self.seconds = 0.0
 
     def go(self) -> None:
         """Train to the end."""
@@ -105,14 +124,18 @@ class Run:
             print(f"going on after step {self.step} of {self.recipe.steps}", flush=True)
         elif self.recipe.from_known:
             self.note(self.look())  # nothing learnt may be the best there is
-        losses, began = [], time.monotonic()
         while self.step < self.recipe.steps:
-            losses.append(self.one())
-            if self.step % self.recipe.look_every and self.step < self.recipe.steps:
-                continue
-            learnt = {"loss": float(np.mean(losses)), "seconds": round(time.monotonic() - began, 1)}
-            self.note(self.look() | learnt)
-            losses, began = [], time.monotonic()
+            began = time.monotonic()
+            self.losses.append(self.one())
+            self.seconds += time.monotonic() - began
+            if self.step % self.recipe.look_every == 0 or self.step == self.recipe.steps:
+                began = time.monotonic()
+                found = self.look() | {"loss": float(np.mean(self.losses))}
+                seconds = round(self.seconds + time.monotonic() - began, 1)
+                self.losses, self.seconds = [], 0.0
+                self.note(found | {"seconds": seconds})
+            elif self.step % self.recipe.save_every == 0:
+                save(self.state(), state)
 
     def note(self, entry: dict[str, Any]) -> None:
         """Keep what a look found, the weights if they are the best so far, and what is needed to go on."""
@@ -151,7 +174,7 @@ class Run:
     def look(self) -> dict[str, Any]:
         """AUC on val of each source; the recipe's judge among them chooses the weights, within the last stage."""
         side = self.recipe.stage(max(0, self.step - 1)).side
-        found = {kind: self.aucs(kind, side) for kind in ("averaged", "network")}
+        found = {kind: self.aucs(kind, side) for kind in self.recipe.looked_at}
         kind = max(found, key=lambda one: found[one][self.recipe.judge])
         entry: dict[str, Any] = {"step": self.step, "side": side, "weights": kind, "val": found[kind]}
         entry["val_auc"] = found[kind][self.recipe.judge]
@@ -161,7 +184,7 @@ class Run:
 
     def aucs(self, kind: str, side: int) -> dict[str, float]:
         """AUC on val by source."""
-        logits = predict(self.weights(kind), self.val, side)
+        logits = self.judge(self.weights(kind), self.train, self.val, side)
         return {one: auc(self.val.labels[rows := self.val.of(one)], logits[rows]) for one in self.judged}
 
     def state(self) -> dict[str, Any]:
@@ -173,11 +196,14 @@ class Run:
             "schedule": self.schedule.state_dict(),
             "step": self.step,
             "history": self.history,
+            "losses": self.losses,
+            "seconds": self.seconds,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` gave."""
         self.step, self.history = state["step"], state["history"]
+        self.losses, self.seconds = state.get("losses", []), state.get("seconds", 0.0)  # older runs have none
         self.task.module.load_state_dict(state["module"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -193,14 +219,14 @@ def parameters(task: Task, recipe: Recipe) -> Iterator[dict[str, Any]]:
         yield {"params": plain, "lr": rate, "weight_decay": 0.0}
 
 
-def predict(module: nn.Module, part: Part, side: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Logits (n,) of a part's slices, unaugmented."""
+def outputs(module: nn.Module, part: Part, which: NDArray[np.int64], side: int) -> NDArray[np.float64]:
+    """What a module answers first to some of a part's slices, unaugmented, (n, ...)."""
     was = module.training
     module.eval()
     with torch.no_grad():
         parts = [
             module(torch.from_numpy(part.images(rows, side)))[0].double()
-            for rows in np.array_split(np.arange(len(part.rows)), max(1, len(part.rows) // 16))
+            for rows in np.array_split(which, max(1, len(which) // 16))
         ]
     module.train(was)
     return torch.cat(parts).numpy()

@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from codetect_training.experiments import EXPERIMENTS, Experiment
+from codetect_training.flips import as_text
 
 # Of a run whose folder is gone: DenseNet-169 1.0.0, as its card told it.
 FIRST = (
@@ -22,13 +25,17 @@ def as_table(runs: Path) -> str:
 Each line is one run on the development machine's CPU, on one of two shared cores for the most part. AUC on val of
 COVID-CT (118 images; an interval of about 0.07 to both sides, so lines that differ by less than 0.03 may well be
 alike) and of SARS-CoV-2 (where an image's form alone reaches 0.86, so that it judges nothing). `best` is the look at
-val that was highest, which flatters; `last` is the run's end. Written by `scripts/train card`; `scripts/train train
---experiment NAME` makes a line again.
+val that was highest, which flatters; `last` is the last look (`at step 0`: before anything was learnt). Written by
+`scripts/train card`; `scripts/train train --experiment NAME` makes a line again, or goes on with it.
 
 | experiment | what | images seen | hours | best, COVID-CT | best, SARS-CoV-2 | last, COVID-CT |
 | --- | --- | --- | --- | --- | --- | --- |
 {FIRST}
 {chr(10).join(lines)}
+
+## Test-time flips
+
+{as_text(runs)}
 """
 
 
@@ -37,15 +44,17 @@ def line(name: str, experiment: Experiment, run: Path) -> str:
     if not (run / "history.json").exists():
         return f"| {name} | {experiment.says} | not run | | | | |"
     history: list[dict[str, Any]] = json.loads((run / "history.json").read_text())
-    last = history[-1]
+    state: dict[str, Any] = torch.load(run / "state.pt", weights_only=True, mmap=True)
+    last, step = history[-1], state["step"]
     recipe = experiment.recipe
     at_end = [one for one in history if one["side"] == last["side"]]
     best = max(at_end, key=lambda one: float(one["val"]["covid-ct"]))
     other = best["val"].get("sars-cov-2-ct")
-    hours = sum(one.get("seconds", 0) for one in history) / 3600
-    seen = recipe.seen(last["step"])
-    stopped = "" if last["step"] == recipe.steps else f" (stopped at step {last['step']} of {recipe.steps})"
+    hours = (sum(one.get("seconds", 0) for one in history) + state.get("seconds", 0)) / 3600
+    seen = recipe.seen(step)
+    stopped = "" if step == recipe.steps else f" (stopped at step {step} of {recipe.steps})"
+    looked = "" if step == last["step"] else f" at step {last['step']}"
     return (
         f"| {name} | {experiment.says}{stopped} | {seen:,} | {hours:.1f} | {best['val']['covid-ct']:.3f} | "
-        f"{'-' if other is None else format(other, '.3f')} | {last['val']['covid-ct']:.3f} |"
+        f"{'-' if other is None else format(other, '.3f')} | {last['val']['covid-ct']:.3f}{looked} |"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,10 @@ class Part:
     def of(self, source: str) -> NDArray[np.int64]:
         """The places of a source's slices in this part."""
         return np.flatnonzero(self.sources == list(self.dataset.description.sources).index(source))
+
+    def unlabelled(self) -> Part:
+        """The same as if nobody knew a label."""
+        return replace(self, labels=np.full_like(self.labels, UNLABELLED))
 
     def sampler(
         self, batch: int, seed: int, labelled: bool = True, turns_of: Mapping[str, int] | None = None
