@@ -77,6 +77,18 @@ async def test_who_has_the_right_sees_originals_and_everyone_else_pseudonyms(web
     assert (await web.get(f"/studies/{erika[0].StudyInstanceUID}")).status_code == 404
 
 
+async def test_a_series_that_was_just_read_is_given_again_the_same_and_with_its_length(web: Web, hands: Hands) -> None:
+    brought = slices(3, **ERIKA)
+    await bring(web, hands, brought)
+    seeing, url = web.seeing_identities(), f"/studies/{brought[0].StudyInstanceUID}"
+    first, again = [await seeing.get(url, 'multipart/related; type="application/dicom"') for _ in range(2)]
+    assert "content-length" not in first.headers  # nothing was in memory yet
+    assert int(again.headers["content-length"]) == len(again.content)
+    assert parts(again) == parts(first)
+    assert [str(parsed(data).PatientName) for _, data in parts(again)] == [ERIKA["PatientName"]] * 3
+    assert [what["instances"] for _, _, what in await trail(web)] == [3, 3]
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [

@@ -203,7 +203,7 @@ def test_files_of_one_length_and_another_shape_get_their_identity_back_too() -> 
         ds = ct(SeriesInstanceUID=series, SOPInstanceUID=instance, PatientIdentityRemoved="YES")
         data = written(ds)
         start, end = header_start(data), data.index(b"\xe0\x7f\x10\x00")
-        found = parsed(b"".join(splicer.splice(data[:end], end - start, put)) + data[end:])
+        found = parsed(splicer.splice(data[:end], end - start, put) + data[end:])
         del ds.PatientIdentityRemoved
         ds.PatientName = "Doe^Jane"
         assert found == parsed(written(ds))
@@ -221,7 +221,7 @@ def test_an_identity_is_put_back_without_touching_the_rest() -> None:
     for kept in ([data], [memoryview(data)[:9], memoryview(data)[9 : start + length + 5], data[start + length + 5 :]]):
         front, image = divided(kept, start + length)
         assert front + b"".join(image) == data
-    found = parsed(b"".join((*Splicer(frozenset({0x00120062})).splice(front, length, put), *image)))
+    found = parsed(b"".join((Splicer(frozenset({0x00120062})).splice(front, length, put), *image)))
     assert (found.SOPInstanceUID, found.file_meta.MediaStorageSOPInstanceUID) == ("1.2.99", "1.2.99")
     assert (str(found.PatientName), found.AccessionNumber, found.ImageComments) == ("Müller^Jörg", "A1", "odd")
     assert "PatientIdentityRemoved" not in found

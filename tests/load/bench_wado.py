@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pydicom
+import uvloop
 from codetect_ingest.app import api
 from codetect_ingest.children import Children
 from codetect_ingest.importer import Importer
@@ -146,4 +147,4 @@ async def many(pool: ProcessPoolExecutor, web: Web) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(bench())
+    uvloop.run(bench())  # the loop that uvicorn runs the service on

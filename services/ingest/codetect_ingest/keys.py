@@ -133,6 +133,7 @@ def _readings(sealed: bytes) -> Iterator[tuple[int, bytes]]:
     yield FIRST, sealed
 
 
+@functools.lru_cache(maxsize=64)
 def _cipher(key: bytes, use: Use) -> AESGCM:
     return AESGCM(_derive(key, use.value))
 

@@ -33,14 +33,22 @@ class Blocks:
 
     async def lend(self, bucket: Bucket, key: str, begin: int, end: int) -> list[memoryview]:
         """Read a range, in pieces that aren't copied. Raises as `read` does."""
-        parts = []
-        for block in self.of(bucket, key, begin, end):
-            start = block[2] * self._bytes
-            data = memoryview(await self._get(block))
-            parts.append(data[max(begin - start, 0) : end - start])
+        blocks = self.of(bucket, key, begin, end)
+        parts = [_within(block, await self._get(block), begin, end, self._bytes) for block in blocks]
         if sum(map(len, parts)) != end - begin:
             raise ServiceUnavailable
         return parts
+
+    def at_hand(self, bucket: Bucket, key: str, begin: int, end: int) -> list[memoryview] | None:
+        """Return a range in pieces that aren't copied, if all of it is in memory."""
+        parts = []
+        for block in self.of(bucket, key, begin, end):
+            task = self._kept.get(block)
+            if task is None or not task.done() or task.cancelled() or task.exception():
+                return None
+            self._kept.move_to_end(block)
+            parts.append(_within(block, task.result(), begin, end, self._bytes))
+        return parts if sum(map(len, parts)) == end - begin else None
 
     def expect(self, block: Block) -> None:
         """Begin to read a block that will be asked for."""
@@ -70,3 +78,9 @@ class Blocks:
         """What failed is tried anew by who asks next."""
         if (done.cancelled() or done.exception()) and self._kept.get(block) is done:
             del self._kept[block]
+
+
+def _within(block: Block, data: bytes, begin: int, end: int, size: int) -> memoryview:
+    """Return the part of a range that lies in this block."""
+    start = block[2] * size
+    return memoryview(data)[max(begin - start, 0) : end - start]

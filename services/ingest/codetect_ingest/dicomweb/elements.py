@@ -5,6 +5,7 @@ most of the time it takes to give a series.
 """
 
 import base64
+import functools
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -52,16 +53,22 @@ def encode(attributes: Attributes) -> dict[int, bytes]:
     for tag, attribute in attributes.items():
         vr = attribute["vr"]
         if vr in TEXTS:
-            value = "\\".join(map(_text, attribute.get("Value", []))).encode()
-            value += (b"\0" if vr == "UI" else b" ") * (len(value) % 2)
-            number = int(tag, 16)
-            if vr.encode() in LONG_HEADER:
-                found[number] = (
-                    struct.pack("<HH2sHI", number >> 16, number & 0xFFFF, vr.encode(), 0, len(value)) + value
-                )
-            elif len(value) < 1 << 16:
-                found[number] = struct.pack("<HH2sH", number >> 16, number & 0xFFFF, vr.encode(), len(value)) + value
+            values = attribute.get("Value", ())
+            value = "\\".join([one if isinstance(one, str) else _text(one) for one in values]).encode()
+            if len(value) % 2:
+                value += b"\0" if vr == "UI" else b" "
+            number, head, size = _beginning(tag, vr)
+            if len(value) < 1 << 8 * size:
+                found[number] = head + len(value).to_bytes(size, "little") + value
     return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _beginning(tag: str, vr: str) -> tuple[int, bytes, int]:
+    """Return a tag as a number, what an element of it begins with, and how many bytes its length takes then."""
+    number, kind = int(tag, 16), vr.encode()
+    head = struct.pack("<HH2s", number >> 16, number & 0xFFFF, kind)
+    return (number, head + b"\0\0", 4) if kind in LONG_HEADER else (number, head, 2)
 
 
 def _text(value: Any) -> str:

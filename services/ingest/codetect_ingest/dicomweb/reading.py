@@ -26,12 +26,13 @@ async def read_files(blocks: Blocks, located: Sequence[Located]) -> AsyncGenerat
         row = one.instance
         wanted |= dict.fromkeys(blocks.of(row.bucket, row.key, row.offset, row.offset + row.length))
         upto.append(len(wanted))
-    listed = list(wanted)
+    listed, before = list(wanted), 0
     for one, end in zip(ordered, upto, strict=True):
-        for block in listed[end : end + AHEAD]:
+        for block in listed[end : end + AHEAD] if end != before else ():
             blocks.expect(block)
-        row = one.instance
-        yield one, await blocks.lend(row.bucket, row.key, row.offset, row.offset + row.length)
+        before = end
+        place = (one.instance.bucket, one.instance.key, one.instance.offset, one.instance.offset + one.instance.length)
+        yield one, blocks.at_hand(*place) or await blocks.lend(*place)
 
 
 async def read_headers(blocks: Blocks, located: Sequence[Located]) -> list[bytes]:

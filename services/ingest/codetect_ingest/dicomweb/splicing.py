@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from codetect_ingest.dicomweb.elements import LONG_HEADER, META, PREAMBLE, PREFIX, Element, elements, header_start
+from codetect_ingest.dicomweb.elements import LONG_HEADER, META, Element, elements, header_start
 
 MEDIA_STORAGE_SOP_INSTANCE_UID, SOP_INSTANCE_UID = 0x00020003, 0x00080018
 SHAPES = 256
@@ -30,29 +30,32 @@ class Splicer:
         self._drop = drop
         self._shapes: dict[tuple[int, ...], Shape] = {}
 
-    def splice(self, file: bytes, header_length: int, put: Mapping[int, bytes]) -> list[bytes]:
-        """Return, in pieces, a file up to its image, with these elements.
-
-        Raises ValueError for what our own files don't have.
-        """
+    def splice(self, file: bytes, header_length: int, put: Mapping[int, bytes]) -> bytes:
+        """Return a file up to its image, with these elements. Raises ValueError for what our own files don't have."""
         start = header_start(file)
-        meta = _meta(put)
-        steps = _steps(elements(file, META, start), META, start, sorted(meta), frozenset())
-        head = b"".join(_done(file, steps, meta))
-        group_length = file[PREAMBLE + PREFIX : META - 4] + len(head).to_bytes(4, "little")
-        body = _done(file, self._shape(file, start, start + header_length, sorted(put)).steps, put)
-        return [file[: PREAMBLE + PREFIX], group_length, head, *body]
+        meta = self._anew(file, META, start, _meta(put))
+        group_length = len(meta).to_bytes(4, "little")
+        return b"".join((file[: META - 4], group_length, meta, self._anew(file, start, start + header_length, put)))
 
-    def _shape(self, file: bytes, start: int, end: int, put: Sequence[int]) -> Shape:
-        key = (start, end, *put)
+    def _anew(self, file: bytes, begin: int, end: int, put: Mapping[int, bytes]) -> bytes:
+        """Return a data set that lies there, with these elements."""
+        pieces = []
+        for start, stop, tag in self._shape(file, begin, end, put).steps:
+            pieces.append(file[start:stop])
+            if tag:
+                pieces.append(put[tag])
+        return b"".join(pieces)
+
+    def _shape(self, file: bytes, begin: int, end: int, put: Iterable[int]) -> Shape:
+        key = (begin, end, *put)
         shape = self._shapes.get(key)
-        if shape is None or shape.headers.unpack_from(file, start) != shape.expected:
+        if shape is None or shape.headers.unpack_from(file, begin) != shape.expected:
             if len(self._shapes) >= SHAPES:
                 self._shapes.clear()
-            walked = list(elements(file, start, end))
+            walked = list(elements(file, begin, end))
             headers = struct.Struct("<" + "".join(_header(one) for one in walked))
-            steps = tuple(_steps(walked, start, end, put, self._drop))
-            shape = self._shapes[key] = Shape(headers, headers.unpack_from(file, start), steps)
+            steps = tuple(_steps(walked, begin, end, sorted(put), self._drop))
+            shape = self._shapes[key] = Shape(headers, headers.unpack_from(file, begin), steps)
         return shape
 
 
@@ -82,10 +85,3 @@ def _steps(walked: Iterable[Element], begin: int, end: int, put: Sequence[int], 
             copied = after
     yield copied, end, 0
     yield from ((end, end, tag) for tag in put[number:])
-
-
-def _done(file: bytes, steps: Iterable[Step], put: Mapping[int, bytes]) -> Iterator[bytes]:
-    for begin, end, tag in steps:
-        yield file[begin:end]
-        if tag:
-            yield put[tag]

@@ -82,11 +82,13 @@ class Retrieval:
             syntax = syntaxes[self.located[0].instance.transfer_syntax_uid]
             return Response(data, media_type=f"{DICOM}; transfer-syntax={syntax}")
         multipart = Multipart(DICOM)
+        heads = {stored: multipart.head(f"{DICOM}; transfer-syntax={given}") for stored, given in syntaxes.items()}
         length = None
-        if not self.view.original and all(stored == given for stored, given in syntaxes.items()):
-            around = sum(len(self._head(multipart, one, syntaxes)) + 2 for one in self.located)
-            length = around + sum(one.instance.length for one in self.located) + len(multipart.end)
-        return await streamed(self._stream(multipart, syntaxes), multipart.content_type, length)
+        if all(stored == given for stored, given in syntaxes.items()):
+            length = await self._giving.length(self._ingest.blocks, self.located)
+        if length is not None:
+            length += sum(len(heads[_syntax(one)]) + 2 for one in self.located) + len(multipart.end)
+        return await streamed(self._stream(multipart, heads, syntaxes), multipart.content_type, length)
 
     async def metadata(self, accepts: Sequence[Accepted], base: str) -> Response:
         """Give data sets without what is large, as JSON or XML, streamed."""
@@ -139,13 +141,12 @@ class Retrieval:
         multipart = Multipart(form.media_type)
         return await streamed(self._pictures(multipart, how, frames, form), multipart.content_type)
 
-    def _head(self, multipart: Multipart, one: Located, syntaxes: Mapping[str, str]) -> bytes:
-        return multipart.head(f"{DICOM}; transfer-syntax={syntaxes[one.instance.transfer_syntax_uid]}")
-
-    async def _stream(self, multipart: Multipart, syntaxes: Mapping[str, str]) -> AsyncGenerator[Bytes]:
+    async def _stream(
+        self, multipart: Multipart, heads: Mapping[str, bytes], syntaxes: Mapping[str, str]
+    ) -> AsyncGenerator[Bytes]:
         small: list[Bytes] = []  # goes out together, before what is large
         async for one, pieces in read_files(self._ingest.blocks, self.located):
-            small.append(self._head(multipart, one, syntaxes))
+            small.append(heads[_syntax(one)])
             for piece in await self._as_given(one, pieces, syntaxes):
                 if len(piece) < LARGE:
                     small.append(piece)
