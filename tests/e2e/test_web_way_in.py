@@ -9,11 +9,11 @@ import pyotp
 import pytest
 from codetect_local.coming_in import CONFIRM, JOIN, Mailbox, approve
 from codetect_local.demo import SLUG, Demo
-from codetect_local.settings import Trouble
 from codetect_local.stack import Stack
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.browser import FLAGS, Visit, chromium, visit
+from tests.e2e.app import accessible, chromium_browser, is_in, log_out, password_step, quiet_tab
+from tests.e2e.browser import Visit
 
 PASSWORD, OTHER = "four words of no note", "some other words of note"
 RESET = "access/reset"
@@ -21,27 +21,14 @@ RESET = "access/reset"
 
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    try:
-        path = chromium()
-    except Trouble as trouble:
-        pytest.skip(str(trouble))
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+    async with chromium_browser() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture
 async def tab(browser: Browser) -> AsyncIterator[Visit]:
-    """A tab that must not complain: neither of its policy nor of an error nobody caught."""
-    complaints: list[str] = []
-    context = await browser.new_context(locale="en")
-    tab = await visit(context)
-    tab.page.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
-    yield tab
-    await context.close()
-    assert complaints == []
+    async with quiet_tab(browser) as tab:
+        yield tab
 
 
 class Front:
@@ -72,22 +59,6 @@ async def front(stack: Stack) -> Front:
     front = Front(stack)
     await front.demo.open_facility()
     return front
-
-
-async def password_step(page: Page, email: str, password: str) -> None:
-    await page.get_by_label("E-mail address").fill(email)
-    await page.get_by_label("Password", exact=True).fill(password)
-    await page.keyboard.press("Enter")
-
-
-async def is_in(page: Page) -> None:
-    await expect(page.get_by_role("navigation", name="Menu")).to_be_visible()
-
-
-async def log_out(page: Page) -> None:
-    await page.get_by_role("button", name="account and settings").click()
-    await page.get_by_role("menuitem", name="Log out").click()
-    await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
 
 async def recovery_codes(page: Page) -> list[str]:
@@ -195,6 +166,19 @@ async def test_a_passkey_is_enough_and_a_forgotten_password_no_way_round(tab: Vi
     await tab.verified(True)
     await page.get_by_role("button", name="Use passkey").click()
     await is_in(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_every_page_is_accessible_and_fits(browser: Browser, front: Front, scheme: Any, width: int) -> None:
+    pages = ("login", "access/request", "access/forgotten", "access/confirm#token=x", "access/join#token=x", RESET)
+    async with quiet_tab(browser, color_scheme=scheme, viewport={"width": width, "height": 780}) as tab:
+        for path in pages:
+            await tab.page.goto(f"{front.home}/{path}")
+            await tab.page.locator("h1").wait_for()
+            await expect(tab.page.locator("html")).to_have_attribute("data-theme", scheme)
+            await accessible(tab.page)
+            assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width, path
 
 
 async def test_theme_and_language_stay_as_chosen(tab: Visit, front: Front) -> None:

@@ -1,8 +1,8 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
-// Where `npm run dev` finds the API: a facility of the running stack. Its host name must reach the gateway as it is.
-const facility = process.env.CODETECT_WEB_FACILITY ?? "http://demo.localhost:8080";
+// `scripts/web dev` at http://demo.localhost:5173: the host name reaches the gateway as it is, and says whose facility it is.
+const gateway = `http://127.0.0.1:${process.env.CODETECT_GATEWAY_PORT ?? 8080}`;
 
 export default defineConfig({
   plugins: [react()],
@@ -13,5 +13,5 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 1000, // tools/budget.js has the limit
   },
-  server: { proxy: { "/api": { target: facility, ws: true } } },
+  server: { proxy: { "/api": { target: gateway, ws: true } } },
 });

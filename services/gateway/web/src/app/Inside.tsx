@@ -3,6 +3,8 @@ import { Navigate, Outlet, useLocation } from "react-router";
 
 import { useGetMeQuery } from "../api/api";
 import { asProblem } from "../api/problems";
+import { Banner } from "../live/Banner";
+import { useLive } from "../live/useLive";
 import { ProblemNote } from "../parts/ProblemNote";
 import { Skeleton } from "../parts/Skeleton";
 import { Frame } from "./Frame";
@@ -13,12 +15,14 @@ export function Inside() {
   const { data: me, error, refetch } = useGetMeQuery();
   const { pathname, search } = useLocation();
   const problem = asProblem(error);
+  useLive(me !== undefined && problem?.status !== 401);
   if (problem?.status === 401) {
     const next = pathname === "/" ? "" : `?next=${encodeURIComponent(pathname + search)}`;
     return <Navigate to={`/login${next}`} replace />;
   }
   return (
     <Frame header={<Header me={me} />} kind="inside">
+      <Banner />
       {!me && problem && <ProblemNote problem={problem} retry={() => void refetch()} />}
       {!me && !problem && <Skeleton />}
       {me && (me.terms_due ? <TermsDue version={me.terms_due} /> : <Outlet />)}
