@@ -99,7 +99,9 @@ async def test_a_stranger_asks_is_let_in_and_comes_back(tab: Visit, front: Front
     await page.get_by_label("New password").fill(PASSWORD)
     await page.keyboard.press("Enter")
 
-    await expect(page.get_by_alt_text("QR code for the authenticator app")).to_be_visible()
+    picture = page.get_by_alt_text("QR code for the authenticator app")
+    await expect(picture).to_be_visible()
+    assert await picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
     secret = (await page.locator(".secret").inner_text()).replace(" ", "")
     await page.get_by_label("The code that the app shows now").fill("000000")
     await page.keyboard.press("Enter")

@@ -25,7 +25,7 @@ export const words = catalogue(
     again: "Try again",
     requestId: (id: string) => `Request ${id}`,
     terms: "Terms of use",
-    termsDue: "The terms of use have changed. Read them, then go on.",
+    termsDue: "Read the terms that are in force, and agree to them; then it goes on.",
     agree: "I agree",
   },
   {
@@ -53,7 +53,7 @@ export const words = catalogue(
     again: "Noch einmal versuchen",
     requestId: (id) => `Anfrage ${id}`,
     terms: "Nutzungsbedingungen",
-    termsDue: "Die Nutzungsbedingungen haben sich geändert. Lesen Sie sie, dann geht es weiter.",
+    termsDue: "Lesen Sie die geltenden Bedingungen und stimmen Sie zu; dann geht es weiter.",
     agree: "Ich stimme zu",
   },
 );
