@@ -73,7 +73,7 @@ def api(settings: Settings) -> FastAPI:
         app.router.add_route(prefix.path + "/{rest:path}", proxy)  # type: ignore[arg-type]
     web = settings.web_dir or BUILT
     if (web / "index.html").is_file():
-        add_web(app.router, web, str(settings.storage_public_url))
+        add_web(app.router, web)
     else:
         add_home(app)
     app.add_middleware(Linger)

@@ -64,8 +64,8 @@ class Built(StaticFiles):
 class Pages:
     """ASGI application for addresses that nobody else answers: a person gets the app's page, a program what it got."""
 
-    def __init__(self, folder: Path, csp: str, otherwise: ASGIApp) -> None:
-        self._files = Built(folder, {"Cache-Control": "no-cache", "Content-Security-Policy": csp})
+    def __init__(self, folder: Path, otherwise: ASGIApp) -> None:
+        self._files = Built(folder, {"Cache-Control": "no-cache"})
         self._otherwise = otherwise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,15 +74,17 @@ class Pages:
             await self._otherwise(scope, receive, send)
             return
         request = Request(scope)
-        await gateway_of(request).door.facilities.at(host_of(request))
+        gateway = gateway_of(request)
+        await gateway.door.facilities.at(host_of(request))
         answer = await self._files.get_response("index.html", scope)
+        answer.headers["Content-Security-Policy"] = policy(str(gateway.settings.storage_public_url))
         await answer(scope, receive, send)
 
 
-def add_web(router: Router, folder: Path, storage_url: str) -> None:
+def add_web(router: Router, folder: Path) -> None:
     """Serve the app, after all routes of the API."""
     router.mount("/assets", Built(folder / "assets", {"Cache-Control": FOR_GOOD}))
-    router.default = Pages(folder, policy(storage_url), router.default)
+    router.default = Pages(folder, router.default)
 
 
 def _for_a_person(scope: Scope) -> bool:
