@@ -22,13 +22,14 @@ help: ## this list
 install:
 	@scripts/install
 
-demo: install ## start everything, open a demo facility, analyse the sample CT, say where to log in
+demo: install web ## start everything, open a demo facility, analyse the sample CT, say where to log in
 	@$(LOCAL) demo
 
-test: install ## the whole test suite, on servers of its own
+test: install web ## the whole test suite, on servers of its own
+	@scripts/web test
 	.venv/bin/pytest
 
-up: install ## start the stack on this machine, wait until it is ready, say what is where
+up: install web ## start the stack on this machine, wait until it is ready, say what is where
 	@$(LOCAL) up
 
 down: install ## stop what `up` or `demo` started, and nothing else
@@ -40,8 +41,8 @@ reset: install ## the same, and erase the data
 lint: install ## format, style, types, walls between the packages
 	@scripts/lint
 
-web: ## build the web app
-	@echo "The web app comes with its own issue; until then there are the command line and the API (docs/cli.md, docs/api.md)."
+web: install ## build the web app
+	@scripts/web
 
 bench: install ## measure the speeds that docs/performance.md tells
 	@scripts/bench

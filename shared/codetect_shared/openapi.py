@@ -32,10 +32,15 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
         for method, operation in item.items():
             if method in METHODS:
                 _complete(operation, components.setdefault("responses", {}))
+                for content in operation.get("requestBody", {}).get("content", {}).values():
+                    # Of a body that a route describes by itself; FastAPI's own models lie there already.
+                    components["schemas"] |= content.get("schema", {}).pop("$defs", {})
     return document
 
 
 def _complete(operation: dict[str, Any], shared: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", []):
+        _leave_out_null(parameter.get("schema", {}))
     answers = operation["responses"]
     for problem in _possible(operation):
         if str(problem.status) not in answers:
@@ -45,6 +50,14 @@ def _complete(operation: dict[str, Any], shared: dict[str, Any]) -> None:
         # FastAPI takes every model for JSON.
         if answer.get("content", {}).get(JSON, {}).get("schema") == BODY:
             answer["content"] = {PROBLEM: {"schema": BODY}}
+
+
+def _leave_out_null(schema: dict[str, Any]) -> None:
+    """A parameter is left out or has a value: an address knows no null."""
+    kinds = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
+    if len(kinds) == 1:
+        del schema["anyOf"]
+        schema |= kinds[0]
 
 
 def _possible(operation: dict[str, Any]) -> list[type[Problem]]:

@@ -1,7 +1,9 @@
 """One OpenAPI document for all behind the door, valid, without clashes; its pages load nothing from elsewhere."""
 
+import json
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -179,6 +181,16 @@ async def test_the_document_is_served_and_completed_when_a_service_comes_back(ho
             while "x-codetect-missing" in merged["info"]:
                 merged = (await client.get("/openapi.json")).json()
                 assert time.monotonic() < deadline
+
+
+def test_whatever_the_published_document_refers_to_is_in_it() -> None:
+    published = json.loads((Path(__file__).parents[2] / "docs/openapi.json").read_text())
+    for kind, name in set(re.findall(r'"#/components/(\w+)/([^"]+)"', json.dumps(published))):
+        assert name in published["components"][kind], f"{kind}/{name}"
+    for item in published["paths"].values():
+        for operation in item.values():
+            for parameter in operation.get("parameters", []):
+                assert {"type": "null"} not in parameter["schema"].get("anyOf", []), "an address knows no null"
 
 
 async def test_pages_load_nothing_from_elsewhere(house: House) -> None:

@@ -1,5 +1,6 @@
 """The first login: no way in without a second factor. An authenticator app or a passkey, and recovery codes with it."""
 
+import io
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -55,7 +56,7 @@ def unsealed(auth: Auth, sealed: bytes, person_id: UUID) -> str:
 def picture(secret: str, person: Person, facility: Facility) -> Enrolment:
     """A secret as people put it into an app."""
     uri = pyotp.TOTP(secret).provisioning_uri(name=person.email, issuer_name=f"CoDetect {facility.name}")
-    return Enrolment(secret, uri, segno.make(uri, error="m").svg_inline(scale=4, border=4))
+    return Enrolment(secret, uri, _drawn(uri))
 
 
 async def enrol_totp(auth: Auth, caller: Caller, enrolment_token: str) -> Enrolment:
@@ -130,3 +131,10 @@ async def _mail(auth: Auth, session: AsyncSession, facility: Facility, person: P
         return
     url = links.link(auth, facility, "")
     await ask(session, key, facility.id, Kind.WELCOME, person.email, f"welcome/{person.id}", url=url)
+
+
+def _drawn(uri: str) -> str:
+    """A QR code as SVG that stands by itself, as an image must: with its namespace, and light whatever lies below."""
+    picture = io.BytesIO()
+    segno.make(uri, error="m").save(picture, kind="svg", scale=4, border=4, light="#fff", xmldecl=False, nl=False)
+    return picture.getvalue().decode()

@@ -18,11 +18,12 @@ from codetect_gateway.headers import SecureHeaders
 from codetect_gateway.limits import TELL_S, Limits
 from codetect_gateway.live import Live
 from codetect_gateway.openapi import Documents
-from codetect_gateway.pages import add_pages
+from codetect_gateway.pages import add_home, add_pages
 from codetect_gateway.parts import PREFIXES, open_parts
 from codetect_gateway.programs import Programs
 from codetect_gateway.proxy import Proxy
 from codetect_gateway.settings import Settings
+from codetect_gateway.web import BUILT, add_web
 
 SWEEP_S = 60
 POLL_S = 10
@@ -70,6 +71,11 @@ def api(settings: Settings) -> FastAPI:
         proxy = Proxy(prefix)
         app.router.add_route(prefix.path, proxy)  # type: ignore[arg-type]
         app.router.add_route(prefix.path + "/{rest:path}", proxy)  # type: ignore[arg-type]
+    web = settings.web_dir or BUILT
+    if (web / "index.html").is_file():
+        add_web(app.router, web)
+    else:
+        add_home(app)
     app.add_middleware(Linger)
     app.add_middleware(SecureHeaders)
     app.add_middleware(MetricsWithin, networks=settings.metrics_networks)

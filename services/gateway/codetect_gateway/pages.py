@@ -1,4 +1,4 @@
-"""What a browser sees until the web app arrives: a page that says what this is, and the API's documentation.
+"""Pages beside the web app: the API's documentation, and where no app was built, one that says what this is.
 
 Swagger UI's files come from a package: a hospital's network may know no content delivery network.
 """
@@ -24,10 +24,11 @@ PAGE = """<!doctype html>
 </body>
 </html>
 """
-HOME = PAGE.format(
+UNBUILT = PAGE.format(
     body="""<h1>CoDetect</h1>
 <p>Chest CT studies go in, analyses come out. <strong>Not a medical device. Not for clinical use.</strong></p>
-<p>Programs use the <a href="/docs">API</a>; people use the command line: <code>codetect --help</code>.</p>"""
+<p>Programs use the <a href="/docs">API</a>; people use the command line: <code>codetect --help</code>.
+The web app was not built here: <code>make web</code>, then start the gateway again.</p>"""
 )
 DOCS = PAGE.format(
     body="""<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
@@ -42,14 +43,18 @@ START = """SwaggerUIBundle({
 """
 
 
-def add_pages(app: FastAPI) -> None:
-    """Routes for people, beside the API."""
+def add_home(app: FastAPI) -> None:
+    """What stands at a facility's address in place of the web app."""
 
     @app.get("/", include_in_schema=False)
     async def home(request: Request) -> Response:
         """Says what this is, at a facility's own address."""
         await gateway_of(request).door.facilities.at(host_of(request))
-        return HTMLResponse(HOME, headers=HEADERS)
+        return HTMLResponse(UNBUILT, headers=HEADERS)
+
+
+def add_pages(app: FastAPI) -> None:
+    """Routes for people, beside the API."""
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:

@@ -1,7 +1,7 @@
 """Settings of the gateway, from the environment (`CODETECT_GATEWAY_...`)."""
 
 from codetect_shared.settings import ServiceSettings
-from pydantic import AnyHttpUrl, Field, FilePath
+from pydantic import AnyHttpUrl, DirectoryPath, Field, FilePath
 from pydantic_settings import SettingsConfigDict
 
 
@@ -17,6 +17,9 @@ class Settings(ServiceSettings):
     inference_url: AnyHttpUrl = Field(validation_alias="CODETECT_INFERENCE_URL", description="Address of inference.")
     analytics_url: AnyHttpUrl = Field(validation_alias="CODETECT_ANALYTICS_URL", description="Address of analytics.")
 
+    web_dir: DirectoryPath | None = Field(
+        None, description="Folder of the built web app; unset: what `make web` built beside the package."
+    )
     trusted_proxies: str = Field(
         "", description="Addresses or networks, comma-separated, whose X-Forwarded-For and -Proto are believed."
     )

@@ -24,7 +24,6 @@ REQUEST_BODY = {
         },
     }
 }
-REQUEST_BODY["requestBody"]["content"]["application/json"]["schema"].pop("$defs", None)  # type: ignore[index]
 
 
 class NotReadable(Problem):

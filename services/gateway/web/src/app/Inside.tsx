@@ -1,0 +1,31 @@
+/** Around the pages of those who are logged in; all others are sent to log in, and come back. */
+import { Navigate, Outlet, useLocation } from "react-router";
+
+import { useGetMeQuery } from "../api/api";
+import { asProblem } from "../api/problems";
+import { Banner } from "../live/Banner";
+import { useLive } from "../live/useLive";
+import { ProblemNote } from "../parts/ProblemNote";
+import { Skeleton } from "../parts/Skeleton";
+import { Frame } from "./Frame";
+import { Header } from "./Header";
+import { TermsDue } from "./TermsDue";
+
+export function Inside() {
+  const { data: me, error, refetch } = useGetMeQuery();
+  const { pathname, search } = useLocation();
+  const problem = asProblem(error);
+  useLive(me !== undefined && problem?.status !== 401);
+  if (problem?.status === 401) {
+    const next = pathname === "/" ? "" : `?next=${encodeURIComponent(pathname + search)}`;
+    return <Navigate to={`/login${next}`} replace />;
+  }
+  return (
+    <Frame header={<Header me={me} />} kind="inside">
+      <Banner />
+      {!me && problem && <ProblemNote problem={problem} retry={() => void refetch()} />}
+      {!me && !problem && <Skeleton />}
+      {me && (me.terms_due ? <TermsDue version={me.terms_due} /> : <Outlet />)}
+    </Frame>
+  );
+}

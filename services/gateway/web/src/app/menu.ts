@@ -1,0 +1,13 @@
+/** The menu: at most four entries for a member, so that the way to anything is short. */
+import type { Role } from "../api/generated";
+import type { words } from "./words";
+
+interface Entry {
+  path: string;
+  label: keyof (typeof words)["en"] & "worklist";
+  roles: readonly Role[];
+}
+
+export const MENU: readonly Entry[] = [
+  { path: "/worklist", label: "worklist", roles: ["viewer", "member", "admin"] },
+];

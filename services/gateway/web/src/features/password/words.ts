@@ -1,0 +1,38 @@
+import { catalogue } from "../../words/words";
+
+export const words = catalogue(
+  {
+    forgotten: "Forgotten password",
+    forgottenHelp: "You get a link to set another one. Your second factor stays as it is.",
+    email: "E-mail address",
+    send: "Send me a link",
+    login: "Back to the login",
+    sent: "Look into your mailbox",
+    sentHelp: (email: string) => `If ${email} belongs to an account here, a link is on its way. It lasts an hour.`,
+    new: "Set a new password",
+    password: "New password",
+    passwordHint: "At least 12 characters, better 15. A few words are easy to keep in mind.",
+    save: "Save password",
+    changed: "Password changed",
+    changedHelp: "All logins have ended. Log in with the new password.",
+    incomplete: "The link is incomplete. Copy all of it from the mail, or ask for another one.",
+    again: "Ask for another link",
+  },
+  {
+    forgotten: "Passwort vergessen",
+    forgottenHelp: "Sie bekommen einen Link, um ein anderes zu setzen. Ihr zweiter Faktor bleibt, wie er ist.",
+    email: "E-Mail-Adresse",
+    send: "Link schicken",
+    login: "Zurück zur Anmeldung",
+    sent: "Sehen Sie in Ihr Postfach",
+    sentHelp: (email) => `Wenn ${email} hier zu einem Konto gehört, ist ein Link unterwegs. Er gilt eine Stunde.`,
+    new: "Neues Passwort setzen",
+    password: "Neues Passwort",
+    passwordHint: "Mindestens 12 Zeichen, besser 15. Einige Wörter merken sich leicht.",
+    save: "Passwort speichern",
+    changed: "Passwort geändert",
+    changedHelp: "Alle Anmeldungen sind beendet. Melden Sie sich mit dem neuen Passwort an.",
+    incomplete: "Der Link ist unvollständig. Kopieren Sie ihn ganz aus der Mail, oder fordern Sie einen neuen an.",
+    again: "Neuen Link anfordern",
+  },
+);

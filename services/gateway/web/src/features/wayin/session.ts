@@ -1,0 +1,33 @@
+/** The beginning and the end of being logged in, for every feature that has to do with it. */
+import { useNavigate } from "react-router";
+
+import { api, useLogOutMutation } from "../../api/api";
+import { useAppDispatch } from "../../app/store";
+
+/** Only addresses of our own: a link from outside must not lead away after the login. */
+export function ownPath(next: string | null): string {
+  return next && /^\/(?![/\\])/.test(next) ? next : "/";
+}
+
+/** After a login: forget what was read as somebody else, and go on to where they wanted. */
+export function useLoggedIn(): (next: string | null) => Promise<void> {
+  const dispatch = useAppDispatch();
+  const navigate = useNavigate();
+  return async (next) => {
+    dispatch(api.util.resetApiState());
+    await dispatch(api.endpoints.getMe.initiate(undefined, { forceRefetch: true }));
+    await navigate(ownPath(next), { replace: true });
+  };
+}
+
+/** Also when the server doesn't answer: what is on the screen goes. */
+export function useLogOut(): () => Promise<void> {
+  const dispatch = useAppDispatch();
+  const navigate = useNavigate();
+  const [logOut] = useLogOutMutation();
+  return async () => {
+    await logOut({} as Parameters<typeof logOut>[0]);
+    await navigate("/login", { replace: true });
+    dispatch(api.util.resetApiState());
+  };
+}

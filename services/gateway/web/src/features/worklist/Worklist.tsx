@@ -1,0 +1,97 @@
+/** All analyses, newest first, as they are at this moment; the address holds what was searched for. */
+import "./worklist.css";
+
+import { Button, HTMLSelect, InputGroup, NonIdealState } from "@blueprintjs/core";
+import { Cross, Search } from "@blueprintjs/icons";
+import { useDeferredValue, useEffect, useState } from "react";
+import { useSearchParams } from "react-router";
+
+import type { Status } from "../../api/generated";
+import { Heading } from "../../parts/Heading";
+import { ProblemNote } from "../../parts/ProblemNote";
+import { Skeleton } from "../../parts/Skeleton";
+import { useWords } from "../../words/words";
+import { useWorklistInfiniteQuery } from "./api";
+import { Grid } from "./Grid";
+import { words } from "./words";
+
+const STATUSES: readonly Status[] = ["queued", "running", "completed", "failed", "cancelled"];
+const PAUSE_MS = 200;
+
+export default function Worklist() {
+  const t = useWords(words);
+  const [parameters, setParameters] = useSearchParams();
+  const [cleared, setCleared] = useState(0);
+  const q = parameters.get("q") ?? "";
+  const status = STATUSES.find((each) => each === parameters.get("status"));
+  const { currentData, data, error, hasNextPage, fetchNextPage, isFetchingNextPage, refetch } = useWorklistInfiniteQuery({
+    q: q || undefined,
+    status,
+  });
+  const set = (name: string, value: string) =>
+    setParameters(
+      (before) => {
+        const after = new URLSearchParams(before);
+        if (value) after.set(name, value);
+        else after.delete(name);
+        return after;
+      },
+      { replace: true },
+    );
+  const clear = () => {
+    setParameters({}, { replace: true });
+    setCleared(cleared + 1); // empties the box, too
+  };
+  // While another search is on its way, what was found before stays: no jumps.
+  const rows = (currentData ?? data)?.pages.flatMap(({ items }) => items);
+  const filtered = Boolean(q || status);
+
+  return (
+    <div className="worklist">
+      <div className="tools">
+        <Heading>{t.title}</Heading>
+        <SearchBox key={cleared} label={t.search} value={q} onValue={(value) => set("q", value)} />
+        <HTMLSelect
+          aria-label={t.status}
+          value={status ?? ""}
+          onChange={({ currentTarget }) => set("status", currentTarget.value)}
+          options={[{ value: "", label: t.anyStatus }, ...STATUSES.map((value) => ({ value, label: t[value] }))]}
+        />
+        {filtered && (
+          <Button variant="minimal" icon={<Cross />} onClick={clear}>
+            {t.clear}
+          </Button>
+        )}
+      </div>
+      <ProblemNote problem={error} retry={() => void refetch()} />
+      {!rows && !error && <Skeleton lines={12} />}
+      {rows?.length === 0 && (
+        <NonIdealState title={filtered ? t.noneFound : t.none} description={filtered ? t.noneFoundHelp : t.noneHelp} />
+      )}
+      {rows && rows.length > 0 && (
+        <Grid
+          rows={rows}
+          more={hasNextPage}
+          onEnd={() => {
+            if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+/** Searches as one types, after a short pause. */
+function SearchBox({ label, value, onValue }: { label: string; value: string; onValue: (value: string) => void }) {
+  const [typed, setTyped] = useState(value);
+  const settled = useDeferredValue(typed);
+  useEffect(() => {
+    if (settled === value) return undefined;
+    const timer = setTimeout(() => onValue(settled), PAUSE_MS);
+    return () => clearTimeout(timer);
+    // oxlint-disable-next-line react/exhaustive-deps -- only typing starts a search
+  }, [settled]);
+  return (
+    <InputGroup type="search" leftIcon={<Search />} aria-label={label} placeholder={label} value={typed} onValueChange={setTyped} />
+  );
+}

@@ -1,0 +1,12 @@
+import { Link } from "react-router";
+
+import mark from "../app/mark.svg";
+
+export function Mark() {
+  return (
+    <Link className="mark" to="/">
+      <img src={mark} alt="" width="26" height="26" />
+      <span>CoDetect</span>
+    </Link>
+  );
+}

@@ -1,0 +1,40 @@
+/** Problems in other languages than the API's. What isn't here is shown in the API's own words. */
+import type { Problem } from "../api/problems";
+import type { Language } from "./words";
+
+const GERMAN: Record<string, string> = {
+  offline: "CoDetect ist nicht erreichbar. Prüfen Sie die Verbindung und versuchen Sie es noch einmal.",
+  unexpected: "Etwas ist schiefgegangen. Versuchen Sie es noch einmal.",
+  unauthenticated: "Melden Sie sich dafür an.",
+  "login-ended": "Diese Anmeldung ist beendet; melden Sie sich neu an.",
+  "login-refused": "Die E-Mail-Adresse oder das Passwort stimmt nicht.",
+  "code-refused": "Dieser Code stimmt nicht oder wurde schon benutzt.",
+  "passkey-refused": "Dieser Passkey passt hier nicht, oder es hat zu lange gedauert; versuchen Sie es noch einmal.",
+  "proof-refused": "Dieser Code oder Passkey stimmt nicht oder wurde schon benutzt.",
+  "too-many-attempts": "Zu viele Versuche; warten Sie eine Weile und versuchen Sie es dann noch einmal.",
+  "too-fast": "Zu viele Anfragen; warten Sie einen Moment.",
+  "step-expired": "Dieser Schritt ist abgelaufen; beginnen Sie wieder mit dem Passwort.",
+  "password-refused": "Dieses Passwort ist zu leicht zu erraten.",
+  "link-gone": "Dieser Link wurde schon benutzt oder ist abgelaufen; fordern Sie einen neuen an.",
+  "domain-not-allowed": "Die Einrichtung nimmt keine Adressen dieser Mail-Domain an.",
+  "no-requests-here": "Betreiber werden von Betreibern eingeladen; hier kann niemand um Zugang bitten.",
+  "terms-changed": "Die Bedingungen haben sich inzwischen geändert; laden Sie die Seite neu und lesen Sie die neuen.",
+  "https-needed": "Der Browser behält eine Anmeldung nur über https: Öffnen Sie diese Adresse mit https.",
+  "service-unavailable": "Dieser Teil ist gerade nicht erreichbar; versuchen Sie es in einigen Sekunden noch einmal.",
+  "part-unavailable": "Ein Teil von CoDetect antwortet gerade nicht; versuchen Sie es in einigen Sekunden noch einmal.",
+  "passkey-cancelled": "Der Browser hat keinen Passkey bekommen: abgebrochen, zu spät, oder es gibt hier noch keinen.",
+  "passkey-known": "Dieses Gerät hat schon einen Passkey für Sie.",
+  forbidden: "Ihre Rolle erlaubt das nicht.",
+  "not-found": "Hier ist nichts.",
+};
+const ENGLISH: Record<string, string> = {
+  offline: "CoDetect can't be reached. Check the connection, then try again.",
+  unexpected: "Something went wrong. Try again.",
+};
+
+/** One or two sentences for a person. A detail of the API's goes along where it was not translated. */
+export function inWords(problem: Problem, language: Language): string {
+  const known = (language === "de" ? GERMAN : ENGLISH)[problem.type];
+  if (known) return known;
+  return problem.detail && problem.detail !== problem.title ? `${problem.title} ${problem.detail}` : problem.title;
+}

@@ -1,0 +1,70 @@
+"""The web app in a browser: tabs that must not complain, and what every test does in them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from codetect_local.settings import Trouble
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from tests.e2e.browser import FLAGS, Visit, chromium, visit
+
+AXE = Path(__file__).parents[2] / "services/gateway/web/node_modules/axe-core/axe.min.js"
+SERIOUS = {"serious", "critical"}
+
+
+@asynccontextmanager
+async def chromium_browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium; without it the test is skipped."""
+    try:
+        path = chromium()
+    except Trouble as trouble:
+        pytest.skip(str(trouble))
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@asynccontextmanager
+async def quiet_tab(browser: Browser, **options: Any) -> AsyncIterator[Visit]:
+    """A tab that must not complain: neither of its policy nor of an error that nobody caught."""
+    complaints: list[str] = []
+    context = await browser.new_context(**{"locale": "en", **options})
+    tab = await visit(context)
+    tab.page.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
+    yield tab
+    await context.close()
+    assert complaints == []
+
+
+async def password_step(page: Page, email: str, password: str) -> None:
+    """The first step of a login."""
+    await page.get_by_label("E-mail address").fill(email)
+    await page.get_by_label("Password", exact=True).fill(password)
+    await page.keyboard.press("Enter")
+
+
+async def is_in(page: Page) -> None:
+    """Whoever is logged in has a menu."""
+    await expect(page.get_by_role("navigation", name="Menu")).to_be_visible()
+
+
+async def log_out(page: Page) -> None:
+    """By the person's menu."""
+    await page.get_by_role("button", name="account and settings").click()
+    await page.get_by_role("menuitem", name="Log out").click()
+    await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+async def accessible(page: Page) -> None:
+    """Axe finds nothing serious on the page as it is now."""
+    await page.evaluate(AXE.read_text())
+    found = await page.evaluate("axe.run().then(({violations}) => violations)")
+    serious = [
+        (each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found if each["impact"] in SERIOUS
+    ]
+    assert serious == []
