@@ -2728,7 +2728,7 @@ export type UploadOpenedOut = {
   expires_at: string;
 };
 export type UploadRequest = {
-  /** Free text of your own, sealed; no names, please. */
+  /** Free text of your own, sealed. Refused (`holds-identifier`) where it plainly holds a patient's identifier: a name, a date, a number of six digits or more, a UID, an e-mail address; a UUID is none. */
   reference?: string | null;
   /** Models to read with; none: the facility's. */
   models?: string[] | null;
@@ -3036,7 +3036,7 @@ export type AnalysisOut = {
   error: Reason | null;
   /** Fetch one as .../documents/{n}, from 0. */
   documents: DocumentOut[];
-  /** A newer version of the study, or of the model, has its own analysis. */
+  /** A newer version of the study has its own analysis, or a newer analysis of the same version has taken this one's place: a result's only when it has a result too. */
   superseded: boolean;
   tags: string[];
   folder: string | null;
