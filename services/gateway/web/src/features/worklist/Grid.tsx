@@ -40,6 +40,15 @@ export function Grid({ rows, more, onEnd }: Props) {
   useEffect(() => {
     if (last + AHEAD >= rows.length) onEnd();
   }, [last, rows.length, onEnd]);
+  const wanted = useRef<number | null>(null);
+  const reach = () => {
+    const row =
+      wanted.current !== null && scroller.current?.querySelector<HTMLElement>(`[aria-rowindex="${wanted.current + 2}"]`);
+    if (!row) return;
+    wanted.current = null;
+    row.focus();
+  };
+  useEffect(reach); // a row that was far away is there some renderings later
 
   const walk = (event: KeyboardEvent) => {
     const ends: Record<string, number> = { Home: 0, End: rows.length - 1 };
@@ -48,10 +57,9 @@ export function Grid({ rows, more, onEnd }: Props) {
     event.preventDefault();
     const index = Math.max(0, Math.min(rows.length - 1, to));
     setAt(index);
+    wanted.current = index;
     virtual.scrollToIndex(index);
-    requestAnimationFrame(() => {
-      scroller.current?.querySelector<HTMLElement>(`[aria-rowindex="${index + 2}"]`)?.focus();
-    });
+    reach();
   };
 
   return (
