@@ -5,7 +5,7 @@ import base64
 import json
 import re
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -103,6 +103,10 @@ class History:
             (row,) = await self.sql(f"SELECT max({column}) AS last FROM {name}")
             last = "SELECT setval(pg_get_serial_sequence($1, $2), $3) WHERE $3 IS NOT NULL"
             await self.sql(last, name, column, row["last"], role="owner")
+
+    async def counted(self, tables: Iterable[str]) -> dict[str, int]:
+        """How many rows each table has."""
+        return {table: (await self.sql(f"SELECT count(*) FROM {table}"))[0]["count"] for table in tables}
 
     async def seen(self, table: str, facility_id: str) -> int:
         """How many rows of a table the role that serves requests sees as this facility; '': as none."""

@@ -50,7 +50,7 @@ async def upgraded(infra: Infrastructure, environment: dict[str, str]) -> AsyncI
     async with history(infra, "auth", "0001") as database:
         await database.fill(just_now(then.rows))
         await database.upgrade()
-        kept = {table: (await database.sql(f"SELECT count(*) FROM {table}"))[0]["count"] for table in then.rows}
+        kept = await database.counted(then.rows)
         await empty_broker(environment["CODETECT_RABBITMQ_URL"])
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(app, "SWEEP_S", 86_400)

@@ -5,32 +5,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-from codetect_local.settings import Trouble
-from playwright.async_api import Browser, Page, async_playwright, expect
+from codetect_gateway.web import BUILT
+from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.browser import FLAGS, Visit, chromium, visit
+from tests.e2e.browser import Visit, visit
 
 AXE = Path(__file__).parents[2] / "services/gateway/web/node_modules/axe-core/axe.min.js"
 SERIOUS = {"serious", "critical"}
 
 
 @asynccontextmanager
-async def chromium_browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium; without it the test is skipped."""
-    try:
-        path = chromium()
-    except Trouble as trouble:
-        pytest.skip(str(trouble))
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        await browser.close()
-
-
-@asynccontextmanager
 async def quiet_tab(browser: Browser, **options: Any) -> AsyncIterator[Visit]:
     """A tab that must not complain: neither of its policy nor of an error that nobody caught."""
+    assert (BUILT / "index.html").is_file(), "the web app isn't built: make web"
     complaints: list[str] = []
     context = await browser.new_context(**{"locale": "en", **options})
     tab = await visit(context)

@@ -5,14 +5,18 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from codetect_local.demo import Demo
+from codetect_local.settings import Trouble
+from playwright.async_api import Browser, async_playwright
 
+from tests.e2e.app import quiet_tab
+from tests.e2e.browser import FLAGS, Visit, chromium
 from tests.inference.samples import bundle_files
 
 CODETECT = Path(sys.executable).with_name("codetect")
@@ -100,3 +104,23 @@ async def tiny(codetect: Command, place: Path) -> str:
     pushed = await codetect("models", "push", folder, "--json")
     assert pushed.code == 0, pushed.err
     return str(pushed.json["name"])
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium; without it the test is skipped."""
+    try:
+        path = chromium()
+    except Trouble as trouble:
+        pytest.skip(str(trouble))
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def tab(browser: Browser) -> AsyncIterator[Visit]:
+    """A tab of the web app's."""
+    async with quiet_tab(browser) as tab:
+        yield tab

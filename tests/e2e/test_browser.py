@@ -11,26 +11,13 @@ import asyncpg
 import pyotp
 import pytest
 from codetect_local.demo import SLUG, Demo
-from codetect_local.settings import Trouble
 from codetect_local.stack import Stack
-from playwright.async_api import Browser, Response, async_playwright
+from playwright.async_api import Browser, Response
 
-from tests.e2e.browser import FLAGS, Visit, chromium, visit
+from tests.e2e.browser import Visit, visit
 
 COOKIE = "__Host-codetect"
 EMAIL = f"paula-{secrets.token_hex(4)}@demo.example"  # another one each time, where a running stack is used
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    try:
-        path = chromium()
-    except Trouble as trouble:
-        pytest.skip(str(trouble))
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        await browser.close()
 
 
 class Paula:

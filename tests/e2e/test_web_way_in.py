@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pyotp
@@ -12,23 +11,11 @@ from codetect_local.demo import SLUG, Demo
 from codetect_local.stack import Stack
 from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.app import accessible, chromium_browser, is_in, log_out, password_step, quiet_tab
+from tests.e2e.app import accessible, is_in, log_out, password_step, quiet_tab
 from tests.e2e.browser import Visit
 
 PASSWORD, OTHER = "four words of no note", "some other words of note"
 RESET = "access/reset"
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-async def tab(browser: Browser) -> AsyncIterator[Visit]:
-    async with quiet_tab(browser) as tab:
-        yield tab
 
 
 class Front:

@@ -2,7 +2,6 @@
 
 import re
 import secrets
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +10,13 @@ import pyotp
 import pytest
 from codetect_local.demo import SLUG, Demo
 from codetect_local.stack import Stack
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 from pydicom.uid import generate_uid
 
-from tests.e2e.app import accessible, chromium_browser, is_in, password_step, quiet_tab
+from tests.e2e.app import accessible, is_in, password_step
 from tests.e2e.browser import Visit
 from tests.e2e.conftest import Command
 from tests.e2e.test_cli import SAMPLE
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-async def tab(browser: Browser) -> AsyncIterator[Visit]:
-    async with quiet_tab(browser, viewport={"width": 1280, "height": 800}) as tab:
-        yield tab
 
 
 @pytest.fixture(scope="module")

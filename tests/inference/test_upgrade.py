@@ -57,7 +57,7 @@ async def upgraded(infra: Infrastructure, environment: dict[str, str]) -> AsyncI
     async with history(infra, "inference", "0004") as database:
         await database.fill(then.rows)
         await database.upgrade()
-        kept = {table: (await database.sql(f"SELECT count(*) FROM {table}"))[0]["count"] for table in then.rows}
+        kept = await database.counted(then.rows)
         await empty_broker(environment["CODETECT_RABBITMQ_URL"])
         settings, tokens = Settings(**database.settings, second_reads=0), Tokens()
         app = api(settings)

@@ -61,7 +61,7 @@ async def upgraded(infra: Infrastructure, environment: dict[str, str]) -> AsyncI
         }
         await database.sql("DELETE FROM facility_usage")  # as 0004 left it while it saw nothing
         await database.upgrade()
-        kept = {table: (await database.sql(f"SELECT count(*) FROM {table}"))[0]["count"] for table in then.rows}
+        kept = await database.counted(then.rows)
         await empty_broker(environment["CODETECT_RABBITMQ_URL"])
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("codetect_ingest.app.ERASE_S", 3600)

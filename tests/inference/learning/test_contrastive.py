@@ -14,9 +14,9 @@ from tests.inference.pictures import folders, opened, save
 
 torch = pytest.importorskip("torch")
 
-from codetect_training import contrastive, experiments  # noqa: E402
+from codetect_training import contrastive, experiments, regression  # noqa: E402
 from codetect_training.augment import augment  # noqa: E402
-from codetect_training.contrastive import Contrasting, pretrained, probe, regression  # noqa: E402
+from codetect_training.contrastive import PENALTY, Contrasting, pretrained, probe  # noqa: E402
 from codetect_training.coverage.network import SmallCamDenseNet  # noqa: E402
 from codetect_training.metrics import auc  # noqa: E402
 from codetect_training.network import CamDenseNet  # noqa: E402
@@ -177,7 +177,7 @@ def test_the_probe_reads_features_and_never_vals_labels(tmp_path) -> None:
     random = np.random.default_rng(3)
     labels = random.integers(0, 2, 200)
     known = random.normal(size=(200, 5)) + labels[:, None] * np.array([2.0, 0, 0, 0, 0])
-    assert auc(labels[100:], regression(known[:100], labels[:100], known[100:])) > 0.85
+    assert auc(labels[100:], regression.logits(known[:100], labels[:100], known[100:], PENALTY)) > 0.85
 
 
 def test_what_was_seen_without_labels_is_what_tuning_starts_from(tmp_path, monkeypatch) -> None:

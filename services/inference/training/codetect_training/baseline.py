@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.optimize import minimize
 
 from codetect_training.metrics import Floats, Labels
+from codetect_training.regression import logits
 
 EDGE = 0.06  # of the image's side, what counts as its edge
 
@@ -40,16 +40,6 @@ def guess(known: Floats, labels: Labels, asked: Floats, penalty: float = 1.0) ->
 
     def widened(facts: Floats) -> Floats:
         scaled = np.clip((facts - mean) / spread, -4, 4)
-        return np.hstack([np.ones((len(facts), 1)), scaled, scaled**2])
+        return np.hstack([scaled, scaled**2])
 
-    inputs = widened(known)
-
-    def loss(weights: Floats) -> tuple[float, Floats]:
-        scores = inputs @ weights
-        value = np.sum(np.logaddexp(0, scores) - labels * scores) + penalty / 2 * np.sum(weights[1:] ** 2)
-        slope = inputs.T @ (1 / (1 + np.exp(-scores)) - labels)
-        slope[1:] += penalty * weights[1:]
-        return float(value), slope
-
-    weights = minimize(loss, np.zeros(inputs.shape[1]), jac=True, method="L-BFGS-B").x
-    return np.asarray(widened(asked) @ weights, np.float64)
+    return logits(widened(known), labels, widened(asked), penalty)

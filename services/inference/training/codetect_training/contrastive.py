@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,10 +17,12 @@ from codetect_training.augment import augment
 from codetect_training.datasets.dataset import Part
 from codetect_training.distil import Student
 from codetect_training.network import CamDenseNet
+from codetect_training.regression import logits
 from codetect_training.runs import Judge, Recipe, outputs
 
 WIDTH = 128  # of what is compared
 TEMPERATURE = 0.2
+PENALTY = 100.0  # of the probe's weights: more features than slices
 ZOOM, SHIFT = (0.45, 1.0), 0.25  # views show less of a slice, and more different parts, than those that labels fit
 
 
@@ -92,22 +93,6 @@ def probe(source: str) -> Judge:
         rows = train.of(source)
         known, asked = outputs(module, train, rows, side), outputs(module, val, np.arange(len(val.rows)), side)
         mean, spread = known.mean(0), known.std(0) + 1e-6
-        return regression((known - mean) / spread, train.labels[rows], (asked - mean) / spread)
+        return logits((known - mean) / spread, train.labels[rows], (asked - mean) / spread, PENALTY)
 
     return judge
-
-
-def regression(
-    known: NDArray[np.float64], labels: NDArray[np.int64], asked: NDArray[np.float64], penalty: float = 100.0
-) -> NDArray[np.float64]:
-    """Logits (m,) for `asked` (m, k) of a logistic regression on `known` (n, k), labels (n,)."""
-    inputs = np.hstack([known, np.ones((len(known), 1))])
-    shrunk = np.r_[np.full(known.shape[1], penalty), 0.0]
-
-    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        scores = inputs @ weights
-        value = np.sum(np.logaddexp(0, scores) - labels * scores) + np.sum(shrunk * weights**2) / 2
-        return float(value), inputs.T @ (1 / (1 + np.exp(-scores)) - labels) + shrunk * weights
-
-    weights = minimize(loss, np.zeros(inputs.shape[1]), jac=True, method="L-BFGS-B").x
-    return np.asarray(np.hstack([asked, np.ones((len(asked), 1))]) @ weights, np.float64)
