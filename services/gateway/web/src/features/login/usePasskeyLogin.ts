@@ -1,28 +1,20 @@
-import { useState } from "react";
-
 import { useAskForPasskeyMutation, useLogInWithPasskeyMutation } from "../../api/api";
 import { askPasskey } from "../wayin/passkeys";
+import { useAttempt } from "../wayin/useAttempt";
 
 /** Log in with a passkey: as the second step with its token, or in place of both. */
 export function usePasskeyLogin(onDone: () => Promise<void>, token?: string) {
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<unknown>();
+  const { attempt, busy, problem, reset } = useAttempt();
   const [ask] = useAskForPasskeyMutation();
   const [logIn] = useLogInWithPasskeyMutation();
   const start = async () => {
-    setBusy(true);
-    setProblem(undefined);
-    try {
-      const step = token ? { mfa_token: token } : {};
+    const step = token ? { mfa_token: token } : {};
+    const inside = await attempt(async () => {
       const options = await ask({ passkeyLoginStart: step }).unwrap();
       await logIn({ passkeyLogin: { ...step, credential: await askPasskey(options) } }).unwrap();
-    } catch (error) {
-      setProblem(error);
-      return;
-    } finally {
-      setBusy(false);
-    }
-    await onDone();
+      return true;
+    });
+    if (inside) await onDone();
   };
-  return { start, busy, problem, reset: () => setProblem(undefined) };
+  return { start, busy, problem, reset };
 }

@@ -1,11 +1,11 @@
 import { Button } from "@blueprintjs/core";
 import { Key } from "@blueprintjs/icons";
-import { useState } from "react";
 
 import { useAskToEnrolPasskeyMutation, useEnrolPasskeyMutation } from "../../api/api";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { useWords } from "../../words/words";
 import { makePasskey } from "../wayin/passkeys";
+import { useAttempt } from "../wayin/useAttempt";
 import { words } from "./words";
 
 interface Props {
@@ -15,23 +15,16 @@ interface Props {
 
 export function AddPasskey({ token, onDone }: Props) {
   const t = useWords(words);
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<unknown>();
+  const { attempt, busy, problem } = useAttempt();
   const [ask] = useAskToEnrolPasskeyMutation();
   const [enrol] = useEnrolPasskeyMutation();
   const start = async () => {
-    setBusy(true);
-    setProblem(undefined);
-    try {
+    const made = await attempt(async () => {
       const options = await ask({ enrol: { enrolment_token: token } }).unwrap();
       const credential = await makePasskey(options);
-      const made = await enrol({ passkeyEnrolment: { enrolment_token: token, credential } }).unwrap();
-      onDone(made.recovery_codes);
-    } catch (error) {
-      setProblem(error);
-    } finally {
-      setBusy(false);
-    }
+      return enrol({ passkeyEnrolment: { enrolment_token: token, credential } }).unwrap();
+    });
+    if (made) onDone(made.recovery_codes);
   };
   return (
     <>
