@@ -1,4 +1,3 @@
-import contextlib
 import hashlib
 import os
 import signal
@@ -27,6 +26,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
+from tests.ingest.processes import parent, resident
 from tests.ingest.samples import KEY, SAMPLE, big, ct, enhanced, images, streams, written
 
 TINY = written(ct())
@@ -51,9 +51,8 @@ def refusal(children: Children, data: Source) -> str:
 
 def living() -> list[psutil.Process]:
     """The processes that read files now: those that the forkserver has forked for this module's pools."""
-    mine = psutil.Process().children(recursive=True)
-    forked = [p for p in mine if (parent := p.parent()) and parent.pid != os.getpid()]
-    return [p for p in forked if p.pid not in OTHERS]
+    ours = [p for p in psutil.Process().children(recursive=True) if p.pid not in OTHERS]
+    return [p for p in ours if parent(p) not in (os.getpid(), None)]
 
 
 def deflated_bomb() -> bytes:
@@ -110,9 +109,7 @@ def test_a_bomb_costs_its_own_outcome_and_nothing_else(children: Children, bomb)
     def watch() -> None:
         nonlocal peak
         while not done.wait(0.005):
-            for process in living():
-                with contextlib.suppress(psutil.NoSuchProcess):  # it may end at any moment
-                    peak = max(peak, process.memory_info().rss)
+            peak = max([peak, *map(resident, living())])
 
     children.warm()
     watcher = threading.Thread(target=watch)

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests.ingest.conftest import Clinic
+from tests.ingest.processes import resident
 from tests.ingest.samples import SAMPLE, big
 from tests.ingest.test_importer import bodies, slices
 
@@ -92,8 +93,7 @@ async def test_all_malformed_files_in_one_upload_and_the_next_study_is_fine(
         peak = 0
         async with asyncio.timeout(240):
             while (shown := await clinic.show(upload))["state"] == "importing":
-                for child in psutil.Process(running.pid).children(recursive=True):
-                    peak = max(peak, child.memory_info().rss if child.is_running() else 0)
+                peak = max([peak, *map(resident, psutil.Process(running.pid).children(recursive=True))])
                 await asyncio.sleep(0.05)
         assert {f["state"] for f in shown["files"]} <= {"accepted", "refused"}
         assert all(f["code"] and f["detail"] for f in shown["files"] if f["state"] == "refused")

@@ -40,7 +40,7 @@ export default function Worklist() {
     );
   const clear = () => {
     setParameters({}, { replace: true });
-    setCleared(cleared + 1); // empties the box, too
+    setCleared(cleared + 1); // empties the box, too: at once, while the address changes in a transition
   };
   // While another search is on its way, what was found before stays: no jumps.
   const rows = (currentData ?? data)?.pages.flatMap(({ items }) => items);
@@ -50,7 +50,7 @@ export default function Worklist() {
     <div className="worklist">
       <div className="tools">
         <Heading>{t.title}</Heading>
-        <SearchBox key={cleared} label={t.search} value={q} onValue={(value) => set("q", value)} />
+        <SearchBox key={cleared} label={t.search} start={cleared ? "" : q} value={q} onValue={(value) => set("q", value)} />
         <HTMLSelect
           aria-label={t.status}
           value={status ?? ""}
@@ -81,9 +81,18 @@ export default function Worklist() {
   );
 }
 
+interface SearchProps {
+  label: string;
+  /** What the box holds at first. */
+  start: string;
+  /** What is searched for now. */
+  value: string;
+  onValue: (value: string) => void;
+}
+
 /** Searches as one types, after a short pause. */
-function SearchBox({ label, value, onValue }: { label: string; value: string; onValue: (value: string) => void }) {
-  const [typed, setTyped] = useState(value);
+function SearchBox({ label, start, value, onValue }: SearchProps) {
+  const [typed, setTyped] = useState(start);
   const settled = useDeferredValue(typed);
   useEffect(() => {
     if (settled === value) return undefined;
