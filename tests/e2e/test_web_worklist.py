@@ -1,47 +1,24 @@
 """The worklist in a browser against the complete stack: what happens shows by itself."""
 
 import re
-import secrets
 from pathlib import Path
 from typing import Any
 
-import pydicom
-import pyotp
 import pytest
-from codetect_local.demo import SLUG, Demo
 from codetect_local.stack import Stack
-from playwright.async_api import Page, expect
-from pydicom.uid import generate_uid
+from playwright.async_api import expect
 
-from tests.e2e.app import accessible, is_in, password_step
+from tests.e2e.app import accessible
 from tests.e2e.browser import Visit
 from tests.e2e.conftest import Command
-from tests.e2e.test_cli import SAMPLE
+from tests.e2e.people import agree, log_in, newcomer
+from tests.e2e.slices import new_study
 
 
 @pytest.fixture(scope="module")
 async def wanda(stack: Stack, demo: dict[str, Any]) -> dict[str, Any]:
     """A viewer of the demo facility."""
-    email = f"wanda-{secrets.token_hex(4)}@demo.example"
-    who = ("--facility", SLUG, "--email", email, "--name", "Wanda Viewer", "--role", "viewer", "--with-totp")
-    return {"home": demo["url"], **await Demo(stack).auth("create-person", *who)}
-
-
-async def log_in(page: Page, person: dict[str, Any]) -> None:
-    await page.goto(person["home"])
-    await password_step(page, person["email"], person["password"])
-    await page.get_by_label("Code from your authenticator app").fill(pyotp.TOTP(person["totp_secret"]).now())
-    await page.keyboard.press("Enter")
-    await is_in(page)
-
-
-def new_study(folder: Path) -> Path:
-    """A slice that nobody has sent before."""
-    ds = pydicom.dcmread(SAMPLE / "0020.dcm")
-    ds.StudyInstanceUID, ds.SeriesInstanceUID = generate_uid(), generate_uid()
-    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    ds.save_as(folder / "new.dcm")
-    return folder / "new.dcm"
+    return await newcomer(stack, "viewer")
 
 
 async def test_it_moves_by_itself(
@@ -49,7 +26,7 @@ async def test_it_moves_by_itself(
 ) -> None:
     page = tab.page
     await log_in(page, wanda)
-    await page.get_by_role("button", name="I agree").click()  # she came by a command, and has seen no terms
+    await agree(page)
     await expect(page.get_by_text("No analyses yet").or_(page.get_by_role("grid"))).to_be_visible()
     await page.evaluate("window.same = true")
     rows = page.locator(".scroller [role=row]")  # those in sight, of however many the facility has by now
@@ -72,7 +49,10 @@ async def test_it_moves_by_itself(
     await expect(page.get_by_label("Search")).to_have_value("")
     await page.get_by_label("State").select_option("failed")
     await expect(ours).to_have_count(0)
-    assert page.url.endswith("/worklist?status=failed")
+    await expect(page).to_have_url(re.compile(r"/worklist\?status=failed$"))
+    await page.get_by_label("Search").fill("no such study")
+    await page.get_by_label("State").select_option("completed")  # before the search has begun
+    await expect(page).to_have_url(re.compile(r"\?status=completed&q=no\+such\+study$"))
     await page.get_by_role("button", name="Clear").click()
 
     await rows.first.focus()

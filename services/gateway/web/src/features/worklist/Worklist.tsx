@@ -3,7 +3,7 @@ import "./worklist.css";
 
 import { Button, HTMLSelect, InputGroup, NonIdealState } from "@blueprintjs/core";
 import { Cross, Search } from "@blueprintjs/icons";
-import { useDeferredValue, useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useSearchParams } from "react-router";
 
 import type { Status } from "../../api/generated";
@@ -28,16 +28,13 @@ export default function Worklist() {
     q: q || undefined,
     status,
   });
-  const set = (name: string, value: string) =>
-    setParameters(
-      (before) => {
-        const after = new URLSearchParams(before);
-        if (value) after.set(name, value);
-        else after.delete(name);
-        return after;
-      },
-      { replace: true },
-    );
+  const set = (name: string, value: string) => {
+    // What the address says by now: in `parameters` a change that is still on its way would be missing, and be undone.
+    const after = new URLSearchParams(location.search);
+    if (value) after.set(name, value);
+    else after.delete(name);
+    setParameters(after, { replace: true });
+  };
   const clear = () => {
     setParameters({}, { replace: true });
     setCleared(cleared + 1); // empties the box, too: at once, while the address changes in a transition
@@ -50,7 +47,7 @@ export default function Worklist() {
     <div className="worklist">
       <div className="tools">
         <Heading>{t.title}</Heading>
-        <SearchBox key={cleared} label={t.search} start={cleared ? "" : q} value={q} onValue={(value) => set("q", value)} />
+        <SearchBox key={cleared} label={t.search} start={cleared ? "" : q} onValue={(value) => set("q", value)} />
         <HTMLSelect
           aria-label={t.status}
           value={status ?? ""}
@@ -85,22 +82,20 @@ interface SearchProps {
   label: string;
   /** What the box holds at first. */
   start: string;
-  /** What is searched for now. */
-  value: string;
   onValue: (value: string) => void;
 }
 
 /** Searches as one types, after a short pause. */
-function SearchBox({ label, start, value, onValue }: SearchProps) {
+function SearchBox({ label, start, onValue }: SearchProps) {
   const [typed, setTyped] = useState(start);
-  const settled = useDeferredValue(typed);
-  useEffect(() => {
-    if (settled === value) return undefined;
-    const timer = setTimeout(() => onValue(settled), PAUSE_MS);
-    return () => clearTimeout(timer);
-    // oxlint-disable-next-line react/exhaustive-deps -- only typing starts a search
-  }, [settled]);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const type = (value: string) => {
+    setTyped(value);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => onValue(value), PAUSE_MS);
+  };
   return (
-    <InputGroup type="search" leftIcon={<Search />} aria-label={label} placeholder={label} value={typed} onValueChange={setTyped} />
+    <InputGroup type="search" leftIcon={<Search />} aria-label={label} placeholder={label} value={typed} onValueChange={type} />
   );
 }

@@ -1,0 +1,17 @@
+"""Slices to send."""
+
+from pathlib import Path
+
+import pydicom
+from pydicom.uid import generate_uid
+
+from tests.e2e.test_cli import SAMPLE
+
+
+def new_study(folder: Path) -> Path:
+    """A slice that nobody has sent before."""
+    ds = pydicom.dcmread(SAMPLE / "0020.dcm")
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = generate_uid(), generate_uid()
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    ds.save_as(folder / "new.dcm")
+    return folder / "new.dcm"
