@@ -25,7 +25,7 @@ async def quiet_tab(browser: Browser, **options: Any) -> AsyncIterator[Visit]:
     tab.page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
     yield tab
     await context.close()
-    assert complaints == []
+    assert not complaints, complaints
 
 
 async def password_step(page: Page, email: str, password: str) -> None:
@@ -54,4 +54,4 @@ async def accessible(page: Page) -> None:
     serious = [
         (each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found if each["impact"] in SERIOUS
     ]
-    assert serious == []
+    assert not serious, serious

@@ -4,7 +4,7 @@ import mark from "../app/mark.svg";
 
 export function Mark() {
   return (
-    <Link className="mark" to="/">
+    <Link className="mark" to="/" aria-label="CoDetect">
       <img src={mark} alt="" width="26" height="26" />
       <span>CoDetect</span>
     </Link>

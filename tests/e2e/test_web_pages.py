@@ -1,0 +1,74 @@
+"""Every page inside, in both themes, on a desk and on a phone: accessible, no wider than the screen, and as a picture.
+
+The pictures go to a folder of the test's, or to the one that CODETECT_TEST_PICTURES names: `docs/img` for the README's.
+"""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from codetect_local.demo import Demo
+from codetect_local.stack import Stack
+from playwright.async_api import Browser, expect
+
+from tests.e2e.app import accessible, quiet_tab
+from tests.e2e.conftest import Command
+from tests.e2e.people import agree, login_steps, newcomer
+from tests.e2e.test_cli import SAMPLE
+
+MODEL = "covid-ct-densenet169"
+SCREENS = {"": (1280, 800), "-phone": (390, 844)}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page, and what is on it once it has what it shows."""
+
+    name: str
+    path: str
+    role: str
+    ready: str
+
+
+PLACES = [
+    Place("worklist", "/worklist", "grid", "Worklist"),
+]
+
+
+@pytest.fixture(scope="module")
+async def ada(stack: Stack, demo: dict[str, Any]) -> dict[str, Any]:
+    """An admin with every page a facility has."""
+    return await newcomer(stack, "admin", "identity")
+
+
+@pytest.fixture(scope="module")
+async def analysis(stack: Stack, demo: dict[str, Any], codetect: Command) -> str:
+    """The sample CT, analysed by the shipped model."""
+    await asyncio.to_thread(Demo(stack).publish_models)
+    done = await codetect("submit", SAMPLE, "--model", MODEL, "--json")
+    assert done.code == 0, done.err
+    return str(done.json["studies"][0]["analyses"][0]["analysis_id"])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_page_inside(
+    browser: Browser, ada: dict[str, Any], analysis: str, scheme: Literal["light", "dark"], tmp_path: Path
+) -> None:
+    folder = Path(os.environ.get("CODETECT_TEST_PICTURES", tmp_path))
+    async with quiet_tab(browser, color_scheme=scheme) as tab:
+        page = tab.page
+        await page.goto(ada["home"])
+        await login_steps(page, ada, ahead=int(scheme == "dark"))  # a code works once, and the other scheme has had its
+        if await page.get_by_role("button", name="I agree").is_visible():
+            await agree(page)
+        for place in PLACES:
+            await page.goto(ada["home"] + place.path.format(analysis=analysis))
+            for suffix, (width, height) in SCREENS.items():
+                await page.set_viewport_size({"width": width, "height": height})
+                await expect(page.get_by_role(place.role, name=place.ready)).to_be_visible(timeout=15_000)
+                await accessible(page)
+                assert await page.evaluate("document.documentElement.scrollWidth") <= width, place.name
+                await page.screenshot(path=folder / f"{place.name}-{scheme}{suffix}.png", animations="disabled")
