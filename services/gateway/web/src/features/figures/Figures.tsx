@@ -24,18 +24,15 @@ export default function Figures() {
   const [parameters, setParameters] = useSearchParams();
   const period = readPeriod(parameters, now);
   const stage = STAGES.find((each) => each === parameters.get("stage")) ?? "total";
-  const change = (changes: Record<string, string>) =>
-    setParameters(
-      (before) => {
-        const after = new URLSearchParams(before);
-        for (const [name, value] of Object.entries(changes)) {
-          if (value) after.set(name, value);
-          else after.delete(name);
-        }
-        return after;
-      },
-      { replace: true },
-    );
+  const change = (changes: Record<string, string>) => {
+    // What the address says by now: in `parameters` a change that is still on its way would be missing, and be undone.
+    const after = new URLSearchParams(location.search);
+    for (const [name, value] of Object.entries(changes)) {
+      if (value) after.set(name, value);
+      else after.delete(name);
+    }
+    setParameters(after, { replace: true });
+  };
   const days = [period.from, lastDay(period, now)].map((each) => moment(each, "week", language)).join(" – ");
   const about = `${days} · ${ZONE}`;
   return (
