@@ -1,5 +1,6 @@
 """Charts over HTTP: their facility's only, in any time zone, with clear problems."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -264,3 +265,41 @@ async def test_unlike_studies_and_readers_opinions_are_charted(house: House) -> 
         assert await sums("out_of_distribution", "outcome") == {"like": 2, "unlike": 2}
         assert await sums("feedback") == {"": 5}
         assert await sums("feedback", "outcome") == {"agrees": 3, "disagrees": 1, "unsure": 1}
+
+
+async def test_weeks_begin_on_monday(house: House) -> None:
+    story, told = Story(), []
+    for day in (1, 2, 8, 9):  # 1 and 8 March 2026 are Sundays
+        story.now = datetime(2026, 3, day, 12, tzinfo=UTC)
+        told.append(story.study())
+    await applied(house, told)
+    params = {"metric": "studies", "interval": "week", "from": "2026-03-01T00:00:00Z", "to": "2026-03-10T00:00:00Z"}
+    async with house.asking(story.facility) as client:
+        answer = (await client.get(SERIES, params=params)).json()
+    assert answer["times"] == ["2026-02-23T00:00:00Z", "2026-03-02T00:00:00Z", "2026-03-09T00:00:00Z"]
+    assert answer["series"] == [{"key": {}, "values": [1, 2, 1]}]
+
+
+async def test_figures_say_up_to_which_event_they_count(house: House) -> None:
+    story = Story()
+    told = story.upload()
+    async with house.asking(story.facility) as client:
+        with house.projecting():
+            await house.publish(told)
+            await house.applied(len(told))
+            for path, params in ((SUMMARY, {}), (SERIES, {"metric": "uploads"})):
+                counted = (await client.get(path, params=params)).json()["counted"]
+                assert counted == f"{len(told) - 1}.{told[-1].id.hex[-8:]}"
+            more = story.study()
+            await house.publish([more])
+            await house.applied(len(told) + 1)
+            assert (await client.get(SUMMARY)).json()["counted"] == f"{len(told)}.{more.id.hex[-8:]}"
+
+
+async def test_figures_that_count_nothing_yet_say_so(house: House) -> None:
+    async with house.asking(uuid7()) as client:
+        with house.projecting():
+            async with asyncio.timeout(30):
+                while (await client.get("/readyz")).status_code != 200:
+                    await asyncio.sleep(0.1)
+        assert (await client.get(SUMMARY)).json()["counted"] is None

@@ -35,6 +35,7 @@ class Place:
 
 PLACES = [
     Place("worklist", "/worklist", "grid", "Worklist"),
+    Place("figures", "/figures", "button", "Save: Time to result"),
 ]
 
 

@@ -51,6 +51,16 @@ erasures = Table(
 )
 """Studies whose events are forgotten, by a key that is dropped once nothing of them can come any more."""
 
+cursor = Table(
+    "cursor",
+    MetaData(),
+    Column("epoch", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("anchor", Uuid),
+    Column("figures_version", Integer, nullable=False),
+)
+"""One row: which stream of events, and the last message of it that was applied."""
+
 figures = MetaData(schema=FIGURES)
 
 

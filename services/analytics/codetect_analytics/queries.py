@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import INTERVAL
 
 from codetect_analytics import models
 
-Interval = Literal["hour", "day", "month"]
+Interval = Literal["hour", "day", "week", "month"]
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 
@@ -147,7 +147,7 @@ def series(span: Span, metric: Metric, by: Sequence[str], interval: Interval, tz
 
 
 def times(span: Span, interval: Interval, tz: str) -> Select[Any]:
-    """The beginnings of all hours, days or months that a span touches."""
+    """The beginnings of all hours, days, weeks or months that a span touches."""
     step = cast(literal(f"1 {interval}"), INTERVAL)
     first = func.date_trunc(interval, literal(span.start), tz)
     last = literal(span.end) - cast(literal("1 microsecond"), INTERVAL)

@@ -37,7 +37,7 @@ Zone = Annotated[
     Query(
         max_length=64,
         pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$",
-        description="The time zone that hours, days and months are cut in.",
+        description="The time zone that hours, days, weeks and months are cut in.",
         examples=["Europe/Berlin"],
     ),
 ]
@@ -62,7 +62,7 @@ async def analytics_timeseries(
     end: To = None,
     tz: Zone = "UTC",
 ) -> Timeseries:
-    """One metric in hours (the last 48), days (30) or months (12); at most 1,000 of them at once.
+    """One metric in hours (the last 48), days (30), weeks from Monday on (26) or months (12); at most 1,000 at once.
 
     What a facility costs: `slices`, `cpu_ms`, `gpu_ms`, `bytes_read`, `bytes_written` of completed analyses, by month.
     """

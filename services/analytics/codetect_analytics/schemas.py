@@ -80,9 +80,19 @@ class Quantiles(BaseModel):
     p99: Milliseconds
 
 
+Counted = Annotated[
+    str | None,
+    Field(
+        description="The live cursor of the newest event that these figures count for certain: who was told of a later "
+        "one asks again. Offsets, before the dot, grow; null: nothing was counted yet."
+    ),
+]
+
+
 class Summary(BaseModel):
     """A facility's figures over a time."""
 
+    counted: Counted
     start: datetime = Field(serialization_alias="from", description="Rounded down to a quarter of an hour.")
     end: datetime = Field(serialization_alias="to", description="Rounded up to a quarter of an hour, not included.")
     now: AnalysisCounts = Field(description="Analyses by the state they are in now, whenever they were asked for.")
@@ -109,11 +119,12 @@ class Series(BaseModel):
 class Timeseries(BaseModel):
     """The lines of a chart."""
 
+    counted: Counted
     metric: Metric
     interval: Interval
     tz: str
     by: list[Dimension]
     start: datetime = Field(serialization_alias="from", description="Rounded down to a quarter of an hour.")
     end: datetime = Field(serialization_alias="to", description="Rounded up to a quarter of an hour, not included.")
-    times: list[datetime] = Field(description="Beginnings of the hours, days or months, in UTC.")
+    times: list[datetime] = Field(description="Beginnings of the hours, days, weeks or months, in UTC.")
     series: list[Series]

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from codetect_shared.problems import BadInput
-from sqlalchemy import RowMapping, Select
+from sqlalchemy import RowMapping, Select, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,8 +28,13 @@ from codetect_analytics.schemas import (
 )
 
 MOST_TIMES = 1000
-STEP = {"hour": timedelta(hours=1), "day": timedelta(days=1), "month": timedelta(days=31)}
-DEFAULT = {"hour": 48, "day": 30, "month": 12}
+STEP = {
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(weeks=1),
+    "month": timedelta(days=31),
+}
+DEFAULT = {"hour": 48, "day": 30, "week": 26, "month": 12}
 UNKNOWN_ZONE = "22023"
 
 
@@ -62,6 +67,7 @@ def span(facility_id: UUID, start: datetime | None, end: datetime | None, step: 
 async def summary(session: AsyncSession, facility_id: UUID, start: datetime | None, end: datetime | None) -> Summary:
     """All figures of a facility over a time."""
     over = span(facility_id, start, end, STEP["day"], 30)
+    counted = await _counted(session)
 
     async def rows(select: Select[*tuple[Any, ...]]) -> Sequence[RowMapping]:
         return (await session.execute(select)).mappings().all()
@@ -73,6 +79,7 @@ async def summary(session: AsyncSession, facility_id: UUID, start: datetime | No
     studies = await rows(queries.totals(over, models.studies, "change"))
     accepted = files.pop("accepted", 0)
     return Summary(
+        counted=counted,
         start=over.start,
         end=over.end,
         now=AnalysisCounts(**_sums(await rows(queries.current(facility_id)), "state")),
@@ -102,11 +109,12 @@ async def timeseries(
     end: datetime | None,
     tz: str,
 ) -> Timeseries:
-    """A metric's value in each hour, day or month, in one line for each combination of dimensions."""
+    """A metric's value in each hour, day, week or month, in one line for each combination of dimensions."""
     allowed = queries.SOURCES[metric].dimensions()
     if wrong := [dimension.value for dimension in by if dimension not in allowed]:
         raise DimensionInvalid(f"`{metric}` can be split by {', '.join(allowed)}; not by {', '.join(wrong)}.")
     over = span(facility_id, start, end, STEP[interval], DEFAULT[interval])
+    counted = await _counted(session)
     try:
         times = list(await session.scalars(queries.times(over, interval, tz)))
     except DBAPIError as error:
@@ -121,6 +129,7 @@ async def timeseries(
     times = sorted({*times, *(time for line in lines.values() for time in line)})
     nothing = None if metric in (Metric.PROBABILITY, Metric.TURNAROUND_MS) else 0
     return Timeseries(
+        counted=counted,
         metric=metric,
         interval=interval,
         tz=tz,
@@ -130,6 +139,12 @@ async def timeseries(
         times=times,
         series=[Series(key=dict(key), values=[line.get(t, nothing) for t in times]) for key, line in lines.items()],
     )
+
+
+async def _counted(session: AsyncSession) -> str | None:
+    """Up to where was counted before the figures are read: what is read later counts at least as much."""
+    offset, anchor = (await session.execute(select(models.cursor.c.offset, models.cursor.c.anchor))).one()
+    return f"{offset}.{anchor.hex[-8:]}" if anchor else None
 
 
 def _values(metric: Metric, row: RowMapping) -> dict[tuple[tuple[str, str | int], ...], float]:

@@ -2091,14 +2091,14 @@ export type AnalyticsTimeseriesApiResponse =
   /** status 200 Successful Response */ Timeseries;
 export type AnalyticsTimeseriesApiArg = {
   metric: Metric;
-  interval?: "hour" | "day" | "month";
+  interval?: "hour" | "day" | "week" | "month";
   /** What to split by, repeated for a second dimension. `analyses`: model, model_version, state. `findings`: model, model_version, finding, outcome, bin. `probability`: model, model_version, finding, outcome, bin. `turnaround_ms`: model, model_version, stage. `slices`: model, model_version. `cpu_ms`: model, model_version. `gpu_ms`: model, model_version. `bytes_read`: model, model_version. `bytes_written`: model, model_version. `uploads`: state, code. `uploaded_bytes`: state, code. `files`: outcome. `studies`: change. `out_of_distribution`: model, model_version, outcome. `feedback`: model, model_version, finding, outcome. Not split by `state`, `outcome`, `stage`, `change`: only what is completed, positive, total, new counts. */
   by?: Dimension[];
   /** RFC 3339; the default depends on `to`. */
   from?: string;
   /** RFC 3339, not included; now if not given. */
   to?: string;
-  /** The time zone that hours, days and months are cut in. */
+  /** The time zone that hours, days, weeks and months are cut in. */
   tz?: string;
 };
 export type Ticket = {
@@ -3440,6 +3440,8 @@ export type Quantiles = {
   p99: number;
 };
 export type Summary = {
+  /** The live cursor of the newest event that these figures count for certain: who was told of a later one asks again. Offsets, before the dot, grow; null: nothing was counted yet. */
+  counted: string | null;
   /** Rounded down to a quarter of an hour. */
   from: string;
   /** Rounded up to a quarter of an hour, not included. */
@@ -3493,15 +3495,17 @@ export type Series = {
   values: (number | null)[];
 };
 export type Timeseries = {
+  /** The live cursor of the newest event that these figures count for certain: who was told of a later one asks again. Offsets, before the dot, grow; null: nothing was counted yet. */
+  counted: string | null;
   metric: Metric;
-  interval: "hour" | "day" | "month";
+  interval: "hour" | "day" | "week" | "month";
   tz: string;
   by: Dimension[];
   /** Rounded down to a quarter of an hour. */
   from: string;
   /** Rounded up to a quarter of an hour, not included. */
   to: string;
-  /** Beginnings of the hours, days or months, in UTC. */
+  /** Beginnings of the hours, days, weeks or months, in UTC. */
   times: string[];
   series: Series[];
 };

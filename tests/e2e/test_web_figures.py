@@ -1,0 +1,182 @@
+"""The figures in a browser against the complete stack: they move while one looks, and can be taken away."""
+
+import csv
+import os
+import re
+import secrets
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pyotp
+import pytest
+from codetect_local.demo import SLUG, Demo
+from codetect_local.stack import Stack
+from PIL import Image
+from playwright.async_api import Locator, Page, expect
+from pydicom.uid import generate_uid
+
+from tests.e2e.app import accessible, is_in, password_step
+from tests.e2e.browser import Visit
+from tests.e2e.conftest import Command
+from tests.e2e.test_cli import SAMPLE
+
+SLOW_MS = 30_000
+SHOTS = os.environ.get("CODETECT_SHOTS")
+
+
+@pytest.fixture(scope="module")
+async def fiona(stack: Stack, demo: dict[str, Any]) -> dict[str, Any]:
+    """A viewer of the demo facility."""
+    email = f"fiona-{secrets.token_hex(4)}@demo.example"
+    who = ("--facility", SLUG, "--email", email, "--name", "Fiona Viewer", "--role", "viewer", "--with-totp")
+    return {"home": demo["url"], **await Demo(stack).auth("create-person", *who)}
+
+
+async def come_in(page: Page, person: dict[str, Any]) -> None:
+    """By password and code; who came by a command agrees to the terms first."""
+    await page.goto(person["home"])
+    await password_step(page, person["email"], person["password"])
+    await page.get_by_label("Code from your authenticator app").fill(pyotp.TOTP(person["totp_secret"]).now())
+    await page.keyboard.press("Enter")
+    await is_in(page)
+    await page.get_by_role("button", name="I agree").click()
+    await expect(page).to_have_url(re.compile("/worklist$"))
+    await page.get_by_role("link", name="Figures").click()
+    await expect(page.get_by_role("heading", name="Figures", exact=True)).to_be_visible()
+
+
+def sent_in(folder: Path) -> Path:
+    """A slice that nobody has sent before, and a file that is none."""
+    ds = pydicom.dcmread(SAMPLE / "0020.dcm")
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = generate_uid(), generate_uid()
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    ds.save_as(folder / "new.dcm")
+    (folder / "readme.dcm").write_text("no image")
+    return folder
+
+
+def chart(page: Page, title: str) -> Locator:
+    return page.get_by_role("region", name=title, exact=True)
+
+
+async def tile(page: Page, name: str) -> int:
+    """What stands in a tile, once it stands there."""
+    shown = page.locator(".tile", has_text=name).locator("dd:not(.bp6-skeleton)")
+    return int((await shown.inner_text()).replace(",", ""))
+
+
+async def saved(page: Page, title: str, what: str) -> Path:
+    """A file that the page hands to the browser."""
+    await chart(page, title).get_by_role("button", name=f"Save: {title}").click()
+    async with page.expect_download() as coming:
+        await page.get_by_role("menuitem", name=what).click()
+    return Path(await (await coming.value).path())
+
+
+async def shots(page: Page, name: str) -> None:
+    """Pictures to look at, when somebody asks for them."""
+    if not SHOTS:
+        return
+    for theme in ("light", "dark"):
+        await page.emulate_media(color_scheme=theme)
+        for width in (1280, 390):
+            await page.set_viewport_size({"width": width, "height": 2200 if width == 1280 else 4400})
+            await page.screenshot(path=f"{SHOTS}/web-{name}-{theme}-{width}.png")
+    await page.emulate_media(color_scheme="light")
+    await page.set_viewport_size({"width": 1280, "height": 720})
+
+
+async def test_they_move_by_themselves(
+    tab: Visit, fiona: dict[str, Any], codetect: Command, tiny: str, tmp_path: Path
+) -> None:
+    page = tab.page
+    await come_in(page, fiona)
+    await page.evaluate("window.same = true")
+    before = {name: await tile(page, name) for name in ("Completed", "Files refused")}
+
+    done = await codetect("submit", sent_in(tmp_path), "--model", tiny, "--json")
+    assert len(done.json["rejected"]) == 1, done.err
+
+    async def grows(name: str) -> None:
+        shown = page.locator(".tile", has_text=name).locator("dd")
+        # Others' analyses of this run may end meanwhile: it grows by one at least.
+        await expect(shown).not_to_have_text(str(before[name]), timeout=SLOW_MS)
+        assert await tile(page, name) > before[name]
+
+    await grows("Completed")
+    await grows("Files refused")
+    refused = chart(page, "Files refused, by reason")
+    await expect(refused.get_by_text("Not DICOM").first).to_be_visible(timeout=SLOW_MS)
+    await expect(chart(page, "Analyses by model version").get_by_text(tiny).first).to_be_visible(timeout=SLOW_MS)
+    await expect(chart(page, "Time to result").locator(".recharts-line")).to_have_count(3)
+    assert await page.evaluate("window.same"), "no reload"
+    await accessible(page)
+    await shots(page, "figures")
+
+    # By keyboard: the newest day is where this study is.
+    surface = refused.get_by_role("application")
+    await surface.focus()
+    await page.keyboard.press("End")
+    for _ in range(31):
+        await page.keyboard.press("ArrowRight")
+    await expect(refused.locator(".reading")).to_contain_text("Not DICOM")
+
+
+async def test_they_can_be_taken_away_and_the_address_holds_what_is_seen(
+    tab: Visit, demo: dict[str, Any], stack: Stack, codetect: Command, tiny: str, tmp_path: Path
+) -> None:
+    page = tab.page
+    email = f"felix-{secrets.token_hex(4)}@demo.example"
+    who = ("--facility", SLUG, "--email", email, "--name", "Felix Viewer", "--role", "viewer", "--with-totp")
+    felix = {"home": demo["url"], **await Demo(stack).auth("create-person", *who)}
+    done = await codetect("submit", sent_in(tmp_path), "--model", tiny, "--json")
+    assert done.json["studies"], done.err
+    await come_in(page, felix)
+
+    await page.get_by_label("Period").select_option("Last 7 days")
+    await page.get_by_label("In steps of").select_option("Hours")
+    await expect(page).to_have_url(re.compile(r"/figures\?period=7d&by=hour$"))
+    await page.reload()
+    await expect(page.get_by_label("In steps of")).to_have_value("hour")
+    studies = chart(page, "Studies received")
+    await expect(studies.locator(".recharts-bar-rectangle").first).to_be_visible(timeout=SLOW_MS)
+
+    picture = Image.open(await saved(page, "Studies received", "Picture"))
+    assert picture.format == "PNG"
+    assert picture.width > 600
+    assert picture.height > 400
+    colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 24) or []}
+    assert (0x00, 0x72, 0xB2) in colours, "the bars in their colour"
+
+    with (await saved(page, "Studies received", "Numbers")).open(encoding="utf-8", newline="") as file:
+        head, *rows = list(csv.reader(file))
+    assert head[0] == "Beginning"
+    days = "period=7d"
+    assert days in page.url
+    asked = "/analytics/timeseries?metric=studies&interval=hour&by=change&tz=UTC&from=" + rows[0][0]
+    status, answer = await tab.ask("GET", asked, None)
+    assert status == 200
+    assert [datetime.fromisoformat(row[0]) for row in rows] == [
+        datetime.fromisoformat(time) for time in answer["times"]
+    ]
+    new = next(series["values"] for series in answer["series"] if series["key"] == {"change": "new"})
+    mine = [int(row[head.index("New")]) for row in rows]
+    assert sum(mine) > 0
+    # Others may send in studies between the two looks: the current hour may grow.
+    assert mine[:-1] == new[:-1]
+    assert mine[-1] <= new[-1]
+
+    await studies.get_by_role("button", name="Show numbers").click()
+    await expect(studies.get_by_role("columnheader", name="New", exact=True)).to_be_visible()
+    assert await studies.get_by_role("row").count() == len(rows) + 1
+    await accessible(page)
+
+    await page.set_viewport_size({"width": 390, "height": 844})
+    assert await page.evaluate("document.querySelector('main').scrollWidth <= 390"), "nothing to scroll sideways"
+    await page.get_by_label("Period").select_option("From … to …")
+    await page.get_by_label("From", exact=True).fill("2020-01-01")
+    await page.get_by_label("To", exact=True).fill("2020-01-31")
+    await expect(page.get_by_text("No study came in this time.")).to_be_visible()
+    await accessible(page)
