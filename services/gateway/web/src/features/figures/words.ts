@@ -16,7 +16,7 @@ const english = {
   day: "Days",
   week: "Weeks",
   month: "Months",
-  zone: (zone: string) => `Times of ${zone}`,
+  zone: (zone: string) => `Times in ${zone}`,
   now: "Right now",
   waiting: "Waiting now",
   running: "Running now",
