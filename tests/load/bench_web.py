@@ -1,7 +1,7 @@
 """How long people wait for the web app: `python -m tests.load.bench_web`.
 
-Prints JSON lines (name, value, unit, target): medians in Debian's Chromium against a complete stack of its own, on loopback. "Cold" is
-a browser that has nothing of the app; a page counts from the first frame that shows what it is for.
+Prints JSON lines (name, value, unit, target): medians in Debian's Chromium against a complete stack of its own, on
+loopback. "Cold" is a browser that has nothing of the app; a page counts from the first frame that shows what it is for.
 """
 
 import asyncio
