@@ -18,6 +18,7 @@ const SecondFactor = lazy(() => import("../features/secondfactor/SecondFactor"))
 const ForgottenPassword = lazy(() => import("../features/password/ForgottenPassword"));
 const NewPassword = lazy(() => import("../features/password/NewPassword"));
 const Worklist = lazy(() => import("../features/worklist/Worklist"));
+const Account = lazy(() => import("../features/account/Account"));
 
 export function App() {
   useTheme();
@@ -39,6 +40,7 @@ export function App() {
       <Route element={<Inside />}>
         <Route index element={<Navigate to="/worklist" replace />} />
         <Route path="worklist" element={<Worklist />} />
+        <Route path="account" element={<Account />} />
         <Route path="*" element={<Nowhere />} />
       </Route>
     </Routes>
