@@ -5,26 +5,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from codetect_local.demo import SLUG
 from codetect_local.stack import Stack
 from playwright.async_api import Browser, WebSocketRoute, expect
 
 from tests.e2e.app import quiet_tab
 from tests.e2e.browser import Visit
 from tests.e2e.conftest import Command
-from tests.e2e.people import agree, log_in, login_steps, newcomer
+from tests.e2e.people import Somebody
 from tests.e2e.slices import new_study
 
 LOST = "No connection"
 
 
 @pytest.fixture(scope="module")
-async def offline(stack: Stack, demo: dict[str, Any]) -> dict[str, Any]:
-    return await newcomer(stack, "viewer")
+async def offline(stack: Stack, demo: dict[str, Any]) -> Somebody:
+    return await Somebody.made(stack, SLUG, "Olga Offline", "viewer")
 
 
 @pytest.fixture(scope="module")
-async def ended(stack: Stack, demo: dict[str, Any]) -> dict[str, Any]:
-    return await newcomer(stack, "viewer")
+async def ended(stack: Stack, demo: dict[str, Any]) -> Somebody:
+    return await Somebody.made(stack, SLUG, "Edda Ended", "viewer")
 
 
 class Lines:
@@ -46,12 +47,11 @@ class Lines:
 
 
 async def test_what_was_missed_without_a_network_is_there_when_it_is_back(
-    tab: Visit, offline: dict[str, Any], codetect: Command, tiny: str, tmp_path: Path
+    tab: Visit, offline: Somebody, codetect: Command, tiny: str, tmp_path: Path
 ) -> None:
     page, lines = tab.page, Lines()
     await page.route_web_socket(re.compile(r"/api/v1/live$"), lines.through)
-    await log_in(page, offline)
-    await agree(page)
+    await offline.log_in(page)
     await expect(page.get_by_text("No analyses yet").or_(page.get_by_role("grid"))).to_be_visible()
     await page.evaluate("window.same = true")
     assert len(lines.open) == 1
@@ -72,11 +72,10 @@ async def test_what_was_missed_without_a_network_is_there_when_it_is_back(
 
 
 async def test_a_login_that_is_ended_elsewhere_ends_on_the_page_and_goes_on_where_it_was(
-    browser: Browser, tab: Visit, ended: dict[str, Any]
+    browser: Browser, tab: Visit, ended: Somebody
 ) -> None:
     page = tab.page
-    await log_in(page, ended)
-    await agree(page)
+    await ended.log_in(page)
     await page.get_by_label("State").select_option("completed")
     await expect(page).to_have_url(re.compile(r"/worklist\?status=completed$"))
     status, _ = await tab.ask("DELETE", "/auth/sessions", None)
@@ -84,8 +83,8 @@ async def test_a_login_that_is_ended_elsewhere_ends_on_the_page_and_goes_on_wher
     await expect(page.get_by_role("heading", name="Log in")).to_be_visible(timeout=10_000)
     await expect(page.get_by_role("grid")).to_have_count(0)
     async with quiet_tab(browser) as stranger:
-        await stranger.page.goto(f"{ended['home']}/worklist?status=completed")
+        await stranger.page.goto(f"{ended.home}/worklist?status=completed")
         await expect(stranger.page.get_by_role("heading", name="Log in")).to_be_visible()
-    await login_steps(page, ended, ahead=1)
+    await ended.type_in(page)
     await expect(page).to_have_url(re.compile(r"/worklist\?status=completed$"))
     await expect(page.get_by_label("State")).to_have_value("completed")

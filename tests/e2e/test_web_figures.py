@@ -3,45 +3,35 @@
 import csv
 import os
 import re
-import secrets
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pydicom
-import pyotp
 import pytest
-from codetect_local.demo import SLUG, Demo
+from codetect_local.demo import SLUG
 from codetect_local.stack import Stack
 from PIL import Image
 from playwright.async_api import Locator, Page, expect
-from pydicom.uid import generate_uid
 
-from tests.e2e.app import accessible, is_in, password_step
+from tests.e2e.app import accessible
 from tests.e2e.browser import Visit
 from tests.e2e.conftest import Command
-from tests.e2e.test_cli import SAMPLE
+from tests.e2e.people import Somebody
+from tests.e2e.slices import new_study
 
 SLOW_MS = 30_000
 SHOTS = os.environ.get("CODETECT_SHOTS")
 
 
 @pytest.fixture(scope="module")
-async def fiona(stack: Stack, demo: dict[str, Any]) -> dict[str, Any]:
+async def fiona(stack: Stack, demo: dict[str, Any]) -> Somebody:
     """A viewer of the demo facility."""
-    email = f"fiona-{secrets.token_hex(4)}@demo.example"
-    who = ("--facility", SLUG, "--email", email, "--name", "Fiona Viewer", "--role", "viewer", "--with-totp")
-    return {"home": demo["url"], **await Demo(stack).auth("create-person", *who)}
+    return await Somebody.made(stack, SLUG, "Fiona Viewer", "viewer")
 
 
-async def come_in(page: Page, person: dict[str, Any]) -> None:
-    """By password and code; who came by a command agrees to the terms first."""
-    await page.goto(person["home"])
-    await password_step(page, person["email"], person["password"])
-    await page.get_by_label("Code from your authenticator app").fill(pyotp.TOTP(person["totp_secret"]).now())
-    await page.keyboard.press("Enter")
-    await is_in(page)
-    await page.get_by_role("button", name="I agree").click()
+async def come_in(page: Page, person: Somebody) -> None:
+    """To the figures, by the menu."""
+    await person.log_in(page)
     await expect(page).to_have_url(re.compile("/worklist$"))
     await page.get_by_role("link", name="Figures").click()
     await expect(page.get_by_role("heading", name="Figures", exact=True)).to_be_visible()
@@ -49,10 +39,7 @@ async def come_in(page: Page, person: dict[str, Any]) -> None:
 
 def sent_in(folder: Path) -> Path:
     """A slice that nobody has sent before, and a file that is none."""
-    ds = pydicom.dcmread(SAMPLE / "0020.dcm")
-    ds.StudyInstanceUID, ds.SeriesInstanceUID = generate_uid(), generate_uid()
-    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    ds.save_as(folder / "new.dcm")
+    new_study(folder)
     (folder / "readme.dcm").write_text("no image")
     return folder
 
@@ -89,7 +76,7 @@ async def shots(page: Page, name: str) -> None:
 
 
 async def test_they_move_by_themselves(
-    tab: Visit, fiona: dict[str, Any], codetect: Command, tiny: str, tmp_path: Path
+    tab: Visit, fiona: Somebody, codetect: Command, tiny: str, tmp_path: Path
 ) -> None:
     page = tab.page
     await come_in(page, fiona)
@@ -128,9 +115,7 @@ async def test_they_can_be_taken_away_and_the_address_holds_what_is_seen(
     tab: Visit, demo: dict[str, Any], stack: Stack, codetect: Command, tiny: str, tmp_path: Path
 ) -> None:
     page = tab.page
-    email = f"felix-{secrets.token_hex(4)}@demo.example"
-    who = ("--facility", SLUG, "--email", email, "--name", "Felix Viewer", "--role", "viewer", "--with-totp")
-    felix = {"home": demo["url"], **await Demo(stack).auth("create-person", *who)}
+    felix = await Somebody.made(stack, SLUG, "Felix Viewer", "viewer")
     done = await codetect("submit", sent_in(tmp_path), "--model", tiny, "--json")
     assert done.json["studies"], done.err
     await come_in(page, felix)

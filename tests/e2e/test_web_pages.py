@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from codetect_local.demo import Demo
+from codetect_local.demo import SLUG, Demo
 from codetect_local.stack import Stack
 from playwright.async_api import Browser, expect
 
 from tests.e2e.app import accessible, quiet_tab
 from tests.e2e.conftest import Command
-from tests.e2e.people import agree, login_steps, newcomer
+from tests.e2e.people import Somebody
 from tests.e2e.test_cli import SAMPLE
 
 MODEL = "covid-ct-densenet169"
@@ -34,15 +34,16 @@ class Place:
 
 
 PLACES = [
+    Place("account", "/account", "heading", "Account"),
     Place("worklist", "/worklist", "grid", "Worklist"),
     Place("figures", "/figures", "button", "Save: Time to result"),
 ]
 
 
 @pytest.fixture(scope="module")
-async def ada(stack: Stack, demo: dict[str, Any]) -> dict[str, Any]:
+async def ada(stack: Stack, demo: dict[str, Any]) -> Somebody:
     """An admin with every page a facility has."""
-    return await newcomer(stack, "admin", "identity")
+    return await Somebody.made(stack, SLUG, "Ada Admin", "admin", "identity")
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +57,14 @@ async def analysis(stack: Stack, demo: dict[str, Any], codetect: Command) -> str
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_page_inside(
-    browser: Browser, ada: dict[str, Any], analysis: str, scheme: Literal["light", "dark"], tmp_path: Path
+    browser: Browser, ada: Somebody, analysis: str, scheme: Literal["light", "dark"], tmp_path: Path
 ) -> None:
     folder = Path(os.environ.get("CODETECT_TEST_PICTURES", tmp_path))
     async with quiet_tab(browser, color_scheme=scheme) as tab:
         page = tab.page
-        await page.goto(ada["home"])
-        await login_steps(page, ada, ahead=int(scheme == "dark"))  # a code works once, and the other scheme has had its
-        if await page.get_by_role("button", name="I agree").is_visible():
-            await agree(page)
+        await ada.log_in(page)
         for place in PLACES:
-            await page.goto(ada["home"] + place.path.format(analysis=analysis))
+            await page.goto(ada.home + place.path.format(analysis=analysis))
             for suffix, (width, height) in SCREENS.items():
                 await page.set_viewport_size({"width": width, "height": height})
                 await expect(page.get_by_role(place.role, name=place.ready)).to_be_visible(timeout=15_000)

@@ -5,28 +5,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from codetect_local.demo import SLUG
 from codetect_local.stack import Stack
 from playwright.async_api import expect
 
 from tests.e2e.app import accessible
 from tests.e2e.browser import Visit
 from tests.e2e.conftest import Command
-from tests.e2e.people import agree, log_in, newcomer
+from tests.e2e.people import Somebody
 from tests.e2e.slices import new_study
 
 
 @pytest.fixture(scope="module")
-async def wanda(stack: Stack, demo: dict[str, Any]) -> dict[str, Any]:
+async def wanda(stack: Stack, demo: dict[str, Any]) -> Somebody:
     """A viewer of the demo facility."""
-    return await newcomer(stack, "viewer")
+    return await Somebody.made(stack, SLUG, "Wanda Viewer", "viewer")
 
 
-async def test_it_moves_by_itself(
-    tab: Visit, wanda: dict[str, Any], codetect: Command, tiny: str, tmp_path: Path
-) -> None:
+async def test_it_moves_by_itself(tab: Visit, wanda: Somebody, codetect: Command, tiny: str, tmp_path: Path) -> None:
     page = tab.page
-    await log_in(page, wanda)
-    await agree(page)
+    await wanda.log_in(page)
     await expect(page.get_by_text("No analyses yet").or_(page.get_by_role("grid"))).to_be_visible()
     await page.evaluate("window.same = true")
     rows = page.locator(".scroller [role=row]")  # those in sight, of however many the facility has by now

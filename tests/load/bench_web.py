@@ -14,13 +14,13 @@ from typing import Any
 
 from codetect import Client
 from codetect.credentials import ApiClient
-from codetect_local.demo import SAMPLE, Demo
+from codetect_local.demo import SAMPLE, SLUG, Demo
 from codetect_local.stack import Stack
 from playwright.async_api import Browser, Page, async_playwright
 
 from tests.e2e.app import quiet_tab
 from tests.e2e.browser import FLAGS, chromium
-from tests.e2e.people import agree, log_in, newcomer
+from tests.e2e.people import Somebody
 from tests.infrastructure import clear, settings_apart
 
 ROUNDS = 9
@@ -90,19 +90,18 @@ async def measure(stack: Stack) -> AsyncIterator[Row]:
     async with Client(demo.known["url"], ApiClient(client["client_id"], client["client_secret"])) as here:
         submitted = await here.submit([SAMPLE])
     analysis = submitted.studies[0].analyses[0].analysis_id
-    ada = await newcomer(stack, "admin")
+    ada = await Somebody.made(stack, SLUG, "Ada Admin", "admin")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield row("web_login_cold", await cold(browser, ada["home"], "/login", "form input[type=email]"), 1500)
+        yield row("web_login_cold", await cold(browser, ada.home, "/login", "form input[type=email]"), 1500)
         async with quiet_tab(browser) as tab:
             await tab.page.add_init_script(SHOWN)
-            await log_in(tab.page, ada)
-            await agree(tab.page)
+            await ada.log_in(tab.page)
             state = await tab.context.storage_state()
-            yield row("web_worklist_cold", await cold(browser, ada["home"], "/worklist", "[role=grid]", state), 1500)
-            shown = await cold(browser, ada["home"], f"/analyses/{analysis}", "[data-painted]", state)
+            yield row("web_worklist_cold", await cold(browser, ada.home, "/worklist", "[role=grid]", state), 1500)
+            shown = await cold(browser, ada.home, f"/analyses/{analysis}", "[data-painted]", state)
             yield row("web_analysis_cold", shown, 2000)
-            await tab.page.goto(ada["home"])
+            await tab.page.goto(ada.home)
             async for each in routes(tab.page):
                 yield each
         await browser.close()

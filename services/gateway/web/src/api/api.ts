@@ -2,7 +2,7 @@
 import { generated } from "./generated";
 
 export const api = generated.enhanceEndpoints({
-  addTagTypes: ["me"],
+  addTagTypes: ["me", "sessions"],
   endpoints: {
     getMe: { providesTags: ["me"] },
     // Logging in and out starts the store anew (features/wayin); these tell nothing that others have read.
@@ -16,6 +16,15 @@ export const api = generated.enhanceEndpoints({
     enrolPasskey: { invalidatesTags: [] },
     logOut: { invalidatesTags: [] },
     createLiveTicket: { invalidatesTags: [] },
+    // Steps on the way to something; it is the last of them that changes it.
+    askToStepUp: { invalidatesTags: [] },
+    prove: { invalidatesTags: [] },
+    startTotp: { invalidatesTags: [] },
+    askForNewPasskey: { invalidatesTags: [] },
+    listSessions: { providesTags: ["sessions"] },
+    endSession: { invalidatesTags: ["sessions"] },
+    endSessions: { invalidatesTags: ["sessions"] },
+    changePassword: { invalidatesTags: ["sessions"] },
   },
 });
 
@@ -39,4 +48,20 @@ export const {
   useAcceptInvitationMutation,
   useAskForPasswordResetMutation,
   useResetPasswordMutation,
+  useListFactorsQuery,
+  useRenameFactorMutation,
+  useRemoveFactorMutation,
+  useStartTotpMutation,
+  useAddTotpMutation,
+  useAskForNewPasskeyMutation,
+  useAddPasskeyMutation,
+  useRenewRecoveryCodesMutation,
+  useAskToStepUpMutation,
+  useProveMutation,
+  useListSessionsQuery,
+  useEndSessionMutation,
+  useEndSessionsMutation,
+  useChangePasswordMutation,
+  useGetMailPreferencesQuery,
+  usePutMailPreferencesMutation,
 } = api;

@@ -8,6 +8,7 @@ import {
 } from "@reduxjs/toolkit/query/react";
 
 import { type Problem, toProblem } from "./problems";
+import { CANCELLED, isProven } from "./proof";
 
 /** Lists are repeated, what isn't there is left out: as FastAPI reads them. */
 export function serialize(parameters: Record<string, unknown>): string {
@@ -21,13 +22,18 @@ export function serialize(parameters: Record<string, unknown>): string {
 
 const fetched = fetchBaseQuery({ baseUrl: "/", paramsSerializer: serialize });
 
-const query: BaseQueryFn<string | FetchArgs, unknown, Problem, object, FetchBaseQueryMeta> = async (
-  args,
-  api,
-  options,
-) => {
+type Query = BaseQueryFn<string | FetchArgs, unknown, Problem, object, FetchBaseQueryMeta>;
+
+const asked: Query = async (args, api, options) => {
   const answer = await fetched(args, api, options);
   return answer.error ? { error: toProblem(answer.error, answer.meta), meta: answer.meta } : answer;
 };
 
-export const base = createApi({ reducerPath: "api", baseQuery: query, endpoints: () => ({}) });
+/** Where the API wants a proof that it is still them, the request is sent again once that is given. */
+const proven: Query = async (args, api, options) => {
+  const answer = await asked(args, api, options);
+  if (answer.error?.type !== "step-up-required") return answer;
+  return (await isProven(api.dispatch)) ? asked(args, api, options) : { error: CANCELLED, meta: answer.meta };
+};
+
+export const base = createApi({ reducerPath: "api", baseQuery: proven, endpoints: () => ({}) });

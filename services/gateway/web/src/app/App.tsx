@@ -19,6 +19,7 @@ const ForgottenPassword = lazy(() => import("../features/password/ForgottenPassw
 const NewPassword = lazy(() => import("../features/password/NewPassword"));
 const Worklist = lazy(() => import("../features/worklist/Worklist"));
 const Figures = lazy(() => import("../features/figures/Figures"));
+const Account = lazy(() => import("../features/account/Account"));
 
 export function App() {
   useTheme();
@@ -41,6 +42,7 @@ export function App() {
         <Route index element={<Navigate to="/worklist" replace />} />
         <Route path="worklist" element={<Worklist />} />
         <Route path="figures" element={<Figures />} />
+        <Route path="account" element={<Account />} />
         <Route path="*" element={<Nowhere />} />
       </Route>
     </Routes>

@@ -1,6 +1,6 @@
 import { Button, Menu, MenuDivider, MenuItem, PopoverNext } from "@blueprintjs/core";
 import { LogOut, User } from "@blueprintjs/icons";
-import { NavLink } from "react-router";
+import { NavLink, useNavigate } from "react-router";
 
 import type { Me } from "../api/generated";
 import { useLogOut } from "../features/wayin/session";
@@ -32,9 +32,11 @@ export function Header({ me }: { me: Me | undefined }) {
 function PersonMenu({ me }: { me: Me }) {
   const t = useWords(words);
   const logOut = useLogOut();
+  const navigate = useNavigate();
   const menu = (
     <Menu>
       <MenuDivider title={me.email ?? me.name} />
+      <MenuItem icon={<User />} text={t.account} onClick={() => void navigate("/account")} />
       <MenuItem icon={<LogOut />} text={t.logOut} onClick={() => void logOut()} />
     </Menu>
   );

@@ -1,4 +1,6 @@
 /** Around the pages of those who are logged in; all others are sent to log in, and come back. */
+import { Suspense, lazy } from "react";
+import { useSelector } from "react-redux";
 import { Navigate, Outlet, useLocation } from "react-router";
 
 import { useGetMeQuery } from "../api/api";
@@ -9,11 +11,15 @@ import { ProblemNote } from "../parts/ProblemNote";
 import { Skeleton } from "../parts/Skeleton";
 import { Frame } from "./Frame";
 import { Header } from "./Header";
+import type { RootState } from "./store";
 import { TermsDue } from "./TermsDue";
+
+const StepUp = lazy(() => import("../features/stepup/StepUp"));
 
 export function Inside() {
   const { data: me, error, refetch } = useGetMeQuery();
   const { pathname, search } = useLocation();
+  const proofWanted = useSelector((state: RootState) => state.proof.wanted);
   const problem = asProblem(error);
   useLive(me !== undefined && problem?.status !== 401);
   if (problem?.status === 401) {
@@ -26,6 +32,7 @@ export function Inside() {
       {!me && problem && <ProblemNote problem={problem} retry={() => void refetch()} />}
       {!me && !problem && <Skeleton />}
       {me && (me.terms_due ? <TermsDue version={me.terms_due} /> : <Outlet />)}
+      <Suspense fallback={null}>{proofWanted && <StepUp />}</Suspense>
     </Frame>
   );
 }

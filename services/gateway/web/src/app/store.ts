@@ -4,6 +4,7 @@ import { useDispatch } from "react-redux";
 
 import { api } from "../api/api";
 import { asProblem } from "../api/problems";
+import { proof } from "../api/proof";
 import { wayIn } from "../features/wayin/slice";
 import { live } from "../live/slice";
 import { listen, listening } from "./listening";
@@ -14,6 +15,7 @@ const reducer = combineReducers({
   [preferences.name]: preferences.reducer,
   [wayIn.name]: wayIn.reducer,
   [live.name]: live.reducer,
+  [proof.name]: proof.reducer,
 });
 export type RootState = ReturnType<typeof reducer>;
 

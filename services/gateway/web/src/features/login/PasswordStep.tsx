@@ -12,6 +12,7 @@ import { ProblemNote } from "../../parts/ProblemNote";
 import { useWords } from "../../words/words";
 import { canUsePasskeys } from "../wayin/passkeys";
 import { enrolmentBegun } from "../wayin/slice";
+import { useAttempt } from "../wayin/useAttempt";
 import type { Second } from "./SecondStep";
 import { usePasskeyLogin } from "./usePasskeyLogin";
 import { words } from "./words";
@@ -26,7 +27,8 @@ export function PasswordStep({ onSecond, onDone }: Props) {
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [logIn, { isLoading, error }] = useLogInMutation();
-  const passkey = usePasskeyLogin(onDone);
+  const passkey = useAttempt();
+  const logInWithPasskey = usePasskeyLogin();
   const dispatch = useAppDispatch();
   const navigate = useNavigate();
 
@@ -41,6 +43,12 @@ export function PasswordStep({ onSecond, onDone }: Props) {
       onSecond({ token: step.mfa_token, methods: step.methods ?? [] });
     }
   };
+
+  const withPasskey = () =>
+    passkey.attempt(async () => {
+      await logInWithPasskey();
+      await onDone();
+    });
 
   return (
     <>
@@ -72,7 +80,7 @@ export function PasswordStep({ onSecond, onDone }: Props) {
       {canUsePasskeys() && (
         <>
           <div className="or">{t.or}</div>
-          <Button icon={<Key />} size="large" fill loading={passkey.busy} onClick={() => void passkey.start()}>
+          <Button icon={<Key />} size="large" fill loading={passkey.busy} onClick={() => void withPasskey()}>
             {t.passkeyAlone}
           </Button>
         </>

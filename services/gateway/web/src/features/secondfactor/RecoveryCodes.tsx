@@ -8,7 +8,24 @@ import { save } from "../../parts/save";
 import { useWords } from "../../words/words";
 import { words } from "./words";
 
-export function RecoveryCodes({ codes, onSaved }: { codes: string[]; onSaved: () => Promise<void> }) {
+interface Props {
+  codes: string[];
+  onSaved: () => Promise<void> | void;
+}
+
+/** As a page, at the first login. */
+export function RecoveryCodes(props: Props) {
+  const t = useWords(words);
+  return (
+    <>
+      <Heading>{t.codes}</Heading>
+      <CodesToKeep {...props} button={t.start} />
+    </>
+  );
+}
+
+/** The codes, ways to keep them, and a button for when that is done. */
+export function CodesToKeep({ codes, onSaved, button }: Props & { button: string }) {
   const t = useWords(words);
   const { data: facility } = useGetFacilityQuery();
   const [kept, setKept] = useState(false);
@@ -20,7 +37,6 @@ export function RecoveryCodes({ codes, onSaved }: { codes: string[]; onSaved: ()
   };
   return (
     <>
-      <Heading>{t.codes}</Heading>
       <p>{t.codesHelp}</p>
       <ol className="codes">
         {codes.map((code) => (
@@ -42,7 +58,7 @@ export function RecoveryCodes({ codes, onSaved }: { codes: string[]; onSaved: ()
       </ButtonGroup>
       <Checkbox className="kept" checked={kept} onChange={() => setKept(!kept)} label={t.kept} />
       <Button intent="primary" size="large" fill disabled={!kept} onClick={() => void onSaved()}>
-        {t.start}
+        {button}
       </Button>
     </>
   );

@@ -2,6 +2,7 @@
 import { useNavigate } from "react-router";
 
 import { api, useLogOutMutation } from "../../api/api";
+import { proofAnswered } from "../../api/proof";
 import { useAppDispatch } from "../../app/store";
 
 /** Only addresses of our own: a link from outside must not lead away after the login. */
@@ -14,6 +15,7 @@ export function useLoggedIn(): (next: string | null) => Promise<void> {
   const dispatch = useAppDispatch();
   const navigate = useNavigate();
   return async (next) => {
+    dispatch(proofAnswered(false)); // what waited for one was the login's before
     dispatch(api.util.resetApiState());
     await dispatch(api.endpoints.getMe.initiate(undefined, { forceRefetch: true }));
     await navigate(ownPath(next), { replace: true });

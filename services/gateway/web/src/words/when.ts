@@ -1,0 +1,8 @@
+/** Times as people read them; the API's are UTC. */
+export function when(iso: string, language: string): string {
+  return new Date(iso).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
+}
+
+export function day(iso: string, language: string): string {
+  return new Date(iso).toLocaleDateString(language, { dateStyle: "medium" });
+}
