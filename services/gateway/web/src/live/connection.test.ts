@@ -30,7 +30,7 @@ function setUp(ticket = async () => ({ ticket: "t", cursor: "0.start" }) as { ti
   const lines: Line[] = [];
   const told: number[] = [];
   const standings: Standing[] = [];
-  let gaps = 0;
+  let [gaps, ends] = [0, 0];
   const connection = new Connection({
     ticket,
     dial: () => {
@@ -41,9 +41,10 @@ function setUp(ticket = async () => ({ ticket: "t", cursor: "0.start" }) as { ti
     onEvent: ({ data }) => told.push(data?.sequence ?? -1),
     onGap: () => (gaps += 1),
     onStanding: (standing) => standings.push(standing),
+    onTokenEnded: () => (ends += 1),
   });
   connection.start();
-  return { connection, lines, told, standings, gaps: () => gaps };
+  return { connection, lines, told, standings, gaps: () => gaps, ends: () => ends };
 }
 
 beforeEach(() => {
@@ -91,8 +92,9 @@ test("what it missed for good is read again", async () => {
 });
 
 test("an ended token costs one new ticket, at once", async () => {
-  const { lines, standings } = await connected();
+  const { lines, standings, ends } = await connected();
   lines[0]?.ends(4401);
+  expect(ends()).toBe(1);
   await vi.advanceTimersByTimeAsync(1);
   expect(lines).toHaveLength(2);
   expect(standings).not.toContain("lost");

@@ -19,6 +19,8 @@ export interface Surroundings {
   /** What was read before may be old: read it again. */
   onGap: () => void;
   onStanding: (standing: Standing) => void;
+  /** The token behind it has ended: in the course of things, or because the login was ended elsewhere. */
+  onTokenEnded: () => void;
 }
 
 const FIRST_WAIT_MS = 200;
@@ -81,6 +83,7 @@ export class Connection {
     socket.addEventListener("message", ({ data }) => this.take(JSON.parse(String(data)) as Frame, first));
     socket.addEventListener("close", ({ code }) => {
       if (this.stopped) return;
+      if (code === BAD_TICKET) this.around.onTokenEnded();
       if (FINAL.has(code)) this.around.onStanding("refused");
       else if (code === BAD_TICKET && this.failures === 0) this.later(0);
       else this.later();

@@ -22,6 +22,8 @@ export function useLive(loggedIn: boolean): void {
       dial: () => new WebSocket(`${location.origin.replace(/^http/, "ws")}/api/v1/live`),
       onEvent: (frame) => dispatch(eventTold(frame)),
       onGap: () => dispatch(gapFound()),
+      // Tickets are given for up to a minute after a login was ended elsewhere; who it is, auth knows at once.
+      onTokenEnded: () => dispatch(api.util.invalidateTags(["me"])),
       onStanding: (standing) => dispatch(standingChanged(standing)),
     });
     const hurry = () => connection.hurry();
