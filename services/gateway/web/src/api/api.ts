@@ -39,4 +39,7 @@ export const {
   useAcceptInvitationMutation,
   useAskForPasswordResetMutation,
   useResetPasswordMutation,
+  useGetUploadQuery,
+  useListAnalysesQuery,
+  useListModelsQuery,
 } = api;

@@ -4,10 +4,11 @@ import type { words } from "./words";
 
 interface Entry {
   path: string;
-  label: keyof (typeof words)["en"] & "worklist";
+  label: keyof (typeof words)["en"] & ("worklist" | "submit");
   roles: readonly Role[];
 }
 
 export const MENU: readonly Entry[] = [
   { path: "/worklist", label: "worklist", roles: ["viewer", "member", "admin"] },
+  { path: "/submit", label: "submit", roles: ["member", "admin"] },
 ];

@@ -4,6 +4,7 @@ import { useDispatch } from "react-redux";
 
 import { api } from "../api/api";
 import { asProblem } from "../api/problems";
+import { submit } from "../features/submit/slice";
 import { wayIn } from "../features/wayin/slice";
 import { live } from "../live/slice";
 import { listen, listening } from "./listening";
@@ -14,6 +15,7 @@ const reducer = combineReducers({
   [preferences.name]: preferences.reducer,
   [wayIn.name]: wayIn.reducer,
   [live.name]: live.reducer,
+  [submit.name]: submit.reducer,
 });
 export type RootState = ReturnType<typeof reducer>;
 
