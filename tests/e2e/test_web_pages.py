@@ -34,6 +34,7 @@ class Place:
 
 
 PLACES = [
+    Place("submit", "/submit", "heading", "Submit a study"),
     Place("account", "/account", "heading", "Account"),
     Place("worklist", "/worklist", "grid", "Worklist"),
     Place("figures", "/figures", "button", "Save: Time to result"),

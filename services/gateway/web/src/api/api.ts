@@ -64,4 +64,7 @@ export const {
   useChangePasswordMutation,
   useGetMailPreferencesQuery,
   usePutMailPreferencesMutation,
+  useGetUploadQuery,
+  useListAnalysesQuery,
+  useListModelsQuery,
 } = api;

@@ -17,6 +17,8 @@ const Join = lazy(() => import("../features/join/Join"));
 const SecondFactor = lazy(() => import("../features/secondfactor/SecondFactor"));
 const ForgottenPassword = lazy(() => import("../features/password/ForgottenPassword"));
 const NewPassword = lazy(() => import("../features/password/NewPassword"));
+const Submit = lazy(() => import("../features/submit/Submit"));
+const Outcome = lazy(() => import("../features/submit/Outcome"));
 const Worklist = lazy(() => import("../features/worklist/Worklist"));
 const Figures = lazy(() => import("../features/figures/Figures"));
 const Account = lazy(() => import("../features/account/Account"));
@@ -43,6 +45,8 @@ export function App() {
         <Route path="worklist" element={<Worklist />} />
         <Route path="figures" element={<Figures />} />
         <Route path="account" element={<Account />} />
+        <Route path="submit" element={<Submit />} />
+        <Route path="submit/:uploadId" element={<Outcome />} />
         <Route path="*" element={<Nowhere />} />
       </Route>
     </Routes>

@@ -3,6 +3,7 @@ import { LogOut, User } from "@blueprintjs/icons";
 import { NavLink, useNavigate } from "react-router";
 
 import type { Me } from "../api/generated";
+import { Indicator } from "../features/submit/Indicator";
 import { useLogOut } from "../features/wayin/session";
 import { Mark } from "../parts/Mark";
 import { useWords } from "../words/words";
@@ -23,6 +24,7 @@ export function Header({ me }: { me: Me | undefined }) {
           </NavLink>
         ))}
       </nav>
+      <Indicator />
       <Settings />
       {me && <PersonMenu me={me} />}
     </header>

@@ -4,11 +4,12 @@ import type { words } from "./words";
 
 interface Entry {
   path: string;
-  label: keyof (typeof words)["en"] & ("worklist" | "figures");
+  label: keyof (typeof words)["en"] & ("worklist" | "submit" | "figures");
   roles: readonly Role[];
 }
 
 export const MENU: readonly Entry[] = [
   { path: "/worklist", label: "worklist", roles: ["viewer", "member", "admin"] },
+  { path: "/submit", label: "submit", roles: ["member", "admin"] },
   { path: "/figures", label: "figures", roles: ["viewer", "member", "admin", "operator"] },
 ];

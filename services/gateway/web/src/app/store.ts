@@ -5,6 +5,7 @@ import { useDispatch } from "react-redux";
 import { api } from "../api/api";
 import { asProblem } from "../api/problems";
 import { proof } from "../api/proof";
+import { submit } from "../features/submit/slice";
 import { wayIn } from "../features/wayin/slice";
 import { live } from "../live/slice";
 import { listen, listening } from "./listening";
@@ -16,6 +17,7 @@ const reducer = combineReducers({
   [wayIn.name]: wayIn.reducer,
   [live.name]: live.reducer,
   [proof.name]: proof.reducer,
+  [submit.name]: submit.reducer,
 });
 export type RootState = ReturnType<typeof reducer>;
 

@@ -1,0 +1,76 @@
+/** A study that was taken, and its analyses, live. */
+import { Intent, ProgressBar, Tag } from "@blueprintjs/core";
+import { Link } from "react-router";
+
+import { useListAnalysesQuery } from "../../api/api";
+import type { AnalysisOut, Status, StudyOfUpload } from "../../api/generated";
+import { ProblemNote } from "../../parts/ProblemNote";
+import { Skeleton } from "../../parts/Skeleton";
+import { findingName } from "../../words/findings";
+import { useWords } from "../../words/words";
+import { foremost } from "../worklist/rows";
+import { words as ofStates } from "../worklist/words";
+import { words } from "./words";
+
+const INTENTS: Record<Status, Intent> = {
+  queued: Intent.NONE,
+  running: Intent.PRIMARY,
+  completed: Intent.SUCCESS,
+  failed: Intent.DANGER,
+  cancelled: Intent.NONE,
+};
+const MOST = 200;
+
+export function TakenStudy({ study, uploadId }: { study: StudyOfUpload; uploadId: string }) {
+  const t = useWords(words);
+  const about = { studyId: study.study_id, limit: MOST };
+  const { data, error, refetch } = useListAnalysesQuery(about, { refetchOnMountOrArgChange: true });
+  const analyses = data && ofThis(data.items, study, uploadId);
+  return (
+    <section className="taken" aria-label={t.study(study.study_id.slice(-8))}>
+      <h2>
+        {t.study(study.study_id.slice(-8))} <span className="quiet">{t.studySlices(study.instances)}</span>
+      </h2>
+      <ProblemNote problem={error} retry={() => void refetch()} />
+      {!analyses && !error && <Skeleton lines={1} />}
+      {analyses?.length === 0 && <p className="quiet">{t.queuedForAnalysis}</p>}
+      {analyses?.map((analysis) => (
+        <OneAnalysis key={analysis.id} analysis={analysis} />
+      ))}
+    </section>
+  );
+}
+
+/** Those that this upload brought about; of a study that was known already, those it has. */
+function ofThis(items: readonly AnalysisOut[], study: StudyOfUpload, uploadId: string): AnalysisOut[] {
+  const brought = items.filter(({ upload_id }) => upload_id === uploadId);
+  return brought.length > 0 ? brought : items.filter(({ study_version, superseded }) => study_version === study.version && !superseded);
+}
+
+function OneAnalysis({ analysis }: { analysis: AnalysisOut }) {
+  const t = useWords(words);
+  const states = useWords(ofStates);
+  const { id, status, priority, model, slices_done: done, slices_total: all, findings, error } = analysis;
+  const first = foremost(findings);
+  return (
+    <div className="taken-analysis">
+      <span className="taken-state">
+        {priority === "urgent" && <Tag intent="danger">{states.urgent}</Tag>}
+        <Tag minimal intent={INTENTS[status]}>
+          {states[status]}
+        </Tag>
+        {status === "running" && all > 0 && <ProgressBar intent="primary" value={done / all} stripes={false} aria-label={states.progress} />}
+      </span>
+      <span>{model.title ?? model.name}</span>
+      <span>
+        {first && (
+          <>
+            <strong className={first.positive ? "alarming" : ""}>{findingName(first.label)}</strong> {Math.round(first.probability * 100)} %
+          </>
+        )}
+        {error && <span className="quiet">{error.detail}</span>}
+      </span>
+      <Link to={`/analyses/${id}`}>{t.openAnalysis}</Link>
+    </div>
+  );
+}
