@@ -1,5 +1,5 @@
 import { Intent, ProgressBar, Tag } from "@blueprintjs/core";
-import { FolderClose } from "@blueprintjs/icons";
+import { FolderClose, WarningSign } from "@blueprintjs/icons";
 import { memo } from "react";
 
 import type { AnalysisOut, Status } from "../../api/generated";
@@ -54,16 +54,16 @@ export const Row = memo(function Row({ analysis, patients, moving }: Props) {
         {analysis.superseded && <span className="quiet"> {t.superseded}</span>}
       </span>
       <span role="gridcell" className="marks">
+        {analysis.tags.map((tag) => (
+          <Tag key={tag} minimal round title={tag}>
+            {tag}
+          </Tag>
+        ))}
         {analysis.folder && (
           <span className="quiet" title={analysis.folder}>
             <FolderClose size={12} /> {analysis.folder}
           </span>
         )}
-        {analysis.tags.map((tag) => (
-          <Tag key={tag} minimal round>
-            {tag}
-          </Tag>
-        ))}
       </span>
       <span role="gridcell" className="model">
         {analysis.model.title ?? analysis.model.name}
@@ -84,14 +84,23 @@ function Finding({ analysis: { findings, error, warnings } }: { analysis: Analys
     <>
       <strong className={first.positive ? "positive" : ""}>{findingName(first.label)}</strong> {Math.round(first.probability * 100)} %
       {warnings.length > 0 && (
-        <Tag minimal intent="warning" title={warnings.map(({ detail }) => detail).join("\n")}>
-          {t.warnings(warnings.length)}
+        <Tag
+          minimal
+          intent="warning"
+          icon={<WarningSign size={12} />}
+          aria-label={t.warnings(warnings.length)}
+          title={warnings.map(({ detail }) => detail).join("\n")}
+        >
+          {warnings.length}
         </Tag>
       )}
     </>
   );
 }
 
+/** The year only where it is another than this. */
 function when(iso: string, language: string): string {
-  return new Date(iso).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
+  const time = new Date(iso);
+  const year = time.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" as const };
+  return time.toLocaleString(language, { ...year, month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
 }

@@ -21,6 +21,7 @@ import { OutcomeNote } from "./OutcomeNote";
 import { Side } from "./Side";
 import { useBulk } from "./useBulk";
 import { useMedia } from "./useMedia";
+import { Views } from "./Views";
 import { words } from "./words";
 
 const PAUSE_MS = 200;
@@ -29,8 +30,8 @@ const NONE: ReadonlySet<string> = new Set();
 export default function Worklist() {
   const t = useWords(words);
   const [parameters, setParameters] = useSearchParams();
-  const [cleared, setCleared] = useState(0);
   const query = parameters.toString();
+  const [box, setBox] = useState(() => ({ key: 0, q: parameters.get("q") ?? "" }));
   const shown = useMemo(() => readShown(new URLSearchParams(query)), [query]);
   const filters = useMemo(() => toFilters(shown), [shown]);
   const { data: me } = useGetMeQuery();
@@ -49,9 +50,10 @@ export default function Worklist() {
     (changes: Partial<Record<Name, string>>) => setParameters((before) => changed(before, changes), { replace: true }),
     [setParameters],
   );
-  const clear = () => {
-    setParameters({}, { replace: true });
-    setCleared(cleared + 1); // empties the box, too: at once, while the address changes in a transition
+  /** Also what stands in the search box: at once, while the address changes in a transition. */
+  const show = (view: string) => {
+    setParameters(changed(new URLSearchParams(view), {}), { replace: true });
+    setBox({ key: box.key + 1, q: readShown(new URLSearchParams(view)).q });
   };
   // While another search is on its way, what was found before stays: no jumps.
   const pages = (currentData ?? data)?.pages;
@@ -83,17 +85,17 @@ export default function Worklist() {
     <div className="worklist">
       <div className="tools">
         <Heading>{t.title}</Heading>
-        <SearchBox key={cleared} label={t.search} start={cleared ? "" : shown.q} value={shown.q} onValue={(q) => set({ q })} />
+        <Views query={query} onOpen={show} />
+        <SearchBox key={box.key} label={t.search} start={box.q} value={shown.q} onValue={(q) => set({ q })} />
         {sees && (
           <Toggle on={patients} icon={<EyeOpen />} aria-label={t.showPatients} onToggle={setPatients}>
             <span className="wide-only">{t.showPatients}</span>
           </Toggle>
         )}
         <FilterBar shown={shown} facets={facets} narrow={narrow} side={side} set={set} />
-        {filtered && <ClearButton onClear={clear} />}
+        {filtered && <ClearButton onClear={() => show("")} />}
       </div>
       <ProblemNote problem={error} retry={() => void refetch()} />
-      <OutcomeNote bulk={bulk} />
       <div className="halves">
         {side && <Side shown={shown} facets={facets} set={set} onDrop={writes ? onDrop : undefined} />}
         <div className="list">
@@ -112,6 +114,7 @@ export default function Worklist() {
               selection={writes ? { ids: selected, set: setSelected, onKey, onDrag: (ids) => (dragged.current = ids) } : undefined}
             />
           )}
+          <OutcomeNote bulk={bulk} />
           {chosen.length > 0 && (
             <BulkBar
               chosen={chosen}
