@@ -8,7 +8,7 @@ from typing import Any
 
 import pydicom
 import pytest
-from codetect_local.demo import SLUG, Demo
+from codetect_local.demo import SLUG
 from codetect_local.stack import Stack
 from playwright.async_api import Browser, Locator, Page, expect
 from pydicom.uid import generate_uid
@@ -16,8 +16,8 @@ from pydicom.uid import generate_uid
 from tests.e2e.app import accessible, quiet_tab
 from tests.e2e.browser import Visit
 from tests.e2e.conftest import Command
+from tests.e2e.people import Somebody
 from tests.e2e.test_cli import SAMPLE
-from tests.e2e.test_web_worklist import log_in
 
 SLOW = 30_000
 
@@ -49,13 +49,9 @@ class Sent:
 
 
 @pytest.fixture(scope="module")
-async def person(stack: Stack, demo: dict[str, Any]) -> dict[str, Any]:
+async def person(stack: Stack, demo: dict[str, Any]) -> Somebody:
     """A member of the demo facility who sees who patients are."""
-    email = f"mona-{secrets.token_hex(4)}@demo.example"
-    who = ("--facility", SLUG, "--email", email, "--name", "Mona Member", "--role", "member", "--with-totp")
-    made = await Demo(stack).auth("create-person", *who)
-    await Demo(stack).auth("grant", "--facility", SLUG, "--right", "identity", "--email", email)
-    return {"home": demo["url"], **made}
+    return await Somebody.made(stack, SLUG, "Mona Member", "member", "identity")
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +70,10 @@ async def sent(codetect: Command, tiny: str, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-async def inside(browser: Browser, person: dict[str, Any]) -> AsyncIterator[Visit]:
+async def inside(browser: Browser, person: Somebody) -> AsyncIterator[Visit]:
     """A tab in which she is logged in, on the worklist."""
     async with quiet_tab(browser) as tab:
-        await log_in(tab.page, person)
-        await tab.page.get_by_role("button", name="I agree").click()
+        await person.log_in(tab.page)
         await expect(tab.page.get_by_role("grid")).to_be_visible(timeout=SLOW)
         yield tab
 
@@ -90,13 +85,13 @@ async def names(page: Page, sent: Sent) -> list[str]:
     return [called[title] for title in titles if title in called]
 
 
-async def test_filters_and_order_stand_in_the_address(inside: Visit, sent: Sent, person: dict[str, Any]) -> None:
+async def test_filters_and_order_stand_in_the_address(inside: Visit, sent: Sent, person: Somebody) -> None:
     page = inside.page
-    await page.goto(person["home"] + "/worklist")
+    await page.goto(person.home + "/worklist")
     await expect(sent.row(page, "failed")).to_be_visible(timeout=SLOW)
     assert await names(page, sent) == ["failed", "routine", "urgent"]
     await page.get_by_role("button", name="Urgent first").click()
-    await expect(page).to_have_url(person["home"] + "/worklist?urgent=true")
+    await expect(page).to_have_url(person.home + "/worklist?urgent=true")
     await expect(page.locator(".scroller [role=row]").first).to_contain_text("Urgent")
     await expect(sent.row(page, "urgent")).to_be_visible()
     order = await names(page, sent)
@@ -106,7 +101,7 @@ async def test_filters_and_order_stand_in_the_address(inside: Visit, sent: Sent,
     await expect(sent.row(page, "routine")).to_have_count(0)
     await expect(sent.row(page, "failed")).to_be_visible()
     await page.get_by_label("Received").select_option("New since yesterday")
-    await expect(page).to_have_url(person["home"] + "/worklist?status=failed&since=yesterday&urgent=true")
+    await expect(page).to_have_url(person.home + "/worklist?status=failed&since=yesterday&urgent=true")
     await expect(sent.row(page, "failed")).to_be_visible()
     await page.reload()
     await expect(page.get_by_label("Received")).to_have_value("yesterday", timeout=SLOW)
@@ -116,18 +111,16 @@ async def test_filters_and_order_stand_in_the_address(inside: Visit, sent: Sent,
     await expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
     await page.get_by_role("button", name="Clear").click()
     await expect(sent.row(page, "routine")).to_be_visible()
-    await expect(page).to_have_url(person["home"] + "/worklist")
+    await expect(page).to_have_url(person.home + "/worklist")
     await page.get_by_role("button", name="Mine").click()
     await expect(sent.row(page, "routine")).to_have_count(0)  # the API client of the facility sent it
     await page.get_by_role("button", name="Clear").click()
     await accessible(page)
 
 
-async def test_rows_are_selected_tagged_moved_and_put_back_by_keys(
-    inside: Visit, sent: Sent, person: dict[str, Any]
-) -> None:
+async def test_rows_are_selected_tagged_moved_and_put_back_by_keys(inside: Visit, sent: Sent, person: Somebody) -> None:
     page, tag, folder = inside.page, f"tag {sent.word}", f"folder {sent.word}"
-    await page.goto(person["home"] + "/worklist")
+    await page.goto(person.home + "/worklist")
     row = sent.row(page, "routine")
     await expect(row).to_be_visible(timeout=SLOW)
     await row.focus()
@@ -168,9 +161,9 @@ async def test_rows_are_selected_tagged_moved_and_put_back_by_keys(
     await expect(row).not_to_contain_text(folder)
 
 
-async def test_rows_are_dragged_onto_a_tag(inside: Visit, sent: Sent, person: dict[str, Any]) -> None:
+async def test_rows_are_dragged_onto_a_tag(inside: Visit, sent: Sent, person: Somebody) -> None:
     page, tag = inside.page, f"tag {sent.word}"
-    await page.goto(person["home"] + "/worklist")
+    await page.goto(person.home + "/worklist")
     await expect(sent.row(page, "failed")).to_be_visible(timeout=SLOW)
     beside = page.get_by_role("navigation", name="Folders").get_by_role("button", name=tag)
     await sent.row(page, "failed").drag_to(beside)
@@ -179,11 +172,9 @@ async def test_rows_are_dragged_onto_a_tag(inside: Visit, sent: Sent, person: di
     await expect(beside).to_contain_text("2")
 
 
-async def test_what_cannot_be_done_is_said_and_the_rest_is_done(
-    inside: Visit, sent: Sent, person: dict[str, Any]
-) -> None:
+async def test_what_cannot_be_done_is_said_and_the_rest_is_done(inside: Visit, sent: Sent, person: Somebody) -> None:
     page = inside.page
-    await page.goto(person["home"] + f"/worklist?tag=tag+{sent.word}")
+    await page.goto(person.home + f"/worklist?tag=tag+{sent.word}")
     await expect(sent.row(page, "failed")).to_be_visible(timeout=SLOW)
     await page.get_by_label("Select all shown").check(force=True)
     await expect(page.get_by_text("2 selected")).to_be_visible()
@@ -200,10 +191,10 @@ async def test_what_cannot_be_done_is_said_and_the_rest_is_done(
 
 
 async def test_it_moves_under_filters_too(
-    inside: Visit, sent: Sent, person: dict[str, Any], codetect: Command, tiny: str, tmp_path: Path
+    inside: Visit, sent: Sent, person: Somebody, codetect: Command, tiny: str, tmp_path: Path
 ) -> None:
     page = inside.page
-    await page.goto(person["home"] + "/worklist?result=positive&since=today&urgent=true")
+    await page.goto(person.home + "/worklist?result=positive&since=today&urgent=true")
     await expect(page.get_by_label("Received")).to_have_value("today", timeout=SLOW)
     await page.evaluate("window.same = true")
     done = await codetect("submit", sent.file(tmp_path, "late"), "--model", tiny, "--priority", "urgent", "--json")
@@ -218,9 +209,9 @@ async def test_it_moves_under_filters_too(
     assert "failed" not in order
 
 
-async def test_views_are_kept_opened_renamed_and_removed(inside: Visit, sent: Sent, person: dict[str, Any]) -> None:
+async def test_views_are_kept_opened_renamed_and_removed(inside: Visit, sent: Sent, person: Somebody) -> None:
     page = inside.page
-    await page.goto(person["home"] + "/worklist?status=failed&since=yesterday")
+    await page.goto(person.home + "/worklist?status=failed&since=yesterday")
     await expect(sent.row(page, "failed")).to_be_visible(timeout=SLOW)
     await page.get_by_role("button", name="Views").click()
     await page.get_by_label("Name of the view").fill("Failed lately")
@@ -233,7 +224,7 @@ async def test_views_are_kept_opened_renamed_and_removed(inside: Visit, sent: Se
     await page.reload()
     await page.get_by_role("button", name="Views").click(timeout=SLOW)
     await views.get_by_role("button", name="Failed lately", exact=True).click()
-    await expect(page).to_have_url(person["home"] + "/worklist?status=failed&since=yesterday")
+    await expect(page).to_have_url(person.home + "/worklist?status=failed&since=yesterday")
     await page.get_by_role("button", name="Views: Failed lately").click()
     await page.get_by_role("button", name="Rename “Failed lately”").click()
     await views.get_by_label("Name of the view").fill("Failures")
@@ -247,9 +238,9 @@ async def test_views_are_kept_opened_renamed_and_removed(inside: Visit, sent: Se
     await page.keyboard.press("Escape")
 
 
-async def test_patients_show_to_those_with_the_right(inside: Visit, sent: Sent, person: dict[str, Any]) -> None:
+async def test_patients_show_to_those_with_the_right(inside: Visit, sent: Sent, person: Somebody) -> None:
     page = inside.page
-    await page.goto(person["home"] + "/worklist")
+    await page.goto(person.home + "/worklist")
     row = sent.row(page, "routine")
     await expect(row).to_contain_text(f"{sent.patient}, Routine", timeout=SLOW)
     await expect(row).to_contain_text(sent.accession)
@@ -262,11 +253,11 @@ async def test_patients_show_to_those_with_the_right(inside: Visit, sent: Sent, 
     await expect(row).to_contain_text(sent.patient)
 
 
-async def test_on_a_phone_filters_are_behind_a_button(inside: Visit, sent: Sent, person: dict[str, Any]) -> None:
+async def test_on_a_phone_filters_are_behind_a_button(inside: Visit, sent: Sent, person: Somebody) -> None:
     page = inside.page
     await page.set_viewport_size({"width": 390, "height": 800})
     try:
-        await page.goto(person["home"] + "/worklist")
+        await page.goto(person.home + "/worklist")
         await expect(sent.row(page, "routine")).to_be_visible(timeout=SLOW)
         await page.get_by_role("button", name="Filters").click()
         await page.get_by_label("State").select_option("Failed")

@@ -3,7 +3,7 @@ import "./worklist.css";
 
 import { InputGroup, NonIdealState } from "@blueprintjs/core";
 import { EyeOpen, Search } from "@blueprintjs/icons";
-import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useSearchParams } from "react-router";
 
 import { api, useGetMeQuery } from "../../api/api";
@@ -47,7 +47,9 @@ export default function Worklist() {
   const bulk = useBulk();
 
   const set = useCallback(
-    (changes: Partial<Record<Name, string>>) => setParameters((before) => changed(before, changes), { replace: true }),
+    (changes: Partial<Record<Name, string>>) =>
+      // What the address says by now: in `parameters` a change that is still on its way would be missing, and be undone.
+      setParameters(changed(new URLSearchParams(location.search), changes), { replace: true }),
     [setParameters],
   );
   /** Also what stands in the search box: at once, while the address changes in a transition. */
@@ -86,7 +88,7 @@ export default function Worklist() {
       <div className="tools">
         <Heading>{t.title}</Heading>
         <Views query={query} onOpen={show} />
-        <SearchBox key={box.key} label={t.search} start={box.q} value={shown.q} onValue={(q) => set({ q })} />
+        <SearchBox key={box.key} label={t.search} start={box.q} onValue={(q) => set({ q })} />
         {sees && (
           <Toggle on={patients} icon={<EyeOpen />} aria-label={t.showPatients} onToggle={setPatients}>
             <span className="wide-only">{t.showPatients}</span>
@@ -135,22 +137,20 @@ interface SearchProps {
   label: string;
   /** What the box holds at first. */
   start: string;
-  /** What is searched for now. */
-  value: string;
   onValue: (value: string) => void;
 }
 
 /** Searches as one types, after a short pause. */
-function SearchBox({ label, start, value, onValue }: SearchProps) {
+function SearchBox({ label, start, onValue }: SearchProps) {
   const [typed, setTyped] = useState(start);
-  const settled = useDeferredValue(typed);
-  useEffect(() => {
-    if (settled === value) return undefined;
-    const timer = setTimeout(() => onValue(settled), PAUSE_MS);
-    return () => clearTimeout(timer);
-    // oxlint-disable-next-line react/exhaustive-deps -- only typing starts a search
-  }, [settled]);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const type = (value: string) => {
+    setTyped(value);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => onValue(value), PAUSE_MS);
+  };
   return (
-    <InputGroup type="search" leftIcon={<Search />} aria-label={label} placeholder={label} value={typed} onValueChange={setTyped} />
+    <InputGroup type="search" leftIcon={<Search />} aria-label={label} placeholder={label} value={typed} onValueChange={type} />
   );
 }
