@@ -490,6 +490,15 @@ class AnalysisCancelled(Event):
     model_version: str
 
 
+class AnalysisOrganised(Event):
+    """Somebody changed an analysis's tags, its folder or its priority; what they wrote isn't told."""
+
+    analysis_id: UUID
+    study_id: UUID
+    upload_id: UUID
+    changed: list[Literal["tags", "folder", "priority"]]
+
+
 Says = Literal["present", "absent", "unsure"]
 ReviewState = Literal["undecided", "agreed", "waiting", "adjudicated"]
 READER = "Subject of who said it."

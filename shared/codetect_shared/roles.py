@@ -93,6 +93,16 @@ TABLE = (
         ),
     ),
     Doing(
+        "keep views of the worklist for oneself",
+        PEOPLE,
+        (
+            "GET /api/v1/views",
+            "POST /api/v1/views",
+            "PATCH /api/v1/views/{view_id}",
+            "DELETE /api/v1/views/{view_id}",
+        ),
+    ),
+    Doing(
         "read the facility's figures",
         ALL,
         ("GET /api/v1/analytics/summary", "GET /api/v1/analytics/timeseries"),
@@ -169,6 +179,7 @@ TABLE = (
         ALL,
         (
             "GET /api/v1/analyses",
+            "GET /api/v1/analyses/facets",
             "GET /api/v1/analyses/{analysis_id}",
             "GET /api/v1/analyses/{analysis_id}/slices",
             "GET /api/v1/analyses/{analysis_id}/slices/{n}/image.png",
@@ -205,6 +216,7 @@ TABLE = (
         WRITERS,
         (
             "POST /api/v1/analyses",
+            "POST /api/v1/analyses/bulk",
             "PATCH /api/v1/analyses/{analysis_id}",
             "DELETE /api/v1/analyses/{analysis_id}",
             "POST /api/v1/analyses/{analysis_id}/rerun",

@@ -39,7 +39,10 @@ async def contract(house: House, facility: Facility) -> Contract:
     )
     async with house.db.facility(facility.id) as session:
         session.add(finding)
+    admin = house.tokens.headers(facility.id, Role.ADMIN)
+    view = await house.client.post("/api/v1/views", json={"name": "kept", "filters": "status=failed"}, headers=admin)
     known = {
+        "view_id": view.json()["id"],
         "feedback_id": str(finding.id),
         "analysis_id": str(analysis.id),
         "study_id": str(event.study_id),
@@ -48,7 +51,7 @@ async def contract(house: House, facility: Facility) -> Contract:
         "n": "0",
         "number": "0",
     }
-    return Contract(SERVICE, house.client, house.tokens.headers(facility.id, Role.ADMIN), known)
+    return Contract(SERVICE, house.client, admin, known)
 
 
 @pytest.mark.parametrize("operation", operations(SERVICE))

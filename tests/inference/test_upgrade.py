@@ -96,9 +96,38 @@ async def test_a_result_that_a_failure_had_hidden_shows_again(upgraded: Upgraded
         assert answer.json()["superseded"] is False
 
 
+async def test_what_older_analyses_can_be_found_by_is_kept(upgraded: Upgraded) -> None:
+    mine = upgraded.facility(MINE)
+    found = upgraded.analyses(MINE)
+    for one in found:
+        positive = [finding["label"] for finding in one["findings"] if finding["positive"]]
+        marks = await upgraded.history.sql(
+            "SELECT kind, value FROM analysis_marks WHERE analysis_id = $1", UUID(one["id"])
+        )
+        any_finding = [("any_finding", "")] if positive else []
+        assert sorted(map(tuple, marks)) == sorted(
+            [*(("tag", tag) for tag in one["tags"]), *(("finding", label) for label in positive), *any_finding]
+        )
+    assert {tag for one in found for tag in one["tags"]}
+    for tag in {tag for one in found for tag in one["tags"]}:
+        tagged = (await mine.ask("GET", "/analyses", params={"tag": tag, "limit": 200})).json()["items"]
+        assert {one["id"] for one in tagged} == {one["id"] for one in found if tag in one["tags"]}
+
+
 async def test_each_facility_sees_its_own_rows_of_every_table_and_nobody_without_one_any(upgraded: Upgraded) -> None:
     tables = [name for name in await upgraded.history.of_facilities() if name not in EVERYONES]
-    assert {"analyses", "audit", "erasures", "feedback", "outbox", "removals", "studies", "watched"} <= set(tables)
+    assert {
+        "analyses",
+        "analysis_marks",
+        "audit",
+        "erasures",
+        "feedback",
+        "outbox",
+        "removals",
+        "studies",
+        "views",
+        "watched",
+    } <= set(tables)
     for table in tables:
         assert await upgraded.history.seen(table, "") == 0, table
         for name in (MINE, OTHER):

@@ -12,6 +12,7 @@ from codetect_shared.events import (
     AnalysisCancelled,
     AnalysisCompleted,
     AnalysisFailed,
+    AnalysisOrganised,
     AnalysisProgressed,
     AnalysisQueued,
     AnalysisStarted,
@@ -43,8 +44,8 @@ STATES: dict[type[Event], str] = {
     UploadExpired: "expired",
 }
 OPINIONS = {True: "agrees", False: "disagrees", None: "unsure"}
-NO_FIGURES = frozenset({AnalysisProgressed.type})
-"""Told often, for eyes only: neither kept nor counted."""
+NO_FIGURES = frozenset({AnalysisProgressed.type, AnalysisOrganised.type})
+"""Told for eyes only, some often: neither kept nor counted."""
 BINS = 20
 QUARTER_S = 900
 

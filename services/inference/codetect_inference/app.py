@@ -16,6 +16,7 @@ from codetect_inference.models import ANALYSES
 from codetect_inference.registry import Registry
 from codetect_inference.removals import sweep
 from codetect_inference.settings import Settings
+from codetect_inference.views import routes as view_routes
 from codetect_inference.watch import routes as watch_routes
 from codetect_inference.watch.looking import look
 
@@ -26,6 +27,7 @@ ROUTERS = (
     feedback_routes.feedback,
     model_routes.models,
     watch_routes.models,
+    view_routes.views,
 )
 
 

@@ -31,6 +31,10 @@ class WrongState(Conflict):
     """The analysis is in a state that does not allow this."""
 
 
+class TooManyTags(Conflict):
+    """An analysis has 20 tags at most; remove one first."""
+
+
 class ModelVersionTaken(Conflict):
     """Another bundle is registered under this name and version."""
 

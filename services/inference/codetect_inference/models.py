@@ -182,6 +182,25 @@ class Analysis(Base, JobRow):
         self.status = to
 
 
+class MarkKind(StrEnum):
+    """What an analysis can be found by besides its columns: a tag, a positive finding, or that it has any."""
+
+    TAG = "tag"
+    FINDING = "finding"
+    ANY_FINDING = "any_finding"
+
+
+class Mark(Base):
+    """What an analysis can be found by; a trigger on `analyses` keeps it (migration 0013, ADR 103)."""
+
+    __tablename__ = "analysis_marks"
+
+    facility_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str] = mapped_column(primary_key=True)
+    analysis_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
 class Removal(Base, FacilityRow):
     """Result objects to remove: written with the change, done (for a while again and again) by a sweep."""
 

@@ -2,17 +2,29 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, any_, cast, exists, func, literal, or_, select, tuple_
+from codetect_shared.jobs import PRIORITIES, UNAWAITED
+from sqlalchemy import ColumnElement, Select, Text, cast, exists, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_inference.failures import AnalysisNotFound, CursorInvalid, ModelNotFound
 from codetect_inference.feedback.models import Feedback
-from codetect_inference.models import Analysis, Model, Status
-from codetect_inference.schemas import Filters
+from codetect_inference.models import Analysis, Mark, MarkKind, Model, Status
+from codetect_inference.schemas import Counted, Facets, Filters
+
+BANDS = (*PRIORITIES.values(), UNAWAITED)
+
+
+class Place(NamedTuple):
+    """Where a page ends: its last row's priority, time and id."""
+
+    priority: int
+    time: datetime
+    id: UUID
 
 
 async def analysis(session: AsyncSession, analysis_id: UUID, *, lock: bool = False) -> Analysis:
@@ -33,36 +45,55 @@ async def model(session: AsyncSession, name: str, version: str) -> Model:
     return row
 
 
-async def page(session: AsyncSession, filters: Filters) -> tuple[list[Analysis], str | None]:
+async def page(session: AsyncSession, asker: UUID, filters: Filters) -> tuple[list[Analysis], str | None]:
     """One page of analyses and the next page's cursor; the place in the list is a value, so nothing is skipped."""
-    descending, name = filters.sort.startswith("-"), filters.sort.lstrip("-")
-    by = getattr(Analysis, name)
-    statement = _filtered(filters).where(by.is_not(None))
-    if filters.cursor:
-        after = tuple_(by, Analysis.id)
-        place = _place(filters.cursor, filters.sort)
-        statement = statement.where(after < place if descending else after > place)
+    place = _place(filters) if filters.cursor else None
+    rows: list[Analysis] = []
+    for part in _parts(_filtered(asker, filters), filters, place):
+        rows += await session.scalars(part.limit(filters.limit + 1 - len(rows)))
+        if len(rows) > filters.limit:
+            return rows[: filters.limit], _cursor(filters, rows[filters.limit - 1])
+    return rows, None
+
+
+def _parts(wanted: Select[Analysis], filters: Filters, place: Place | None) -> Iterator[Select[Analysis]]:
+    """What follows the place, in order. A priority at a time, each in an index's order: together they'd be sorted."""
+    if not filters.urgent_first:
+        yield _after(wanted, filters.sort, place)
+        return
+    for band in BANDS:
+        if place is None or band >= place.priority:
+            of_band = wanted.where(Analysis.priority == band)
+            yield _after(of_band, filters.sort, place if place and band == place.priority else None)
+
+
+def _after(wanted: Select[Analysis], sort: str, place: Place | None) -> Select[Analysis]:
+    by, descending = getattr(Analysis, sort.lstrip("-")), sort.startswith("-")
+    if place:
+        here, there = tuple_(by, Analysis.id), tuple_(place.time, place.id)
+        wanted = wanted.where(here < there if descending else here > there)
     order = (by.desc(), Analysis.id.desc()) if descending else (by, Analysis.id)
-    rows = list(await session.scalars(statement.order_by(*order).limit(filters.limit + 1)))
-    if len(rows) <= filters.limit:
-        return rows, None
-    last = rows[filters.limit - 1]
-    return rows[: filters.limit], _cursor(filters.sort, getattr(last, name), last.id)
+    return wanted.where(by.is_not(None)).order_by(*order)
 
 
-def _filtered(filters: Filters) -> Select[Analysis]:
+def _filtered(asker: UUID, filters: Filters) -> Select[Analysis]:
     wanted: list[ColumnElement[bool]] = [
         column == value
         for column, value in (
-            (Analysis.status, filters.status),
             (Analysis.study_id, filters.study_id),
             (Analysis.upload_id, filters.upload_id),
             (Analysis.folder, filters.folder),
+            (Analysis.submitted_by, asker if filters.mine else None),
         )
         if value is not None
     ]
+    if filters.status:
+        wanted.append(Analysis.status.in_(filters.status))
+    if filters.positive is not None:
+        found = _marked(MarkKind.ANY_FINDING, "")
+        wanted.append(found if filters.positive else ~found & (Analysis.status == Status.COMPLETED))
     if filters.finding:
-        wanted.append(literal(filters.finding) == any_(Analysis.positive))
+        wanted.append(_marked(MarkKind.FINDING, filters.finding))
     if filters.feedback:
         said = exists().where(Feedback.analysis_id == Analysis.id)
         none = filters.feedback == "none"
@@ -70,12 +101,30 @@ def _filtered(filters: Filters) -> Select[Analysis]:
             ~said & (Analysis.status == Status.COMPLETED) if none else said.where(Feedback.state == filters.feedback)
         )
     if filters.tag:
-        wanted.append(literal(filters.tag) == any_(Analysis.tags))
+        wanted.append(_marked(MarkKind.TAG, filters.tag))
     if filters.created_from:
         wanted.append(Analysis.created_at >= filters.created_from)
     if filters.created_to:
         wanted.append(Analysis.created_at < filters.created_to)
     return select(Analysis).where(*wanted, *map(_mentions, (filters.q or "").split()))
+
+
+def _marked(kind: MarkKind, value: str) -> ColumnElement[bool]:
+    return exists().where(Mark.analysis_id == Analysis.id, Mark.kind == kind, Mark.value == value)
+
+
+async def facets(session: AsyncSession) -> Facets:
+    """What the facility's analyses can be filtered by, with how many have it."""
+    marks = select(Mark.kind, Mark.value, func.count()).group_by(Mark.kind, Mark.value).order_by(Mark.value)
+    folders = select(Analysis.folder, func.count()).where(Analysis.folder.is_not(None)).group_by(Analysis.folder)
+    of: dict[str, list[Counted]] = {kind: [] for kind in MarkKind}
+    for kind, value, count in await session.execute(marks):
+        of[kind].append(Counted(value=value, count=count))
+    filed = [
+        Counted(value=name or "", count=count)
+        for name, count in await session.execute(folders.order_by(Analysis.folder))
+    ]
+    return Facets(tags=of[MarkKind.TAG], folders=filed, findings=of[MarkKind.FINDING])
 
 
 def _mentions(word: str) -> ColumnElement[bool]:
@@ -92,17 +141,23 @@ def _mentions(word: str) -> ColumnElement[bool]:
     return or_(*(text.icontains(word, autoescape=True) for text in texts))
 
 
-def _cursor(sort: str, value: datetime, last_id: UUID) -> str:
-    content = json.dumps([sort, value.isoformat(), str(last_id)], separators=(",", ":"))
+def _cursor(filters: Filters, last: Analysis) -> str:
+    time = getattr(last, filters.sort.lstrip("-"))
+    content = json.dumps([_order(filters), last.priority, time.isoformat(), str(last.id)], separators=(",", ":"))
     return base64.urlsafe_b64encode(content.encode()).rstrip(b"=").decode()
 
 
-def _place(cursor: str, sort: str) -> Any:
+def _place(filters: Filters) -> Place:
+    cursor = filters.cursor or ""
     try:
-        of_sort, value, last_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        time, place = datetime.fromisoformat(value), UUID(last_id)
-    except (ValueError, TypeError, AttributeError) as error:
+        of_order, priority, time, last_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        place = Place(int(priority), datetime.fromisoformat(time), UUID(last_id))
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise CursorInvalid from error
-    if of_sort != sort or time.tzinfo is None:
+    if of_order != _order(filters) or place.time.tzinfo is None:
         raise CursorInvalid("The cursor belongs to another order.")
-    return tuple_(time, place)
+    return place
+
+
+def _order(filters: Filters) -> str:
+    return f"urgent,{filters.sort}" if filters.urgent_first else filters.sort

@@ -10,12 +10,15 @@ from codetect_shared.storage import Storage
 from codetect_shared.tokens import CurrentPrincipal, Role, require
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from codetect_inference import failures, pictures, queries, service
+from codetect_inference import bulk, failures, pictures, queries, service
 from codetect_inference.schemas import (
     AnalysisChange,
     AnalysisOut,
     AnalysisPage,
     AnalysisRequest,
+    BulkOut,
+    BulkRequest,
+    Facets,
     Filters,
     SliceList,
 )
@@ -77,7 +80,7 @@ async def list_analyses(
     session: SessionDep, who: CurrentPrincipal, filters: Annotated[Filters, Query()]
 ) -> AnalysisPage:
     """The facility's analyses, newest first, page by page; superseded ones are listed and say so."""
-    rows, following = await queries.page(session, filters)
+    rows, following = await queries.page(session, UUID(who.subject), filters)
     await audit.record_once(session, who, "analysis.search")
     return AnalysisPage(items=[AnalysisOut.of(row) for row in rows], next=following)
 
@@ -98,6 +101,22 @@ async def create_analysis(
     return AnalysisOut.of(row)
 
 
+@analyses.get("/facets", summary="List what analyses can be filtered by")
+async def list_facets(session: SessionDep, who: CurrentPrincipal) -> Facets:
+    """The facility's tags, folders and positive findings, with how many analyses have each."""
+    found = await queries.facets(session)
+    await audit.record_once(session, who, "analysis.search")
+    return found
+
+
+@analyses.post(
+    "/bulk", summary="Do one thing with several analyses", dependencies=[writer], responses=responses(Forbidden)
+)
+async def change_analyses(session: SessionDep, who: CurrentPrincipal, body: BulkRequest) -> BulkOut:
+    """Organise, cancel or run again up to 200; those that can't be say why, the others are done."""
+    return await bulk.do(session, who, body)
+
+
 @analyses.get("/{analysis_id}", summary="Get an analysis", responses=responses(failures.AnalysisNotFound))
 async def get_analysis(session: SessionDep, who: CurrentPrincipal, analysis_id: UUID) -> AnalysisOut:
     """Its state, and its result once there is one."""
@@ -115,7 +134,7 @@ async def get_analysis(session: SessionDep, who: CurrentPrincipal, analysis_id: 
 async def change_analysis(
     session: SessionDep, who: CurrentPrincipal, analysis_id: UUID, body: AnalysisChange
 ) -> AnalysisOut:
-    """Set its tags and its folder."""
+    """Set its tags, its folder and its priority."""
     return AnalysisOut.of(await service.organise(session, who, analysis_id, body))
 
 

@@ -178,6 +178,57 @@ class AnalysisChange(BaseModel):
 
     tags: Annotated[list[Tag], Field(max_length=20)] | None = None
     folder: Folder | None = Field(None, description="null takes it out of its folder.")
+    priority: Priority | None = Field(None, description="Urgent ones that wait are read first.")
+
+
+class BulkChange(BaseModel):
+    """How several are kept; what isn't sent stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    add_tags: Annotated[list[Tag], Field(max_length=20)] = []
+    remove_tags: Annotated[list[Tag], Field(max_length=20)] = []
+    folder: Folder | None = Field(None, description="null takes them out of their folders.")
+    priority: Priority | None = None
+
+
+class BulkRequest(BaseModel):
+    """What to do with several analyses."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[UUID] = Field(min_length=1, max_length=200)
+    do: Literal["organise", "cancel", "rerun"]
+    change: BulkChange = Field(BulkChange(), description="For `organise`.")
+
+
+class BulkItem(BaseModel):
+    """What became of one of them: the analysis as it is now, or why it stays as it was."""
+
+    id: UUID
+    analysis: AnalysisOut | None = None
+    problem: Reason | None = None
+
+
+class BulkOut(BaseModel):
+    """What became of each, in the order asked."""
+
+    items: list[BulkItem]
+
+
+class Counted(BaseModel):
+    """A value, and how many analyses have it."""
+
+    value: str
+    count: int
+
+
+class Facets(BaseModel):
+    """What the facility's analyses can be filtered by, each by name."""
+
+    tags: list[Counted]
+    folders: list[Counted]
+    findings: list[Counted] = Field(description="Labels that were found positive.")
 
 
 class Filters(BaseModel):
@@ -191,7 +242,10 @@ class Filters(BaseModel):
         pattern=PRINTABLE,
         description="Words that all occur in model, status, findings, tags, folder or ids.",
     )
-    status: Status | None = None
+    status: list[Status] | None = Field(None, max_length=len(Status), description="One of these.")
+    positive: bool | None = Field(
+        None, description="Whether there is a positive finding; `false` asks for results without one."
+    )
     finding: str | None = Field(None, max_length=40, pattern=PRINTABLE, description="A label that was found positive.")
     feedback: Literal["none", "undecided", "agreed", "waiting", "adjudicated"] | None = Field(
         None, description="Where readers' feedback on one of its findings stands; `none`: nobody said anything."
@@ -200,11 +254,13 @@ class Filters(BaseModel):
     upload_id: UUID | None = None
     tag: Tag | None = None
     folder: Folder | None = None
+    mine: bool = Field(False, description="Of studies that the asker sent in, or asked for.")
     created_from: AwareDatetime | None = Field(None, alias="from", description="Created then or later.")
     created_to: AwareDatetime | None = Field(None, alias="to", description="Created before.")
     sort: Literal["-created_at", "created_at", "-finished_at", "finished_at"] = Field(
         "-created_at", description="By `finished_at`, only finished analyses are listed."
     )
+    urgent_first: bool = Field(False, description="Urgent ones before all others; each in the order of `sort`.")
     cursor: str | None = Field(None, max_length=300, description="`next` of the page before, same filters.")
     limit: int = Field(50, ge=1, le=200)
 

@@ -1,5 +1,6 @@
 """What can be done with analyses: ask for one, run it, settle it, organise it, forget it."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -310,6 +311,13 @@ async def fail(session: AsyncSession, row: Analysis, code: str) -> None:
 async def rerun(session: AsyncSession, who: Principal, analysis_id: UUID) -> Analysis:
     """Queue a failed or cancelled analysis again."""
     row = await queries.analysis(session, analysis_id, lock=True)
+    await run_again(session, row)
+    await note(session, who, "analysis.rerun", row)
+    return row
+
+
+async def run_again(session: AsyncSession, row: Analysis) -> None:
+    """Queue it once more. Raises WrongState."""
     if row.model_id is None or row.series is None:
         raise WrongState(
             "It would fail the same way; ask for an analysis with a registered model, or send more images."
@@ -320,19 +328,18 @@ async def rerun(session: AsyncSession, who: Principal, analysis_id: UUID) -> Ana
     row.upload_ms = row.import_ms = row.queued_ms = row.total_ms = None
     row.slices_done = 0
     await _queue(session, row)
-    await note(session, who, "analysis.rerun", row)
-    return row
 
 
 async def cancel(session: AsyncSession, who: Principal, analysis_id: UUID) -> Analysis:
     """Stop a waiting or running analysis; its worker begins no further batch."""
     row = await queries.analysis(session, analysis_id, lock=True)
-    await _cancel(session, row)
+    await stop(session, row)
     await note(session, who, "analysis.cancel", row)
     return row
 
 
-async def _cancel(session: AsyncSession, row: Analysis) -> None:
+async def stop(session: AsyncSession, row: Analysis) -> None:
+    """End one that waits or runs. Raises WrongState."""
     row.move(Status.CANCELLED)
     row.finished_at = now()
     row.available_at = row.lease_until = None
@@ -348,15 +355,34 @@ async def _cancel(session: AsyncSession, row: Analysis) -> None:
 
 
 async def organise(session: AsyncSession, who: Principal, analysis_id: UUID, change: AnalysisChange) -> Analysis:
-    """Set tags and folder."""
-    row = await queries.analysis(session, analysis_id)
-    if change.tags is not None:
-        row.tags = list(dict.fromkeys(change.tags))
-    if "folder" in change.model_fields_set:
-        row.folder = change.folder
-    await session.flush()
-    await note(session, who, "analysis.organise", row, changed=sorted(change.model_fields_set))
+    """Set tags, folder and priority."""
+    row = await queries.analysis(session, analysis_id, lock=True)
+    tags = row.tags if change.tags is None else change.tags
+    folder = change.folder if "folder" in change.model_fields_set else row.folder
+    changed = await keep(session, row, tags, folder, change.priority)
+    await note(session, who, "analysis.organise", row, changed=changed)
     return row
+
+
+async def keep(
+    session: AsyncSession, row: Analysis, tags: Iterable[str], folder: str | None, priority: events.Priority | None
+) -> list[str]:
+    """Keep it under these; what of them is new, by name, which is told."""
+    wanted = {
+        "tags": list(dict.fromkeys(tags)),
+        "folder": folder,
+        "priority": row.priority if priority is None else PRIORITIES[priority],
+    }
+    changed = [name for name, value in wanted.items() if getattr(row, name) != value]
+    for name in changed:
+        setattr(row, name, wanted[name])
+    if changed:
+        organised = events.AnalysisOrganised.model_validate(
+            {"analysis_id": row.id, "study_id": row.study_id, "upload_id": row.upload_id, "changed": changed}
+        )
+        await tell(session, row, organised)
+    await session.flush()
+    return changed
 
 
 async def remove(session: AsyncSession, who: Principal, analysis_id: UUID) -> None:
@@ -392,7 +418,7 @@ async def _remove_all(session: AsyncSession, *those: ColumnElement[bool]) -> Non
 
 async def _remove(session: AsyncSession, row: Analysis) -> None:
     if row.status in (Status.QUEUED, Status.RUNNING):
-        await _cancel(session, row)
+        await stop(session, row)
     session.add(Removal(facility_id=row.facility_id, prefix=row.results_prefix))
     await session.delete(row)
 

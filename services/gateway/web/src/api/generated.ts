@@ -17,6 +17,7 @@ export const addTagTypes = [
   "analyses",
   "feedback",
   "models",
+  "views",
   "analytics",
 ] as const;
 const injectedRtkApi = api
@@ -976,15 +977,18 @@ const injectedRtkApi = api
           params: {
             q: queryArg.q,
             status: queryArg.status,
+            positive: queryArg.positive,
             finding: queryArg.finding,
             feedback: queryArg.feedback,
             study_id: queryArg.studyId,
             upload_id: queryArg.uploadId,
             tag: queryArg.tag,
             folder: queryArg.folder,
+            mine: queryArg.mine,
             from: queryArg["from"],
             to: queryArg.to,
             sort: queryArg.sort,
+            urgent_first: queryArg.urgentFirst,
             cursor: queryArg.cursor,
             limit: queryArg.limit,
           },
@@ -999,6 +1003,21 @@ const injectedRtkApi = api
           url: `/api/v1/analyses`,
           method: "POST",
           body: queryArg.analysisRequest,
+        }),
+        invalidatesTags: ["analyses"],
+      }),
+      listFacets: build.query<ListFacetsApiResponse, ListFacetsApiArg>({
+        query: () => ({ url: `/api/v1/analyses/facets` }),
+        providesTags: ["analyses"],
+      }),
+      changeAnalyses: build.mutation<
+        ChangeAnalysesApiResponse,
+        ChangeAnalysesApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/analyses/bulk`,
+          method: "POST",
+          body: queryArg.bulkRequest,
         }),
         invalidatesTags: ["analyses"],
       }),
@@ -1271,6 +1290,33 @@ const injectedRtkApi = api
           },
         }),
         providesTags: ["models"],
+      }),
+      listViews: build.query<ListViewsApiResponse, ListViewsApiArg>({
+        query: () => ({ url: `/api/v1/views` }),
+        providesTags: ["views"],
+      }),
+      createView: build.mutation<CreateViewApiResponse, CreateViewApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/views`,
+          method: "POST",
+          body: queryArg.viewRequest,
+        }),
+        invalidatesTags: ["views"],
+      }),
+      changeView: build.mutation<ChangeViewApiResponse, ChangeViewApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/views/${encodeURIComponent(String(queryArg.viewId))}`,
+          method: "PATCH",
+          body: queryArg.viewChange,
+        }),
+        invalidatesTags: ["views"],
+      }),
+      deleteView: build.mutation<DeleteViewApiResponse, DeleteViewApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/views/${encodeURIComponent(String(queryArg.viewId))}`,
+          method: "DELETE",
+        }),
+        invalidatesTags: ["views"],
       }),
       analyticsSummary: build.query<
         AnalyticsSummaryApiResponse,
@@ -1850,7 +1896,10 @@ export type ListAnalysesApiResponse =
 export type ListAnalysesApiArg = {
   /** Words that all occur in model, status, findings, tags, folder or ids. */
   q?: string;
-  status?: Status;
+  /** One of these. */
+  status?: Status[];
+  /** Whether there is a positive finding; `false` asks for results without one. */
+  positive?: boolean;
   /** A label that was found positive. */
   finding?: string;
   /** Where readers' feedback on one of its findings stands; `none`: nobody said anything. */
@@ -1859,12 +1908,16 @@ export type ListAnalysesApiArg = {
   uploadId?: string;
   tag?: string;
   folder?: string;
+  /** Of studies that the asker sent in, or asked for. */
+  mine?: boolean;
   /** Created then or later. */
   from?: string;
   /** Created before. */
   to?: string;
   /** By `finished_at`, only finished analyses are listed. */
   sort?: "-created_at" | "created_at" | "-finished_at" | "finished_at";
+  /** Urgent ones before all others; each in the order of `sort`. */
+  urgentFirst?: boolean;
   /** `next` of the page before, same filters. */
   cursor?: string;
   limit?: number;
@@ -1874,6 +1927,14 @@ export type CreateAnalysisApiResponse =
   | /** status 201 Successful Response */ AnalysisOut;
 export type CreateAnalysisApiArg = {
   analysisRequest: AnalysisRequest;
+};
+export type ListFacetsApiResponse =
+  /** status 200 Successful Response */ Facets;
+export type ListFacetsApiArg = void;
+export type ChangeAnalysesApiResponse =
+  /** status 200 Successful Response */ BulkOut;
+export type ChangeAnalysesApiArg = {
+  bulkRequest: BulkRequest;
 };
 export type GetAnalysisApiResponse =
   /** status 200 Successful Response */ AnalysisOut;
@@ -2078,6 +2139,24 @@ export type WatchModelApiArg = {
   from?: string;
   /** Day after the last; default: tomorrow. */
   to?: string;
+};
+export type ListViewsApiResponse =
+  /** status 200 Successful Response */ ViewList;
+export type ListViewsApiArg = void;
+export type CreateViewApiResponse =
+  /** status 201 Successful Response */ ViewOut;
+export type CreateViewApiArg = {
+  viewRequest: ViewRequest;
+};
+export type ChangeViewApiResponse =
+  /** status 200 Successful Response */ ViewOut;
+export type ChangeViewApiArg = {
+  viewId: string;
+  viewChange: ViewChange;
+};
+export type DeleteViewApiResponse = unknown;
+export type DeleteViewApiArg = {
+  viewId: string;
 };
 export type AnalyticsSummaryApiResponse =
   /** status 200 Successful Response */ Summary;
@@ -3051,10 +3130,43 @@ export type AnalysisRequest = {
   /** A registered model's name; its newest version reads. */
   model: string;
 };
+export type Counted = {
+  value: string;
+  count: number;
+};
+export type Facets = {
+  tags: Counted[];
+  folders: Counted[];
+  /** Labels that were found positive. */
+  findings: Counted[];
+};
+export type BulkItem = {
+  id: string;
+  analysis?: AnalysisOut | null;
+  problem?: Reason | null;
+};
+export type BulkOut = {
+  items: BulkItem[];
+};
+export type BulkChange = {
+  add_tags?: string[];
+  remove_tags?: string[];
+  /** null takes them out of their folders. */
+  folder?: string | null;
+  priority?: ("routine" | "urgent") | null;
+};
+export type BulkRequest = {
+  ids: string[];
+  do: "organise" | "cancel" | "rerun";
+  /** For `organise`. */
+  change?: BulkChange;
+};
 export type AnalysisChange = {
   tags?: string[] | null;
   /** null takes it out of its folder. */
   folder?: string | null;
+  /** Urgent ones that wait are read first. */
+  priority?: ("routine" | "urgent") | null;
 };
 export type SliceOut = {
   /** Number within the series, from 0, feet to head. */
@@ -3384,6 +3496,24 @@ export type WatchOut = {
   agreement: AgreementOut[];
   drifting: DriftingOut[];
 };
+export type ViewOut = {
+  id: string;
+  name: string;
+  filters: string;
+  created_at: string;
+};
+export type ViewList = {
+  items: ViewOut[];
+};
+export type ViewRequest = {
+  name: string;
+  /** The page's own query, as `status=failed&since=yesterday`; days may be relative. */
+  filters: string;
+};
+export type ViewChange = {
+  name?: string | null;
+  filters?: string | null;
+};
 export type AnalysisCounts = {
   queued?: number;
   running?: number;
@@ -3651,6 +3781,9 @@ export const {
   useListAnalysesQuery,
   useLazyListAnalysesQuery,
   useCreateAnalysisMutation,
+  useListFacetsQuery,
+  useLazyListFacetsQuery,
+  useChangeAnalysesMutation,
   useGetAnalysisQuery,
   useLazyGetAnalysisQuery,
   useChangeAnalysisMutation,
@@ -3698,6 +3831,11 @@ export const {
   useLazyCompareQuery,
   useWatchModelQuery,
   useLazyWatchModelQuery,
+  useListViewsQuery,
+  useLazyListViewsQuery,
+  useCreateViewMutation,
+  useChangeViewMutation,
+  useDeleteViewMutation,
   useAnalyticsSummaryQuery,
   useLazyAnalyticsSummaryQuery,
   useAnalyticsTimeseriesQuery,

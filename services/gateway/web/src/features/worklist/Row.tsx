@@ -1,10 +1,12 @@
 import { Intent, ProgressBar, Tag } from "@blueprintjs/core";
+import { FolderClose, WarningSign } from "@blueprintjs/icons";
 import { memo } from "react";
 
 import type { AnalysisOut, Status } from "../../api/generated";
-import { useLanguage, useWords } from "../../words/words";
-import { foremost } from "./rows";
 import { findingName } from "../../words/findings";
+import { useLanguage, useWords } from "../../words/words";
+import { Accession, Patient } from "./Patient";
+import { foremost } from "./rows";
 import { words } from "./words";
 
 const INTENTS: Record<Status, Intent> = {
@@ -15,7 +17,14 @@ const INTENTS: Record<Status, Intent> = {
   cancelled: Intent.NONE,
 };
 
-export const Row = memo(function Row({ analysis }: { analysis: AnalysisOut }) {
+interface Props {
+  analysis: AnalysisOut;
+  patients: boolean;
+  /** While rows fly by, nobody reads them: identities aren't asked for. */
+  moving: boolean;
+}
+
+export const Row = memo(function Row({ analysis, patients, moving }: Props) {
   const t = useWords(words);
   const language = useLanguage();
   const { status, slices_done: done, slices_total: total } = analysis;
@@ -27,21 +36,39 @@ export const Row = memo(function Row({ analysis }: { analysis: AnalysisOut }) {
           {t[status]}
         </Tag>
         {status === "running" && total > 0 && (
-          <ProgressBar intent="primary" value={done / total} aria-label={t.progress} stripes={false} />
+          <span title={t.slices(done, total)}>
+            <ProgressBar intent="primary" value={done / total} aria-label={t.progress} stripes={false} />
+          </span>
         )}
       </span>
       <span role="gridcell" className="finding">
         <Finding analysis={analysis} />
       </span>
+      {patients && (
+        <span role="gridcell" className="patient">
+          <Patient studyId={analysis.study_id} moving={moving} />
+        </span>
+      )}
       <span role="gridcell" className="study" title={analysis.study_id}>
-        {analysis.study_id.slice(-8)}
+        {patients ? <Accession studyId={analysis.study_id} moving={moving} /> : analysis.study_id.slice(-8)}
         {analysis.superseded && <span className="quiet"> {t.superseded}</span>}
       </span>
-      <span role="gridcell">{analysis.model.title ?? analysis.model.name}</span>
-      <span role="gridcell" className="number">
-        {status === "running" ? `${done} / ${total}` : total || ""}
+      <span role="gridcell" className="marks">
+        {analysis.tags.map((tag) => (
+          <Tag key={tag} minimal round title={tag}>
+            {tag}
+          </Tag>
+        ))}
+        {analysis.folder && (
+          <span className="quiet" title={analysis.folder}>
+            <FolderClose size={12} /> {analysis.folder}
+          </span>
+        )}
       </span>
-      <span role="gridcell" className="quiet">
+      <span role="gridcell" className="model">
+        {analysis.model.title ?? analysis.model.name}
+      </span>
+      <span role="gridcell" className="when quiet">
         <time dateTime={analysis.created_at}>{when(analysis.created_at, language)}</time>
       </span>
     </>
@@ -50,21 +77,30 @@ export const Row = memo(function Row({ analysis }: { analysis: AnalysisOut }) {
 
 function Finding({ analysis: { findings, error, warnings } }: { analysis: AnalysisOut }) {
   const t = useWords(words);
-  if (error) return <span className="quiet">{error.detail}</span>;
+  if (error) return <span className="quiet" title={error.detail}>{error.detail}</span>;
   const first = foremost(findings);
   if (!first) return null;
   return (
     <>
       <strong className={first.positive ? "positive" : ""}>{findingName(first.label)}</strong> {Math.round(first.probability * 100)} %
       {warnings.length > 0 && (
-        <Tag minimal intent="warning" title={warnings.map(({ detail }) => detail).join("\n")}>
-          {t.warnings(warnings.length)}
+        <Tag
+          minimal
+          intent="warning"
+          icon={<WarningSign size={12} />}
+          aria-label={t.warnings(warnings.length)}
+          title={warnings.map(({ detail }) => detail).join("\n")}
+        >
+          {warnings.length}
         </Tag>
       )}
     </>
   );
 }
 
+/** The year only where it is another than this. */
 function when(iso: string, language: string): string {
-  return new Date(iso).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
+  const time = new Date(iso);
+  const year = time.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" as const };
+  return time.toLocaleString(language, { ...year, month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
 }

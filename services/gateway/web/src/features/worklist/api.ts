@@ -1,63 +1,117 @@
 /** The worklist's rows: loaded part by part, and changed in place by what the WebSocket tells. */
 import { api } from "../../api/api";
-import type { AnalysisPage, Status } from "../../api/generated";
 import { serialize } from "../../api/base";
+import type { AnalysisPage, IdentityOut } from "../../api/generated";
+import { type AppDispatch, type RootState } from "../../app/store";
 import { listen } from "../../app/listening";
 import { eventTold, gapFound } from "../../live/slice";
-import { type Progress, isAnotherOf, progress, upsert } from "./rows";
-
-export interface Filters {
-  q?: string | undefined;
-  status?: Status | undefined;
-}
+import { type Filters, isPlain } from "./filters";
+import { identities } from "./identities";
+import { type Progress, isAnotherOf, organise, progress, replace, upsert } from "./rows";
 
 const PART = 100;
+/** What happens within this time is looked at together. */
+const TOGETHER_MS = 250;
+/** So many analyses are asked for one by one; of more, the list is. */
+const FEW = 5;
 
 export const worklistApi = api.injectEndpoints({
   endpoints: (build) => ({
     worklist: build.infiniteQuery<AnalysisPage, Filters, string | null>({
       infiniteQueryOptions: { initialPageParam: null, getNextPageParam: ({ next }) => next ?? undefined },
       query: ({ queryArg, pageParam }) => `/api/v1/analyses?${serialize({ ...queryArg, cursor: pageParam, limit: PART })}`,
-      providesTags: ["analyses"],
+      providesTags: (_result, _error, filters) => ["analyses", listTag(filters)],
+    }),
+    /** Whose study it is, for those with the right; null where that isn't kept. */
+    identity: build.query<IdentityOut | null, string>({
+      queryFn: (studyId, { dispatch }) =>
+        identities.ask(studyId, (ids) =>
+          dispatch(api.endpoints.listIdentities.initiate({ identitiesRequest: { ids } }, { track: false })),
+        ),
     }),
   }),
 });
 
-export const { useWorklistInfiniteQuery } = worklistApi;
+export const { useWorklistInfiniteQuery, useIdentityQuery } = worklistApi.enhanceEndpoints({
+  endpoints: {
+    listIdentities: { invalidatesTags: [] },
+    listFacets: { providesTags: ["analyses", { type: "analyses", id: "facets" }] },
+    changeAnalyses: {
+      async onQueryStarted({ bulkRequest: { ids, do: what, change } }, { dispatch, getState, queryFulfilled }) {
+        const lists = worklistApi.util.selectCachedArgsForQuery(getState() as RootState, "worklist");
+        const each = (recipe: (pages: AnalysisPage[]) => void) =>
+          lists.map((filters) =>
+            dispatch(worklistApi.util.updateQueryData("worklist", filters, ({ pages }) => recipe(pages))),
+          );
+        const ahead = what === "organise" && change ? each((pages) => organise(pages, new Set(ids), change)) : [];
+        try {
+          const { data } = await queryFulfilled;
+          each((pages) => {
+            for (const { analysis } of data.items) if (analysis) replace(pages, analysis);
+          });
+        } catch {
+          for (const patch of ahead) patch.undo();
+        }
+      },
+    },
+  },
+});
+
+const touched = new Set<string>();
 
 listen({
   actionCreator: eventTold,
-  effect: async ({ payload: { type, data } }, { dispatch, getState }) => {
+  effect: async ({ payload: { type, data } }, { dispatch, getState, delay }) => {
     if (!data || !type.startsWith("codetect.analysis.")) return;
-    const lists = worklistApi.util.selectCachedArgsForQuery(getState(), "worklist");
     if (type === "codetect.analysis.progressed.v1") {
-      for (const filters of lists) {
+      for (const filters of worklistApi.util.selectCachedArgsForQuery(getState(), "worklist")) {
         dispatch(worklistApi.util.updateQueryData("worklist", filters, ({ pages }) => progress(pages, data as unknown as Progress)));
       }
       return;
     }
-    if (lists.length === 0) return;
-    const about = { analysisId: String(data["analysis_id"]) };
-    // One that is on its way may have been answered before this happened.
-    await dispatch(api.util.getRunningQueryThunk("getAnalysis", about));
-    const { data: analysis } = await dispatch(
-      api.endpoints.getAnalysis.initiate(about, { forceRefetch: true, subscribe: false }),
-    );
-    const reload = (filters: Filters) =>
-      void dispatch(worklistApi.endpoints.worklist.initiate(filters, { forceRefetch: true, subscribe: false }));
-    for (const filters of lists) {
-      if (filters.q || filters.status) {
-        // Whether it belongs among these is the server's to say.
-        reload(filters);
-      } else if (analysis) {
-        dispatch(worklistApi.util.updateQueryData("worklist", filters, ({ pages }) => upsert(pages, analysis)));
-        const { data: list } = worklistApi.endpoints.worklist.select(filters)(getState());
-        // What was there of this study before may be superseded now.
-        if (list && isAnotherOf(list.pages, analysis)) reload(filters);
-      }
-    }
+    const first = touched.size === 0;
+    touched.add(String(data["analysis_id"]));
+    if (!first) return;
+    await delay(TOGETHER_MS);
+    const ids = [...touched];
+    touched.clear();
+    await catchUp(ids, dispatch, getState);
   },
 });
+
+/** Of the plain list a few rows are put right; whether they belong among filtered or sorted ones is the server's to say. */
+async function catchUp(ids: string[], dispatch: AppDispatch, getState: () => RootState): Promise<void> {
+  const lists = worklistApi.util.selectCachedArgsForQuery(getState(), "worklist");
+  if (lists.length === 0) return;
+  const plain = lists.find(isPlain);
+  const few = plain && ids.length <= FEW;
+  dispatch(
+    api.util.invalidateTags([
+      { type: "analyses", id: "facets" },
+      ...lists.filter((filters) => !few || !isPlain(filters)).map(listTag),
+    ]),
+  );
+  if (!few) return;
+  const newest = async (analysisId: string) => {
+    // One that is on its way may have been answered before this happened.
+    await dispatch(api.util.getRunningQueryThunk("getAnalysis", { analysisId }));
+    const { data: analysis } = await dispatch(
+      api.endpoints.getAnalysis.initiate({ analysisId }, { forceRefetch: true, subscribe: false }),
+    );
+    return analysis;
+  };
+  for (const analysis of await Promise.all(ids.map(newest))) {
+    if (!analysis) continue;
+    dispatch(worklistApi.util.updateQueryData("worklist", plain, ({ pages }) => upsert(pages, analysis)));
+    const { data: list } = worklistApi.endpoints.worklist.select(plain)(getState());
+    // What was there of this study before may be superseded now.
+    if (list && isAnotherOf(list.pages, analysis)) dispatch(api.util.invalidateTags([listTag(plain)]));
+  }
+}
+
+function listTag(filters: Filters) {
+  return { type: "analyses" as const, id: serialize({ ...filters }) };
+}
 
 listen({
   actionCreator: gapFound,

@@ -1,0 +1,1 @@
+"""Views of the worklist that people keep for themselves."""
