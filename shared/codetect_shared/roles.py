@@ -319,6 +319,15 @@ TABLE = (
             "GET /api/v1/models/{name}/{version}/comparison",
         ),
     ),
+    Doing(
+        "see how services and queues fare, look at events that couldn't be applied and send them again",
+        OPERATORS,
+        (
+            "GET /api/v1/platform/health",
+            "GET /api/v1/platform/dead-letters",
+            "POST /api/v1/platform/dead-letters/{event_id}/redeliver",
+        ),
+    ),
 )
 BY_ROUTE = {route: doing for doing in TABLE for route in doing.routes}
 

@@ -9,7 +9,7 @@ from codetect_shared.problems import NotFound
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from codetect_gateway import sockets, tickets
+from codetect_gateway import fitness, sockets, tickets
 from codetect_gateway.browsers import Browsers
 from codetect_gateway.context import Gateway
 from codetect_gateway.door import Door, Facilities
@@ -62,7 +62,7 @@ def api(settings: Settings) -> FastAPI:
                 every(POLL_S, "gateway.endings", end_sockets),
             ]
 
-    app = create_app(settings, "gateway", parts, [sockets.router], audited=False)
+    app = create_app(settings, "gateway", parts, [sockets.router, fitness.router], audited=False)
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") != app.openapi_url]
     app.router.redirect_slashes = False
     app.router.add_websocket_route("/api/v1/live", sockets.live_socket)

@@ -1,6 +1,7 @@
 import { base as api } from "./base";
 export const addTagTypes = [
   "live",
+  "platform",
   "access",
   "second factors",
   "coming in",
@@ -32,6 +33,30 @@ const injectedRtkApi = api
       >({
         query: () => ({ url: `/api/v1/live/ticket`, method: "POST" }),
         invalidatesTags: ["live"],
+      }),
+      getPlatformHealth: build.query<
+        GetPlatformHealthApiResponse,
+        GetPlatformHealthApiArg
+      >({
+        query: () => ({ url: `/api/v1/platform/health` }),
+        providesTags: ["platform"],
+      }),
+      listDeadLetters: build.query<
+        ListDeadLettersApiResponse,
+        ListDeadLettersApiArg
+      >({
+        query: () => ({ url: `/api/v1/platform/dead-letters` }),
+        providesTags: ["platform"],
+      }),
+      redeliverDeadLetter: build.mutation<
+        RedeliverDeadLetterApiResponse,
+        RedeliverDeadLetterApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/platform/dead-letters/${encodeURIComponent(String(queryArg.eventId))}/redeliver`,
+          method: "POST",
+        }),
+        invalidatesTags: ["platform"],
       }),
       getFacility: build.query<GetFacilityApiResponse, GetFacilityApiArg>({
         query: () => ({ url: `/api/v1/facility` }),
@@ -1355,6 +1380,17 @@ export { injectedRtkApi as generated };
 export type CreateLiveTicketApiResponse =
   /** status 201 Successful Response */ Ticket;
 export type CreateLiveTicketApiArg = void;
+export type GetPlatformHealthApiResponse =
+  /** status 200 Successful Response */ Health;
+export type GetPlatformHealthApiArg = void;
+export type ListDeadLettersApiResponse =
+  /** status 200 Successful Response */ DeadLetters;
+export type ListDeadLettersApiArg = void;
+export type RedeliverDeadLetterApiResponse = unknown;
+export type RedeliverDeadLetterApiArg = {
+  /** The event's. */
+  eventId: string;
+};
 export type GetFacilityApiResponse =
   /** status 200 Successful Response */ PublicFacility;
 export type GetFacilityApiArg = void;
@@ -2192,6 +2228,46 @@ export type ProblemBody = {
   status: number;
   detail?: string | null;
   [key: string]: any;
+};
+export type Fitness = {
+  name: string;
+  /** `away`: its API doesn't answer at all. */
+  state: "ready" | "unready" | "away";
+  /** What it needs, and `ok` or what is wrong with it. */
+  checks: {
+    [key: string]: string;
+  };
+};
+export type QueueOut = {
+  name: string;
+  /** Of `jobs` the messages are mere wake-ups, and consumers are workers that are free: one that is at work doesn't listen. `events` wait for their consumer. */
+  kind: "jobs" | "events" | "dead_letters";
+  messages: number;
+  consumers: number;
+};
+export type Health = {
+  services: Fitness[];
+  queues: QueueOut[];
+};
+export type DeadLetter = {
+  /** The event's. */
+  id: string;
+  /** Where it couldn't be applied; null: unknown, so it can't be sent again. */
+  queue: string | null;
+  /** What the broker says: `rejected`, `delivery_limit`. */
+  reason: string | null;
+  died_at: string | null;
+  /** Null: it is no event of CoDetect's. */
+  type: string | null;
+  subject: string | null;
+  facility_id: string | null;
+  happened_at: string | null;
+  /** Finds the error in logs and traces. */
+  trace_id: string | null;
+};
+export type DeadLetters = {
+  items: DeadLetter[];
+  next?: null;
 };
 export type PublicFacility = {
   slug: string;
@@ -3641,6 +3717,11 @@ export type Timeseries = {
 };
 export const {
   useCreateLiveTicketMutation,
+  useGetPlatformHealthQuery,
+  useLazyGetPlatformHealthQuery,
+  useListDeadLettersQuery,
+  useLazyListDeadLettersQuery,
+  useRedeliverDeadLetterMutation,
   useGetFacilityQuery,
   useLazyGetFacilityQuery,
   useLogInMutation,

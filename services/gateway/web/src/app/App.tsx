@@ -3,8 +3,10 @@ import { lazy, useEffect } from "react";
 import { useSelector } from "react-redux";
 import { Navigate, Route, Routes } from "react-router";
 
+import { useGetMeQuery } from "../api/api";
 import { useLanguage } from "../words/words";
 import { Inside } from "./Inside";
+import { MENU } from "./menu";
 import { Nowhere } from "./Nowhere";
 import { Outside } from "./Outside";
 import type { Theme } from "./preferences";
@@ -20,6 +22,7 @@ const NewPassword = lazy(() => import("../features/password/NewPassword"));
 const Submit = lazy(() => import("../features/submit/Submit"));
 const Outcome = lazy(() => import("../features/submit/Outcome"));
 const Worklist = lazy(() => import("../features/worklist/Worklist"));
+const Platform = lazy(() => import("../features/platform/Platform"));
 const Figures = lazy(() => import("../features/figures/Figures"));
 const Account = lazy(() => import("../features/account/Account"));
 
@@ -41,16 +44,24 @@ export function App() {
         <Route path="access/reset" element={<NewPassword />} />
       </Route>
       <Route element={<Inside />}>
-        <Route index element={<Navigate to="/worklist" replace />} />
+        <Route index element={<Start />} />
         <Route path="worklist" element={<Worklist />} />
         <Route path="figures" element={<Figures />} />
         <Route path="account" element={<Account />} />
         <Route path="submit" element={<Submit />} />
         <Route path="submit/:uploadId" element={<Outcome />} />
+        <Route path="platform/:part?" element={<Platform />} />
         <Route path="*" element={<Nowhere />} />
       </Route>
     </Routes>
   );
+}
+
+/** Everybody's first page is the first of their menu. */
+function Start() {
+  const { data: me } = useGetMeQuery();
+  const first = MENU.find(({ roles }) => me && roles.includes(me.role));
+  return first && <Navigate to={first.path} replace />;
 }
 
 /** Blueprint's dark theme is a class; set on the body, so that what opens above the page has it too. */

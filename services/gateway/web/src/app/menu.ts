@@ -4,12 +4,13 @@ import type { words } from "./words";
 
 interface Entry {
   path: string;
-  label: keyof (typeof words)["en"] & ("worklist" | "submit" | "figures");
+  label: keyof (typeof words)["en"] & ("worklist" | "submit" | "figures" | "platform");
   roles: readonly Role[];
 }
 
 export const MENU: readonly Entry[] = [
   { path: "/worklist", label: "worklist", roles: ["viewer", "member", "admin"] },
   { path: "/submit", label: "submit", roles: ["member", "admin"] },
+  { path: "/platform", label: "platform", roles: ["operator"] },
   { path: "/figures", label: "figures", roles: ["viewer", "member", "admin", "operator"] },
 ];

@@ -37,7 +37,7 @@ export default function Figures() {
   const about = `${days} · ${ZONE}`;
   return (
     <div className="figures">
-      <div className="tools">
+      <div className="figures-head">
         <Heading>{t.title}</Heading>
         <PeriodTools period={period} now={now} onChange={change} />
       </div>

@@ -1,0 +1,120 @@
+"""How the platform fares, as operators see it: services, queues, and events that nobody could apply."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import aio_pika
+import httpx
+from codetect_shared import bus, topology
+from codetect_shared.db import uuid7
+from codetect_shared.events import FacilityReactivated
+from codetect_shared.tokens import Role
+
+from tests.gateway.conftest import DEMO, House, token
+
+HEALTH, LETTERS = "/api/v1/platform/health", "/api/v1/platform/dead-letters"
+QUEUE = topology.FACILITIES.name
+
+
+def operator(house: House) -> httpx.AsyncClient:
+    return house.client(DEMO, token(DEMO, Role.OPERATOR))
+
+
+async def until(found: Callable[[], Awaitable[Any]], within_s: float = 20) -> Any:
+    """The first answer that is something."""
+    deadline = time.monotonic() + within_s
+    while not (value := await found()):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    return value
+
+
+async def depth(client: httpx.AsyncClient, queue: str) -> int:
+    said = (await client.get(HEALTH)).json()["queues"]
+    return next(int(each["messages"]) for each in said if each["name"] == queue)
+
+
+async def refuse(house: House) -> None:
+    """A consumer that refuses one message for good, as one does after five tries."""
+    async with bus.subscribe(house.rabbitmq, QUEUE, name="test", prefetch=1) as subscription:
+        await (await subscription.get(20)).reject(requeue=False)
+
+
+async def clear(house: House) -> None:
+    async with bus.connect(house.rabbitmq, "test") as connection:
+        channel = await connection.channel()
+        await topology.declare(channel)
+        for name in (QUEUE, topology.DEAD_LETTERS):
+            await (await channel.get_queue(name)).purge()
+
+
+async def test_services_say_whether_they_are_ready_and_one_that_is_away_is_called_so(house: House) -> None:
+    async with operator(house) as client:
+        said = (await client.get(HEALTH)).json()["services"]
+    states = {each["name"]: each["state"] for each in said}
+    assert states.keys() == {"auth", "ingest", "inference", "analytics"}
+    assert states["analytics"] == "away"
+    assert states["auth"] != "away"
+
+
+async def test_queues_say_how_much_waits_and_who_listens(house: House) -> None:
+    await clear(house)
+    async with operator(house) as client:
+        said = {each["name"]: each for each in (await client.get(HEALTH)).json()["queues"]}
+        assert said.keys() == {
+            *topology.JOB_QUEUES,
+            *(queue.name for queue in topology.EVENT_QUEUES),
+            topology.DEAD_LETTERS,
+        }
+        await house.tell(FacilityReactivated(facility_id=DEMO))
+        await until(lambda: depth(client, QUEUE))
+        async with bus.subscribe(house.rabbitmq, topology.UPLOADS_TO_IMPORT, name="test", prefetch=1):
+            after = {each["name"]: each for each in (await client.get(HEALTH)).json()["queues"]}
+    name = topology.UPLOADS_TO_IMPORT
+    assert after[name]["consumers"] == said[name]["consumers"] + 1
+
+
+async def test_a_dead_letter_is_looked_at_as_often_as_one_likes_and_sent_again_once(house: House) -> None:
+    await clear(house)
+    (event_id,) = await house.tell(FacilityReactivated(facility_id=DEMO))
+    await refuse(house)
+    async with operator(house) as client:
+        await until(lambda: depth(client, topology.DEAD_LETTERS))
+        for _ in range(30):  # more often than a message may be delivered
+            (letter,) = (await client.get(LETTERS)).json()["items"]
+        assert UUID(letter["id"]) == event_id
+        assert (letter["queue"], letter["reason"]) == (QUEUE, "rejected")
+        assert letter["type"] == FacilityReactivated.type
+        assert letter["subject"].startswith("facility/")
+        assert letter["died_at"]
+        assert "data" not in letter
+
+        assert (await client.post(f"{LETTERS}/{uuid7()}/redeliver")).status_code == 404
+        assert (await client.post(f"{LETTERS}/{event_id}/redeliver")).status_code == 204
+        assert (await client.post(f"{LETTERS}/{event_id}/redeliver")).status_code == 404
+        assert (await client.get(LETTERS)).json()["items"] == []
+    async with bus.subscribe(house.rabbitmq, QUEUE, name="test", prefetch=1) as subscription:
+        again = await subscription.get(20)
+        assert bus.decode(again).id == event_id
+        assert bus.decode(again).event() == FacilityReactivated(facility_id=DEMO)
+        assert "x-death" not in again.headers
+        await again.ack()
+
+
+async def test_what_is_no_event_is_shown_without_its_content(house: House) -> None:
+    await clear(house)
+    async with bus.connect(house.rabbitmq, "test") as connection:
+        channel = await connection.channel(publisher_confirms=True)
+        odd = aio_pika.Message(b"Doe^John", message_id=str(uuid7()), headers={"patient": "Doe^John"})
+        await channel.default_exchange.publish(odd, topology.DEAD_LETTERS)
+    async with operator(house) as client:
+        await until(lambda: depth(client, topology.DEAD_LETTERS))
+        answer = await client.get(LETTERS)
+        assert "Doe" not in answer.text
+        (letter,) = answer.json()["items"]
+        assert (letter["type"], letter["queue"]) == (None, None)
+        assert (await client.post(f"{LETTERS}/{letter['id']}/redeliver")).status_code == 404
+    await clear(house)
