@@ -139,7 +139,9 @@ async def test_a_passkey_is_enough_and_a_forgotten_password_no_way_round(tab: Vi
 
     before = front.mailbox.seen()
     await page.get_by_role("link", name="Forgotten your password?").click()
-    await expect(page.get_by_role("heading", name="Forgotten password")).to_be_visible()  # the login has such a field, too
+    await expect(
+        page.get_by_role("heading", name="Forgotten password")
+    ).to_be_visible()  # the login has such a field, too
     await page.get_by_label("E-mail address").fill(email)
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", name="Look into your mailbox")).to_be_visible()
