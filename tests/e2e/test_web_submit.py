@@ -1,8 +1,12 @@
 """Submitting in a browser against the complete stack: a folder is dropped, looked at, sent, and comes out analysed."""
 
+import asyncio
+import contextlib
 import io
+import re
 import secrets
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +15,27 @@ import pyotp
 import pytest
 from codetect_local.demo import SLUG, Demo
 from codetect_local.stack import Stack
-from playwright.async_api import Page, expect
+from playwright.async_api import Dialog, Error, Page, Route, expect
 from pydicom.uid import generate_uid
 
 from tests.e2e.app import accessible, is_in, password_step
 from tests.e2e.browser import Visit
 from tests.e2e.test_cli import SAMPLE
 
-SLOW_MS = 30_000
+SLOW_MS, PATIENCE_MS, USUAL_MS = 30_000, 15_000, 5_000
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(autouse=True)
+def _patience() -> Iterator[None]:
+    """Two slow cores run all of it: the stack, the browser, and whatever else is tested."""
+    expect.set_options(timeout=PATIENCE_MS)
+    yield
+    expect.set_options(timeout=USUAL_MS)
+
+
+@pytest.fixture
 async def sue(stack: Stack, demo: dict[str, Any]) -> dict[str, Any]:
-    """A member of the demo facility, who has seen the terms."""
+    """A member of the demo facility; a new one each time, whose code wasn't used yet."""
     return await person(stack, demo, "member")
 
 
@@ -31,7 +43,7 @@ async def person(stack: Stack, demo: dict[str, Any], role: str) -> dict[str, Any
     email = f"sue-{secrets.token_hex(4)}@demo.example"
     who = ("--facility", SLUG, "--email", email, "--name", "Sue Sender", "--role", role, "--with-totp")
     made = await Demo(stack).auth("create-person", *who)
-    return {"home": demo["url"], **made, "used": set()}
+    return {"home": demo["url"], **made}
 
 
 async def log_in(page: Page, person: dict[str, Any]) -> None:
@@ -60,6 +72,46 @@ def study(folder: Path, patient: str, slices: Iterable[int] = range(20, 28), **c
         ds.save_as(buffer)
         (folder / f"{number:04}.dcm").write_bytes(buffer.getvalue())
     return folder
+
+
+class Gate:
+    """Between the page and the object store: lets some posts through, and holds the others."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self._room = asyncio.Semaphore(0)
+
+    async def stand(self, page: Page, home: str) -> None:
+        await page.route(lambda url: not url.startswith(home), self._pass)
+
+    async def _pass(self, route: Route) -> None:
+        if route.request.method == "POST":
+            await self._room.acquire()
+            found = re.search(rb'name="key"\r\n\r\n[^\r]*/(\d{6})\r', route.request.post_data_buffer or b"")
+            self.numbers.append(int(found.group(1)) if found else 0)
+        with contextlib.suppress(Error):  # the page may have given it up meanwhile
+            await route.continue_()
+
+    def open(self, count: int) -> None:
+        for _ in range(count):
+            self._room.release()
+
+
+async def kept(page: Page) -> str:
+    """All that the page's ledger holds."""
+    return str(
+        await page.evaluate("""async () => {
+          const open = indexedDB.open("codetect-uploads");
+          await new Promise((done) => { open.onsuccess = done; });
+          const all = [...open.result.objectStoreNames].map((name) => new Promise((done) => {
+            const asked = open.result.transaction(name).objectStore(name).getAll();
+            asked.onsuccess = () => done(asked.result);
+          }));
+          const rows = await Promise.all(all);
+          open.result.close();
+          return JSON.stringify(rows);
+        }""")
+    )
 
 
 async def drop(tab: Visit, *paths: Path) -> None:
@@ -124,3 +176,131 @@ async def test_a_dropped_folder_is_looked_at_sent_and_analysed(
     await page.get_by_role("button", name="To the worklist").click()
     ours = page.locator(".scroller [role=row]", has=page.get_by_title(analysis["study_id"]))
     await expect(ours).to_contain_text("Done")
+
+
+async def test_an_upload_that_is_paused_cut_off_and_reloaded_goes_on_where_it_stopped(
+    tab: Visit, sue: dict[str, Any], tiny: str, tmp_path: Path
+) -> None:
+    page, gate, dialogs = tab.page, Gate(), []
+
+    async def leave(dialog: Dialog) -> None:
+        dialogs.append(dialog.type)
+        await dialog.accept()
+
+    page.on("dialog", leave)
+    await log_in(page, sue)
+    folder = study(tmp_path / "Roe Richard", "Roe^Richard", range(10, 30))
+    (folder / "__MACOSX").mkdir()
+    (folder / "__MACOSX" / "._0010.dcm").write_bytes(b"fork")
+    archive = shutil.make_archive(str(tmp_path / "Roe Richard"), "zip", folder)
+    await gate.stand(page, sue["home"])
+    await page.get_by_role("link", name="Submit").click()
+    files = page.locator("input[type=file]").nth(1)
+    await files.set_input_files(archive)
+    await expect(page.locator(".series-table tbody tr")).to_contain_text("20", timeout=SLOW_MS)
+    await expect(page.get_by_text("set aside")).to_have_count(0)
+    await page.get_by_label("Model").select_option(tiny)
+    await page.get_by_role("button", name="Send 20 files").click()
+    gate.open(3)
+    await expect(page.get_by_text("3 of 20 files")).to_be_visible(timeout=SLOW_MS)
+    await expect(page.locator(".under-way li")).to_have_count(6)
+
+    await page.get_by_role("link", name="Worklist").click()
+    await page.get_by_role("link", name="Sending").click()
+    await expect(page.get_by_text("3 of 20 files")).to_be_visible()
+    await page.get_by_role("button", name="Pause").click()
+    await expect(page.get_by_role("heading", name="Paused")).to_be_visible()
+    await accessible(page)
+    await page.get_by_role("button", name="Resume").click()
+    gate.open(6 + 4)  # six were held when it was paused: nobody waits for their answers
+    await expect(page.get_by_text("7 of 20 files")).to_be_visible(timeout=SLOW_MS)
+    ledger = await kept(page)
+    assert ledger.count('"posted":true') == 7
+    assert "Roe" not in ledger
+    assert "dcm" not in ledger
+    await page.reload()
+    assert dialogs == ["beforeunload"]
+
+    told = page.get_by_text("An upload was interrupted: 7 of 20 files are there already")
+    await expect(told).to_be_visible(timeout=SLOW_MS)
+    before = len(gate.numbers)
+    gate.open(6)  # those that the reload gave up
+    await files.set_input_files(archive)
+    await expect(page.get_by_text("This upload was interrupted: 7 of 20 files")).to_be_visible(timeout=SLOW_MS)
+    await accessible(page)
+    await page.get_by_role("button", name="Go on: send the other 13 files").click()
+    gate.open(2)
+    await expect(page.get_by_text("9 of 20 files")).to_be_visible(timeout=SLOW_MS)
+    await tab.context.set_offline(True)
+    gate.open(100)
+    await expect(page.get_by_text("No connection: it goes on by itself")).to_be_visible(timeout=SLOW_MS)
+    await tab.context.set_offline(False)
+    await expect(page.get_by_text("One study was taken")).to_be_visible(timeout=2 * SLOW_MS)
+    status, upload = await tab.ask("GET", f"/uploads/{page.url.rpartition('/')[2]}")
+    assert (status, upload["state"], upload["files_total"], upload["models"]) == (200, "done", 20, [tiny])
+    assert [file["number"] for file in upload["files"]] == list(range(1, 21))
+    assert {file["state"] for file in upload["files"]} == {"accepted"}
+    assert len(set(gate.numbers[before + 6 :])) == 13, "what was there is not sent again"
+    assert await kept(page) == "[[],[]]"
+
+
+async def test_patients_are_told_apart_and_what_the_server_refuses_is_listed(
+    tab: Visit, sue: dict[str, Any], tiny: str, tmp_path: Path
+) -> None:
+    page = tab.page
+    await log_in(page, sue)
+    both = tmp_path / "both"
+    study(both / "a", "Moe^Ann")
+    study(both / "b", "Poe^Bob", range(20, 24))
+    cut = both / "b" / "0021.dcm"
+    cut.write_bytes(cut.read_bytes()[:-90_000])
+    await page.goto(f"{sue['home']}/submit")
+    await page.locator("input[type=file]").nth(0).set_input_files(both)
+    await expect(page.get_by_role("alert").filter(has_text="These files are of 2 patients")).to_be_visible()
+    await expect(page.get_by_role("button", name="Send 12 files")).to_be_visible()
+    bob = page.get_by_role("region", name="Patient: Poe, Bob").get_by_role("checkbox")
+    await bob.press("Space")
+    await expect(page.get_by_role("button", name="Send 8 files")).to_be_visible()
+    await bob.press("Space")
+    await page.get_by_label("Model").select_option(tiny)
+    await page.get_by_role("button", name="Send 12 files").press("Enter")
+    await expect(page.get_by_text("2 studies were taken")).to_be_visible(timeout=SLOW_MS)
+    refused = page.get_by_role("region", name="1 file refused by the server")
+    await expect(refused).to_contain_text("both/b/0021.dcm")
+    await expect(refused).to_contain_text("part of it was lost on the way")
+    await expect(page.locator(".taken-analysis").filter(has_text="Done")).to_have_count(2, timeout=SLOW_MS)
+
+    # In another language, on a telephone, after a reload that knows no names.
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.get_by_role("button", name="Theme, Language").click()
+    await page.get_by_role("option", name="Deutsch").click()
+    await page.keyboard.press("Escape")
+    await page.reload()
+    await expect(page.get_by_text("2 Studien wurden angenommen")).to_be_visible()
+    refused = page.get_by_role("region", name="1 Datei vom Server abgelehnt")
+    await expect(refused).to_contain_text("Ein Teil ging verloren")
+    await expect(refused).to_contain_text(re.compile(r"Datei \d+"))
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+    await accessible(page)
+
+    # A localizer is sent when somebody wants it, and the server says no to all of it.
+    scout = study(tmp_path / "scout", "Moe^Ann", [1], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    await page.get_by_role("button", name="Weitere einsenden").click()
+    await page.locator("input[type=file]").nth(1).set_input_files(scout / "0001.dcm")
+    await expect(page.get_by_text("Keine dieser Dateien kann gesendet werden")).to_be_visible()
+    await expect(page.get_by_role("button", name="0 Dateien senden")).to_be_disabled()
+    await page.get_by_text("Übersichten und was sonst DICOM ist, auch senden").click()
+    await page.get_by_role("button", name="1 Datei senden").click()
+    nothing = page.get_by_role("alert").filter(has_text="Nichts davon konnte angenommen werden")
+    await expect(nothing).to_contain_text("Übersichtsaufnahme", timeout=SLOW_MS)
+    await expect(page.get_by_role("region", name="1 Datei vom Server abgelehnt")).to_contain_text("0001.dcm")
+    await accessible(page)
+
+
+async def test_a_viewer_has_no_way_in(tab: Visit, stack: Stack, demo: dict[str, Any]) -> None:
+    page, viewer = tab.page, await person(stack, demo, "viewer")
+    await log_in(page, viewer)
+    await expect(page.get_by_role("link", name="Submit")).to_have_count(0)
+    await page.goto(f"{viewer['home']}/submit")
+    await expect(page.get_by_role("alert")).to_contain_text("Your role doesn't allow this")
+    await expect(page.locator("input[type=file]")).to_have_count(0)

@@ -31,6 +31,18 @@ const GERMAN: Record<string, string> = {
   "passkey-known": "Dieses Gerät hat schon einen Passkey für Sie.",
   forbidden: "Ihre Rolle erlaubt das nicht.",
   "not-found": "Hier ist nichts.",
+  "holds-identifier": "Der Text enthält offenbar etwas, was einen Patienten nennt. Lassen Sie es weg; behalten wurde nichts.",
+  "upload-not-found": "Diesen Upload gibt es nicht.",
+  "send-anew": "Dieser Upload nimmt nichts mehr an. Senden Sie noch einmal von vorn.",
+  "store-unreachable": "Der Bildspeicher ist von diesem Browser aus nicht erreichbar. Versuchen Sie es später, oder sagen Sie es der Person, die CoDetect betreut.",
+  "store-refused": "Der Bildspeicher hat eine Datei abgelehnt. Versuchen Sie es noch einmal.",
+  "file-too-large": "Eine der Dateien ist größer, als angenommen wird.",
+  "too-many-files": "So viele Dateien nimmt ein Upload nicht. Lassen Sie Studien weg und senden Sie sie danach.",
+  "too-many-bytes": "Das ist mehr, als ein Upload nimmt. Lassen Sie Studien weg und senden Sie sie danach.",
+  "storage-quota-reached": "Der Speicher der Einrichtung ist voll. Wenden Sie sich an Ihre Administration.",
+  "study-quota-reached": "Die Einrichtung hat so viele Studien, wie sie haben darf. Wenden Sie sich an Ihre Administration.",
+  "too-many-jobs": "Es warten schon zu viele Uploads. Versuchen Sie es in einer Minute noch einmal.",
+  "facility-is-suspended": "Diese Einrichtung ist gesperrt: Zurzeit wird nichts angenommen.",
 };
 const ENGLISH: Record<string, string> = {
   offline: "CoDetect can't be reached. Check the connection, then try again.",

@@ -6,7 +6,7 @@ import { useSelector } from "react-redux";
 
 import { type RootState, useAppDispatch } from "../../app/store";
 import { useWords } from "../../words/words";
-import { add } from "./desk";
+import { add } from "./gathering";
 import { chosen, dropped } from "./sources";
 import { words } from "./words";
 
@@ -58,7 +58,14 @@ function Chooser({ label, folder = false }: { label: string; folder?: boolean })
   );
 }
 
-/** Whether files are held above the page. They may be let go anywhere: beside the zone, a browser would leave the page for them. */
+/** Wherever in the app files are dropped: the browser must not open them in its place. */
+for (const kind of ["dragover", "drop"] as const) {
+  addEventListener(kind, (event) => {
+    if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+  });
+}
+
+/** Whether files are held above the page. They may be let go anywhere on the page. */
 function useDrops(onDrop: (data: DataTransfer) => void): boolean {
   const [over, setOver] = useState(false);
   const latest = useRef(onDrop);
@@ -67,14 +74,12 @@ function useDrops(onDrop: (data: DataTransfer) => void): boolean {
   });
   useEffect(() => {
     const hold = (event: DragEvent) => {
-      event.preventDefault();
       setOver(event.dataTransfer?.types.includes("Files") ?? false);
     };
     const leave = ({ relatedTarget }: DragEvent) => {
       if (!relatedTarget) setOver(false);
     };
     const drop = (event: DragEvent) => {
-      event.preventDefault();
       setOver(false);
       if (event.dataTransfer?.types.includes("Files")) latest.current(event.dataTransfer);
     };

@@ -5,7 +5,7 @@ import { useSelector } from "react-redux";
 import { type RootState, useAppDispatch } from "../../app/store";
 import { useLanguage, useWords } from "../../words/words";
 import { date, size } from "./amounts";
-import { choose } from "./desk";
+import { choose } from "./gathering";
 import type { PatientFound, StudyFound } from "./gathered";
 import { readableName } from "./look";
 import { words } from "./words";

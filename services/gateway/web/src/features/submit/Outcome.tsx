@@ -69,7 +69,9 @@ function Became({ upload }: { upload: UploadOut }) {
     <>
       {state === "importing" && (
         <div className="importing">
-          <h2 role="status">{t.importing}</h2>
+          <div role="status">
+            <h2>{t.importing}</h2>
+          </div>
           <ProgressBar value={all ? done / all : 0} intent="primary" aria-label={t.importBar} />
           <p>{t.imported(done, all)}</p>
         </div>

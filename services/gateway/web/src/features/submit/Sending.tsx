@@ -1,5 +1,5 @@
 /** How far it is, by bytes and by file, and the means to stop it. */
-import { Button, Callout, ProgressBar } from "@blueprintjs/core";
+import { Button, ProgressBar } from "@blueprintjs/core";
 import { Pause, Play } from "@blueprintjs/icons";
 import { useSelector } from "react-redux";
 
@@ -7,7 +7,7 @@ import { type RootState, useAppDispatch } from "../../app/store";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { useLanguage, useWords } from "../../words/words";
 import { duration, size } from "./amounts";
-import { cancel, pause, resume } from "./desk";
+import { cancel, pause, resume } from "./sending";
 import { SetAsideList } from "./SetAsideList";
 import { words } from "./words";
 
@@ -17,12 +17,15 @@ export function Sending() {
   const dispatch = useAppDispatch();
   const { phase, sent, total, bytesPerSecond, underWay, problem, setAside } = useSelector((state: RootState) => state.submit);
   const paused = phase === "paused";
-  const titles = { sending: t.sending, waiting: t.waiting, paused: problem ? t.stopped : t.paused, completing: t.completing };
+  const fixed = phase === "opening" || phase === "completing";
+  const titles = { opening: t.sending, sending: t.sending, waiting: t.waiting, paused: problem ? t.stopped : t.paused, completing: t.completing };
   const left = bytesPerSecond > 0 ? (total.bytes - sent.bytes) / bytesPerSecond : undefined;
   const unreadable = setAside.some(({ reason }) => reason === "unreadable");
   return (
     <div className="sending">
-      <h2 role="status">{titles[phase as keyof typeof titles]}</h2>
+      <div role="status">
+        <h2>{titles[phase as keyof typeof titles]}</h2>
+      </div>
       <ProgressBar
         value={total.bytes ? sent.bytes / total.bytes : 0}
         intent={phase === "waiting" || problem ? "warning" : "primary"}
@@ -44,11 +47,11 @@ export function Sending() {
             {t.resume}
           </Button>
         ) : (
-          <Button icon={<Pause />} disabled={phase === "completing"} onClick={() => void dispatch(pause())}>
+          <Button icon={<Pause />} disabled={fixed} onClick={() => void dispatch(pause())}>
             {t.pause}
           </Button>
         )}
-        <Button variant="minimal" disabled={phase === "completing"} onClick={() => void dispatch(cancel())}>
+        <Button variant="minimal" disabled={fixed} onClick={() => void dispatch(cancel())}>
           {t.cancel}
         </Button>
       </div>
@@ -61,11 +64,7 @@ export function Sending() {
           </li>
         ))}
       </ul>
-      {unreadable && (
-        <Callout intent="warning" compact>
-          <SetAsideList />
-        </Callout>
-      )}
+      {unreadable && <SetAsideList settled />}
     </div>
   );
 }

@@ -6,24 +6,32 @@ import { useEffect, useState } from "react";
 import { useSelector } from "react-redux";
 import { Navigate } from "react-router";
 
+import { useGetMeQuery } from "../../api/api";
+import type { Role } from "../../api/generated";
+import type { Problem } from "../../api/problems";
 import { type RootState, useAppDispatch } from "../../app/store";
 import { Heading } from "../../parts/Heading";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { useLanguage, useWords } from "../../words/words";
 import { size } from "./amounts";
-import { clear, recall, send } from "./desk";
 import { DropZone } from "./DropZone";
 import { Found } from "./Found";
+import { clear, recall } from "./gathering";
 import { Options } from "./Options";
 import { Sending } from "./Sending";
+import { send } from "./sending";
 import { SetAsideList } from "./SetAsideList";
 import { isOver, isUnderWay } from "./slice";
 import { Unfinished } from "./Unfinished";
 import { words } from "./words";
 
+const MAY_SEND = new Set<Role>(["admin", "member"]);
+const NOT_YOURS: Problem = { type: "forbidden", status: 403, title: "Your role doesn't allow this." };
+
 export default function Submit() {
   const t = useWords(words);
   const dispatch = useAppDispatch();
+  const { data: me } = useGetMeQuery();
   const { phase, uploadId } = useSelector((state: RootState) => state.submit);
   const [seen] = useState(isOver(phase));
   useEffect(() => {
@@ -34,7 +42,8 @@ export default function Submit() {
   return (
     <div className="submit">
       <Heading>{t.title}</Heading>
-      {isUnderWay(phase) ? <Sending /> : <Gathering />}
+      {me && !MAY_SEND.has(me.role) && <ProblemNote problem={NOT_YOURS} />}
+      {me && MAY_SEND.has(me.role) && (isUnderWay(phase) ? <Sending /> : <Gathering />)}
     </div>
   );
 }

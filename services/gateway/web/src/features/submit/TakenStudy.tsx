@@ -50,7 +50,7 @@ function ofThis(items: readonly AnalysisOut[], study: StudyOfUpload, uploadId: s
 function OneAnalysis({ analysis }: { analysis: AnalysisOut }) {
   const t = useWords(words);
   const states = useWords(ofStates);
-  const { id, status, priority, model, slices_done: done, slices_total: all, findings, error } = analysis;
+  const { id, status, priority, model, slices_done: done, slices_total: all, findings, warnings, error } = analysis;
   const first = foremost(findings);
   return (
     <div className="taken-analysis">
@@ -67,6 +67,11 @@ function OneAnalysis({ analysis }: { analysis: AnalysisOut }) {
           <>
             <strong className={first.positive ? "alarming" : ""}>{findingName(first.label)}</strong> {Math.round(first.probability * 100)} %
           </>
+        )}
+        {warnings.length > 0 && (
+          <Tag minimal intent="warning" title={warnings.map(({ detail }) => detail).join("\n")}>
+            {states.warnings(warnings.length)}
+          </Tag>
         )}
         {error && <span className="quiet">{error.detail}</span>}
       </span>

@@ -4,7 +4,7 @@ import { useSelector } from "react-redux";
 
 import { type RootState, useAppDispatch } from "../../app/store";
 import { useWords } from "../../words/words";
-import { discard } from "./desk";
+import { discard } from "./gathering";
 import { words } from "./words";
 
 export function Unfinished() {

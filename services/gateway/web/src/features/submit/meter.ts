@@ -16,11 +16,13 @@ export class Meter {
   private lastBytes = 0;
   private lastAt = performance.now();
   private speed = 0;
+  private stopped = false;
   private readonly timer: ReturnType<typeof setInterval>;
   private readonly dispatch: AppDispatch;
 
-  constructor(dispatch: AppDispatch, wanted: readonly { name: string; fingerprint: string }[], lines: ReadonlyMap<string, Line>) {
+  constructor(dispatch: AppDispatch, wanted: readonly { name: string; fingerprint: string }[], lines: ReadonlyMap<string, Line>, signal: AbortSignal) {
     this.dispatch = dispatch;
+    signal.addEventListener("abort", () => this.stop());
     for (const item of wanted) {
       const line = lines.get(item.fingerprint);
       if (!line) continue;
@@ -58,12 +60,15 @@ export class Meter {
     this.away = !reached;
   }
 
-  /** From now on it shows nothing of itself. */
+  /** What is under way now counts for nothing. */
   stop(): void {
+    if (this.stopped) return;
+    this.stopped = true;
     clearInterval(this.timer);
+    this.dispatch(stood({ sent: { files: this.files, bytes: this.bytes }, bytesPerSecond: 0 }));
   }
 
-  show(last = false): void {
+  private show(): void {
     const underWay = [...this.under].map(([number, { name, sent, size }]) => ({ number, name, sent, size }));
     const bytes = this.bytes + underWay.reduce((sum, { sent }) => sum + sent, 0);
     const now = performance.now();
@@ -75,7 +80,8 @@ export class Meter {
     }
     this.dispatch(
       stood({
-        ...(last ? {} : { phase: this.away || !navigator.onLine ? "waiting" : "sending", underWay }),
+        phase: this.away || !navigator.onLine ? "waiting" : "sending",
+        underWay,
         sent: { files: this.files, bytes },
         bytesPerSecond: Math.round(this.speed),
       }),

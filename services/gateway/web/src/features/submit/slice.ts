@@ -9,6 +9,8 @@ export type Phase =
   /** Nothing was dropped yet, or what was dropped can be sent. */
   | "gathering"
   | "looking"
+  /** The server is asked where to send. */
+  | "opening"
   | "sending"
   /** The network is away; it goes on by itself. */
   | "waiting"
@@ -100,5 +102,5 @@ export function isOver(phase: Phase): boolean {
 }
 
 export function isUnderWay(phase: Phase): boolean {
-  return phase === "sending" || phase === "waiting" || phase === "paused" || phase === "completing";
+  return phase === "opening" || phase === "sending" || phase === "waiting" || phase === "paused" || phase === "completing";
 }

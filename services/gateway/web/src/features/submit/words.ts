@@ -31,7 +31,7 @@ export const words = catalogue(
     sendStudy: (study: string) => `Send ${study}`,
     untold: (count: number) => `${files(count)} can't be read in this browser. They are sent, and the server decides.`,
     severalPatients: (count: number) => `These files are of ${count} patients`,
-    severalPatientsHelp: "Check that this is meant. Take the mark from a study to leave it out.",
+    severalPatientsHelp: "Check that this is meant. Untick a study to leave it out.",
     mixed: "This study's files name different patients: the server takes none of them. Look at where it was exported.",
 
     setAside: (count: number) => `${files(count)} set aside: not sent`,
