@@ -19,6 +19,7 @@ const ForgottenPassword = lazy(() => import("../features/password/ForgottenPassw
 const NewPassword = lazy(() => import("../features/password/NewPassword"));
 const Submit = lazy(() => import("../features/submit/Submit"));
 const Outcome = lazy(() => import("../features/submit/Outcome"));
+const Analysis = lazy(() => import("../features/analysis/Analysis"));
 const Worklist = lazy(() => import("../features/worklist/Worklist"));
 const Figures = lazy(() => import("../features/figures/Figures"));
 const Account = lazy(() => import("../features/account/Account"));
@@ -47,6 +48,7 @@ export function App() {
         <Route path="account" element={<Account />} />
         <Route path="submit" element={<Submit />} />
         <Route path="submit/:uploadId" element={<Outcome />} />
+        <Route path="analyses/:id" element={<Analysis />} />
         <Route path="*" element={<Nowhere />} />
       </Route>
     </Routes>

@@ -1,9 +1,11 @@
 /** The rows that are in sight, of any number; a grid for screen readers, walked by arrow keys. */
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { useNavigate } from "react-router";
 
 import type { AnalysisOut } from "../../api/generated";
 import { useWords } from "../../words/words";
+import { prefetchViewer } from "../analysis/ahead";
 import { Row } from "./Row";
 import { words } from "./words";
 
@@ -50,6 +52,10 @@ export function Grid({ rows, more, onEnd }: Props) {
   };
   useEffect(reach); // a row that was far away is there some renderings later
 
+  const go = useNavigate();
+  const open = ({ id }: AnalysisOut) => void go(`/analyses/${id}`);
+  useEffect(prefetchViewer, []);
+
   const walk = (event: KeyboardEvent) => {
     const ends: Record<string, number> = { Home: 0, End: rows.length - 1 };
     const to = ends[event.key] ?? (event.key in STEPS ? at + (STEPS[event.key] ?? 0) : undefined);
@@ -86,6 +92,10 @@ export function Grid({ rows, more, onEnd }: Props) {
                   className="row"
                   style={{ height, transform: `translateY(${start}px)` }}
                   onFocus={() => setAt(index)}
+                  onClick={({ target }) => !(target as Element).closest("a, button, label, input") && open(analysis)}
+                  onKeyDown={({ key: pressed, target, currentTarget }) =>
+                    pressed === "Enter" && target === currentTarget && open(analysis)
+                  }
                 >
                   <Row analysis={analysis} />
                 </div>

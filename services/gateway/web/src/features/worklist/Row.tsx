@@ -1,5 +1,6 @@
 import { Intent, ProgressBar, Tag } from "@blueprintjs/core";
 import { memo } from "react";
+import { Link } from "react-router";
 
 import type { AnalysisOut, Status } from "../../api/generated";
 import { useLanguage, useWords } from "../../words/words";
@@ -34,7 +35,9 @@ export const Row = memo(function Row({ analysis }: { analysis: AnalysisOut }) {
         <Finding analysis={analysis} />
       </span>
       <span role="gridcell" className="study" title={analysis.study_id}>
-        {analysis.study_id.slice(-8)}
+        <Link to={`/analyses/${analysis.id}`} tabIndex={-1}>
+          {analysis.study_id.slice(-8)}
+        </Link>
         {analysis.superseded && <span className="quiet"> {t.superseded}</span>}
       </span>
       <span role="gridcell">{analysis.model.title ?? analysis.model.name}</span>
