@@ -183,6 +183,7 @@ TABLE = (
             "GET /api/v1/analyses/{analysis_id}",
             "GET /api/v1/analyses/{analysis_id}/slices",
             "GET /api/v1/analyses/{analysis_id}/slices/{n}/image.png",
+            "GET /api/v1/analyses/{analysis_id}/slices/{n}/pixels",
             "GET /api/v1/analyses/{analysis_id}/slices/{n}/heatmap.png",
             "GET /api/v1/analyses/{analysis_id}/report.dcm",
             "GET /api/v1/analyses/{analysis_id}/report.pdf",

@@ -49,6 +49,7 @@ async def test_each_kind_of_look_at_a_study_is_one_row_a_minute(
 @pytest.mark.parametrize(
     ("path", "looks"),
     [
+        ("slices/1/pixels", ["image.read"]),
         ("slices/1/heatmap.png", ["result.read"]),
         ("slices/1/heatmap.png?on_slice=true", ["result.read", "image.read"]),
         ("documents/1", ["result.read", "image.read"]),
@@ -111,7 +112,15 @@ async def test_without_a_row_nothing_is_shown_or_done(
     result: dict[str, Any], facility: Facility, house: House, environment: Mapping[str, str]
 ) -> None:
     one = f"/analyses/{result['id']}"
-    reads = ("/analyses", one, f"{one}/slices", f"{one}/slices/1/image.png", f"{one}/report.dcm", f"{one}/report.pdf")
+    reads = (
+        "/analyses",
+        one,
+        f"{one}/slices",
+        f"{one}/slices/1/image.png",
+        f"{one}/slices/1/pixels",
+        f"{one}/report.dcm",
+        f"{one}/report.pdf",
+    )
     person = house.tokens.headers(facility.id, Role.MEMBER)
     async with without_audit(environment, "INFERENCE"):
         answers = [await house.client.get(f"/api/v1{path}", headers=person) for path in reads]

@@ -77,7 +77,7 @@ async def test_nothing_of_it_is_left_but_that_it_was_erased(
     await all_sent(house)
     await sweep(house.db, house.storage)
     assert await house.storage.list("results", f"{facility.id}/") == []
-    for path in ("", "/slices", "/slices/0/image.png", "/slices/0/heatmap.png", "/report.dcm"):
+    for path in ("", "/slices", "/slices/0/image.png", "/slices/0/pixels", "/slices/0/heatmap.png", "/report.dcm"):
         assert (await facility.ask("GET", f"/analyses/{analysis.id}{path}")).status_code == 404
     asked = await facility.ask("POST", "/analyses", json={"study_id": str(analysis.study_id), "model": "tiny"})
     assert asked.status_code == 404

@@ -159,7 +159,7 @@ async def test_a_shadow_reads_the_same_study_and_nobody_sees_it(
     for role in (Role.ADMIN, Role.OPERATOR):
         items = (await facility.ask("GET", "/analyses", role)).json()["items"]
         assert [item["id"] for item in items] == [str(shown.id)]
-        for path in ("", "/slices", "/slices/0/image.png", "/slices/0/heatmap.png", "/report.dcm"):
+        for path in ("", "/slices", "/slices/0/image.png", "/slices/0/pixels", "/slices/0/heatmap.png", "/report.dcm"):
             assert (await facility.ask("GET", f"/analyses/{one.id}{path}", role)).status_code == 404
     assert (await facility.ask("POST", f"/analyses/{one.id}/cancel", Role.ADMIN)).status_code == 404
     assert await house.told(one.id) == []

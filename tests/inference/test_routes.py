@@ -112,6 +112,47 @@ async def test_pictures_are_the_slices_own_size_and_window(result: dict[str, Any
     assert named.content == heat.content
 
 
+async def test_a_viewer_gets_the_values_themselves(result: dict[str, Any], facility: Facility) -> None:
+    path = f"/analyses/{result['id']}/slices"
+    told = (await facility.ask("GET", path)).json()
+    hu = read(lung(4))
+    assert (told["rows"], told["columns"]) == hu[0].shape
+    assert (told["pixel_spacing_mm"], told["orientation"]) == ([0.7, 0.8], [1, 0, 0, 0, 1, 0])
+    sizes = {}
+    for encoding in ("gzip, br", "identity"):
+        for n in range(4):
+            headers = facility.house.tokens.headers(facility.id, Role.VIEWER) | {"Accept-Encoding": encoding}
+            answer = await facility.house.client.get(f"/api/v1{path}/{n}/pixels", headers=headers)
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "application/octet-stream")
+            assert "private" in answer.headers["cache-control"]
+            np.testing.assert_array_equal(np.frombuffer(answer.content, "<i2").reshape(hu[n].shape), hu[n])
+        sizes[encoding] = int(answer.headers["content-length"])
+        assert answer.headers["vary"] == "Accept-Encoding"
+    assert sizes["gzip, br"] < 0.7 * sizes["identity"] == 0.7 * hu[0].size * 2
+
+
+async def test_images_that_are_no_longer_stored_have_no_values(
+    result: dict[str, Any], facility: Facility, house: House
+) -> None:
+    (analysis,) = await facility.analyses(UUID(result["study_id"]))
+    assert analysis.series
+    await house.storage.remove("studies", [analysis.series["volume_key"]])
+    answer = await facility.ask("GET", f"/analyses/{analysis.id}/slices/0/pixels")
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:codetect:problem:slice-not-found")
+    assert "no longer stored" in answer.json()["detail"]
+
+
+async def test_a_study_without_a_series_to_read_has_no_values(clear: None, facility: Facility) -> None:
+    assert (await facility.register(bundle_files())).status_code == 201
+    event = await facility.receive(series(plane="coronal"))
+    (analysis,) = await facility.analyses(event.study_id)
+    assert (analysis.status, analysis.error_code) == ("failed", "no_usable_series")
+    for what in ("/slices", "/slices/0/pixels"):
+        answer = await facility.ask("GET", f"/analyses/{analysis.id}{what}")
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:codetect:problem:slice-not-found")
+        assert "No series was chosen" in answer.json()["detail"]
+
+
 async def test_a_heatmap_can_come_on_its_slice(result: dict[str, Any], facility: Facility) -> None:
     path = f"/analyses/{result['id']}/slices/1"
     for window in ({}, {"level": 40, "width": 400}):
@@ -186,6 +227,8 @@ async def test_papers_of_a_result_whose_images_are_gone_say_so(
     [
         ("4/image.png", "slice-not-found"),
         ("-1/image.png", "slice-not-found"),
+        ("4/pixels", "slice-not-found"),
+        ("-1/pixels", "slice-not-found"),
         ("99/heatmap.png", "slice-not-found"),
         ("1/heatmap.png?label=other", "heatmap-not-found"),
     ],
@@ -200,7 +243,8 @@ async def test_before_the_result_there_are_slices_but_no_heatmaps(tiny: str, fac
     (analysis,) = await facility.analyses(event.study_id)
     slices = (await facility.ask("GET", f"/analyses/{analysis.id}/slices")).json()["items"]
     assert [(one["analysed"], one["probabilities"]) for one in slices] == [(False, {})] * 2
-    assert (await facility.ask("GET", f"/analyses/{analysis.id}/slices/0/image.png")).status_code == 200
+    for what in ("image.png", "pixels"):
+        assert (await facility.ask("GET", f"/analyses/{analysis.id}/slices/0/{what}")).status_code == 200
     answer = await facility.ask("GET", f"/analyses/{analysis.id}/slices/0/heatmap.png")
     assert (answer.status_code, answer.json()["detail"]) == (404, "The analysis is queued: it has no result.")
 
@@ -235,6 +279,7 @@ async def test_nothing_of_a_facility_is_there_for_another(result: dict[str, Any]
         ("POST", f"{path}/cancel", {}),
         ("GET", f"{path}/slices", {}),
         ("GET", f"{path}/slices/0/image.png", {}),
+        ("GET", f"{path}/slices/0/pixels", {}),
         ("GET", f"{path}/slices/0/heatmap.png", {}),
         ("GET", f"{path}/report.dcm", {}),
         ("GET", f"{path}/report.pdf", {}),
@@ -524,7 +569,7 @@ class TestModels:
 
 async def test_every_route_says_what_it_does_and_how_it_fails(house: House) -> None:
     document = (await house.client.get("/openapi.json")).json()
-    assert len(document["paths"]) == 29
+    assert len(document["paths"]) == 30
     for path, methods in document["paths"].items():
         for method, route in methods.items():
             assert route["summary"], path

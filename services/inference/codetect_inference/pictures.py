@@ -1,6 +1,7 @@
 """What is read or drawn from stored objects when somebody asks: the slices of an analysis, pictures, heatmaps."""
 
 import asyncio
+import gzip
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
@@ -21,7 +22,9 @@ from codetect_inference.manifest import Manifest
 from codetect_inference.models import Analysis, Model
 from codetect_inference.preprocess import HU
 from codetect_inference.remote import read_slice
-from codetect_inference.schemas import PeakOut, SliceOut
+from codetect_inference.schemas import PeakOut, SliceList, SliceOut
+
+QUICKLY = 1  # a level of gzip's; of a CT the higher ones make hardly less, and take up to three times as long
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ async def subject(
     return Subject(row, SeriesFacts.model_validate(row.series), Bundle.model_validate(manifest) if manifest else None)
 
 
-async def slices(storage: Storage, of: Subject) -> list[SliceOut]:
+async def slices(storage: Storage, of: Subject) -> SliceList:
     """Every slice of the series with its place and, where the model read it, its probabilities and peaks."""
     manifest = await manifest_of(storage, of.series)
     read: dict[int, dict[str, float]] = {}
@@ -55,7 +58,7 @@ async def slices(storage: Storage, of: Subject) -> list[SliceOut]:
     if of.analysis.maps_key and of.bundle:
         maps = await maps_of(storage, of.analysis.maps_key)
         read, peaks = await asyncio.to_thread(_said, of.bundle, maps, manifest)
-    return [
+    items = [
         SliceOut(
             n=one.index,
             sop_instance_uid=one.sop_instance_uid,
@@ -66,6 +69,13 @@ async def slices(storage: Storage, of: Subject) -> list[SliceOut]:
         )
         for one in manifest.instances
     ]
+    return SliceList(
+        items=items,
+        rows=of.series.rows,
+        columns=of.series.columns,
+        pixel_spacing_mm=manifest.pixel_spacing_mm,
+        orientation=manifest.orientation,
+    )
 
 
 def _said(
@@ -88,6 +98,14 @@ async def image(storage: Storage, of: Subject, n: int, level_hu: float, width_hu
     _check(of, n)
     hu = await slice_of(storage, of.series, await manifest_of(storage, of.series), n)
     return await asyncio.to_thread(slice_png, hu, level_hu, width_hu)
+
+
+async def pixels(storage: Storage, of: Subject, n: int, *, zipped: bool) -> bytes:
+    """One slice in HU, int16 little endian, row by row."""
+    _check(of, n)
+    hu = await slice_of(storage, of.series, await manifest_of(storage, of.series), n)
+    plain = hu.astype("<i2", copy=False).tobytes()
+    return await asyncio.to_thread(gzip.compress, plain, QUICKLY, mtime=0) if zipped else plain
 
 
 async def heatmap(storage: Storage, of: Subject, n: int, label: str | None) -> bytes:

@@ -8,7 +8,7 @@ from codetect_shared.db import Database, SessionDep
 from codetect_shared.problems import Forbidden, responses
 from codetect_shared.storage import Storage
 from codetect_shared.tokens import CurrentPrincipal, Role, require
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from codetect_inference import bulk, failures, pictures, queries, service
 from codetect_inference.schemas import (
@@ -29,6 +29,9 @@ writer = require(Role.ADMIN, Role.MEMBER, Role.API_CLIENT)
 IMMUTABLE = {"Cache-Control": "private, max-age=86400, immutable"}
 Responses = dict[int | str, dict[str, Any]]
 PNG: Responses = {200: {"content": {"image/png": {}}, "description": "A PNG."}}
+PIXELS: Responses = {
+    200: {"content": {"application/octet-stream": {}}, "description": "HU as int16, little endian, row by row."}
+}
 ANALYSIS_EXISTS: Responses = {200: {"model": AnalysisOut, "description": "It exists already."}}
 
 
@@ -71,6 +74,7 @@ async def heated(
 ImagesDep = Annotated[pictures.Subject, Depends(shown)]
 ResultDep = Annotated[pictures.Subject, Depends(explained)]
 HeatDep = Annotated[pictures.Subject, Depends(heated)]
+Encodings = Annotated[str, Header(alias="Accept-Encoding", include_in_schema=False)]
 Level = Annotated[float, Query(ge=-2000, le=4000, description="Window level in HU.")]
 Width = Annotated[float, Query(ge=1, le=8000, description="Window width in HU.")]
 
@@ -180,7 +184,7 @@ async def cancel_analysis(session: SessionDep, who: CurrentPrincipal, analysis_i
 )
 async def list_slices(of: ResultDep, storage: StorageDep) -> SliceList:
     """Every slice of the series that was chosen, with the model's probabilities."""
-    return SliceList(items=await pictures.slices(storage, of))
+    return await pictures.slices(storage, of)
 
 
 @analyses.get(
@@ -198,6 +202,20 @@ async def draw_image(
 ) -> Response:
     """The slice as the scanner made it, through a window (a lung window unless asked otherwise)."""
     return Response(await pictures.image(storage, of, n, level, width), media_type="image/png", headers=IMMUTABLE)
+
+
+@analyses.get(
+    "/{analysis_id}/slices/{n}/pixels",
+    summary="Get a slice's values",
+    response_class=Response,
+    responses=PIXELS | responses(failures.AnalysisNotFound, failures.SliceNotFound),
+)
+async def get_pixels(of: ImagesDep, storage: StorageDep, n: int, accept_encoding: Encodings = "") -> Response:
+    """The slice in HU for viewers that choose the window themselves: `rows` x `columns` of the slice list."""
+    zipped = "gzip" in accept_encoding
+    headers = IMMUTABLE | {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if zipped else {})
+    content = await pictures.pixels(storage, of, n, zipped=zipped)
+    return Response(content, media_type="application/octet-stream", headers=headers)
 
 
 @analyses.get(

@@ -277,6 +277,14 @@ class SliceOut(BaseModel):
 
 
 class SliceList(BaseModel):
-    """All slices of the series, in order."""
+    """All slices of the series, in order, and how the images lie in the patient (PS3.3 C.7.6.2)."""
 
     items: list[SliceOut]
+    rows: int
+    columns: int
+    pixel_spacing_mm: tuple[float, float] | None = Field(
+        description="Between rows, between columns; null: not known, so nothing can be measured."
+    )
+    orientation: tuple[float, float, float, float, float, float] = Field(
+        description="Directions (LPS) of rising columns and of rising rows."
+    )

@@ -1109,6 +1109,12 @@ const injectedRtkApi = api
         }),
         providesTags: ["analyses"],
       }),
+      getPixels: build.query<GetPixelsApiResponse, GetPixelsApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/analyses/${encodeURIComponent(String(queryArg.analysisId))}/slices/${encodeURIComponent(String(queryArg.n))}/pixels`,
+        }),
+        providesTags: ["analyses"],
+      }),
       drawHeatmap: build.query<DrawHeatmapApiResponse, DrawHeatmapApiArg>({
         query: (queryArg) => ({
           url: `/api/v1/analyses/${encodeURIComponent(String(queryArg.analysisId))}/slices/${encodeURIComponent(String(queryArg.n))}/heatmap.png`,
@@ -2010,6 +2016,12 @@ export type DrawImageApiArg = {
   level?: number;
   /** Window width in HU. */
   width?: number;
+};
+export type GetPixelsApiResponse =
+  /** status 200 HU as int16, little endian, row by row. */ Blob;
+export type GetPixelsApiArg = {
+  n: number;
+  analysisId: string;
 };
 export type DrawHeatmapApiResponse = /** status 200 A PNG. */ Blob;
 export type DrawHeatmapApiArg = {
@@ -3262,6 +3274,12 @@ export type SliceOut = {
 };
 export type SliceList = {
   items: SliceOut[];
+  rows: number;
+  columns: number;
+  /** Between rows, between columns; null: not known, so nothing can be measured. */
+  pixel_spacing_mm: [number, number] | null;
+  /** Directions (LPS) of rising columns and of rising rows. */
+  orientation: [number, number, number, number, number, number];
 };
 export type Says = "present" | "absent" | "unsure";
 export type FeedbackState = "undecided" | "agreed" | "waiting" | "adjudicated";
@@ -3875,6 +3893,8 @@ export const {
   useLazyListSlicesQuery,
   useDrawImageQuery,
   useLazyDrawImageQuery,
+  useGetPixelsQuery,
+  useLazyGetPixelsQuery,
   useDrawHeatmapQuery,
   useLazyDrawHeatmapQuery,
   useInferenceGetReportQuery,

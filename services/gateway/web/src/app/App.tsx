@@ -21,6 +21,7 @@ const ForgottenPassword = lazy(() => import("../features/password/ForgottenPassw
 const NewPassword = lazy(() => import("../features/password/NewPassword"));
 const Submit = lazy(() => import("../features/submit/Submit"));
 const Outcome = lazy(() => import("../features/submit/Outcome"));
+const Analysis = lazy(() => import("../features/analysis/Analysis"));
 const Worklist = lazy(() => import("../features/worklist/Worklist"));
 const Platform = lazy(() => import("../features/platform/Platform"));
 const Figures = lazy(() => import("../features/figures/Figures"));
@@ -51,6 +52,7 @@ export function App() {
         <Route path="submit" element={<Submit />} />
         <Route path="submit/:uploadId" element={<Outcome />} />
         <Route path="platform/:part?" element={<Platform />} />
+        <Route path="analyses/:id" element={<Analysis />} />
         <Route path="*" element={<Nowhere />} />
       </Route>
     </Routes>

@@ -2,9 +2,11 @@
 import { Checkbox } from "@blueprintjs/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type DragEvent, type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { useNavigate } from "react-router";
 
 import type { AnalysisOut } from "../../api/generated";
 import { useWords } from "../../words/words";
+import { prefetchViewer } from "../analysis/ahead";
 import { DRAGGED } from "./dragging";
 import { Row } from "./Row";
 import { useMedia } from "./useMedia";
@@ -64,6 +66,10 @@ export function Grid({ rows, more, onEnd, selection, patients }: Props) {
     row.focus();
   };
   useEffect(reach); // a row that was far away is there some renderings later
+
+  const go = useNavigate();
+  const open = ({ id }: AnalysisOut) => void go(`/analyses/${id}`);
+  useEffect(prefetchViewer, []);
 
   const pick = (index: number, extend: boolean) => {
     const row = rows[index];
@@ -161,6 +167,10 @@ export function Grid({ rows, more, onEnd, selection, patients }: Props) {
                   draggable={Boolean(selection)}
                   onDragStart={(event) => drag(event, analysis.id)}
                   onFocus={() => setAt(index)}
+                  onClick={({ target }) => !(target as Element).closest("a, button, label, input") && open(analysis)}
+                  onKeyDown={({ key: pressed, target, currentTarget }) =>
+                    pressed === "Enter" && target === currentTarget && open(analysis)
+                  }
                 >
                   {selection && (
                     <span role="gridcell" className="check">

@@ -1,6 +1,7 @@
 import { Intent, ProgressBar, Tag } from "@blueprintjs/core";
 import { FolderClose, WarningSign } from "@blueprintjs/icons";
 import { memo } from "react";
+import { Link } from "react-router";
 
 import type { AnalysisOut, Status } from "../../api/generated";
 import { findingName } from "../../words/findings";
@@ -50,7 +51,9 @@ export const Row = memo(function Row({ analysis, patients, moving }: Props) {
         </span>
       )}
       <span role="gridcell" className="study" title={analysis.study_id}>
-        {patients ? <Accession studyId={analysis.study_id} moving={moving} /> : analysis.study_id.slice(-8)}
+        <Link to={`/analyses/${analysis.id}`} tabIndex={-1}>
+          {patients ? <Accession studyId={analysis.study_id} moving={moving} /> : analysis.study_id.slice(-8)}
+        </Link>
         {analysis.superseded && <span className="quiet"> {t.superseded}</span>}
       </span>
       <span role="gridcell" className="marks">

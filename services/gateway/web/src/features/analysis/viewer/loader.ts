@@ -1,0 +1,126 @@
+/** How Cornerstone gets our slices: their values in HU, from the prepared volume. Nothing is decoded here. */
+import { Enums, type Types, cache, imageLoader, metaData, utilities } from "@cornerstonejs/core";
+
+import { bytes } from "../../../api/bytes";
+import { type Series, WINDOWS } from "./series";
+
+const SCHEME = "codetect";
+const known = new Map<string, Series>();
+
+export const imageId = (series: Series, n: number) => `${SCHEME}:${series.analysisId}:${n}`;
+
+export function sliceOf(id: string): number {
+  return Number(id.slice(id.lastIndexOf(":") + 1));
+}
+
+export function know(series: Series): void {
+  known.set(series.analysisId, series);
+}
+
+/** Its images take no memory any more. */
+export function forget(series: Series): void {
+  for (const { n } of series.items) {
+    const id = imageId(series, n);
+    if (cache.getImageLoadObject(id)) cache.removeImageLoadObject(id);
+  }
+}
+
+export function registerLoader(): void {
+  imageLoader.registerImageLoader(SCHEME, (id) => {
+    const abort = new AbortController();
+    return { promise: load(id, abort.signal), cancelFn: () => abort.abort() };
+  });
+  metaData.addProvider(tell);
+}
+
+async function load(id: string, signal: AbortSignal): Promise<Types.IImage> {
+  const { series, n } = find(id);
+  const answer = await bytes(`/api/v1/analyses/${series.analysisId}/slices/${n}/pixels`, signal);
+  const hu = new Int16Array(await answer.arrayBuffer());
+  const { rows, columns } = series;
+  if (hu.length !== rows * columns) throw new Error(`slice ${n} has ${hu.length} values`);
+  const voxelManager = utilities.VoxelManager.createImageVoxelManager({
+    width: columns,
+    height: rows,
+    scalarData: hu,
+    numberOfComponents: 1,
+  }) as Types.IVoxelManager<number>;
+  const [down, across] = series.spacing ?? [1, 1];
+  return {
+    imageId: id,
+    ...extremes(hu),
+    slope: 1,
+    intercept: 0,
+    windowCenter: WINDOWS.lung.level,
+    windowWidth: WINDOWS.lung.width,
+    voiLUTFunction: Enums.VOILUTFunctionType.LINEAR,
+    getPixelData: () => hu,
+    getCanvas: () => {
+      throw new Error("no canvas of its own");
+    },
+    rows,
+    columns,
+    height: rows,
+    width: columns,
+    color: false,
+    rgba: false,
+    numberOfComponents: 1,
+    columnPixelSpacing: across,
+    rowPixelSpacing: down,
+    invert: false,
+    photometricInterpretation: "MONOCHROME2",
+    sizeInBytes: hu.byteLength,
+    dataType: "Int16Array",
+    voxelManager,
+  };
+}
+
+function find(id: string): { series: Series; n: number } {
+  const series = known.get(id.split(":")[1] ?? "");
+  if (!series) throw new Error(`${id} belongs to no known series`);
+  return { series, n: sliceOf(id) };
+}
+
+function extremes(hu: Int16Array): { minPixelValue: number; maxPixelValue: number } {
+  let [min, max] = [hu[0] ?? 0, hu[0] ?? 0];
+  for (const value of hu) {
+    if (value < min) min = value;
+    else if (value > max) max = value;
+  }
+  return { minPixelValue: min, maxPixelValue: max };
+}
+
+function tell(kind: string, id: unknown): unknown {
+  if (typeof id !== "string" || !id.startsWith(`${SCHEME}:`)) return undefined;
+  const { series, n } = find(id);
+  const { MetadataModules } = Enums;
+  if (kind === MetadataModules.GENERAL_SERIES) return { modality: "CT", seriesInstanceUID: series.analysisId };
+  if (kind === MetadataModules.IMAGE_PLANE) return plane(series, n);
+  if (kind === MetadataModules.IMAGE_PIXEL) {
+    return {
+      bitsAllocated: 16,
+      bitsStored: 16,
+      highBit: 15,
+      samplesPerPixel: 1,
+      pixelRepresentation: 1,
+      photometricInterpretation: "MONOCHROME2",
+    };
+  }
+  return undefined;
+}
+
+function plane({ analysisId, items, orientation, spacing, rows, columns }: Series, n: number): Types.ImagePlaneModule {
+  const [down, across] = spacing ?? [1, 1];
+  return {
+    frameOfReferenceUID: analysisId,
+    rows,
+    columns,
+    imagePositionPatient: [...(items[n]?.position_mm ?? [0, 0, n])],
+    imageOrientationPatient: [...orientation],
+    rowCosines: [orientation[0], orientation[1], orientation[2]],
+    columnCosines: [orientation[3], orientation[4], orientation[5]],
+    rowPixelSpacing: down,
+    columnPixelSpacing: across,
+    pixelSpacing: [down, across],
+  };
+}

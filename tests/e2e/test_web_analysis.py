@@ -1,0 +1,219 @@
+"""An analysis in a browser against the complete stack: images that are painted, what argues, and what readers say."""
+
+import io
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pyotp
+import pytest
+from codetect_local.demo import SLUG, Demo
+from codetect_local.stack import Stack
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.async_api import Browser, Locator, Page, expect
+from pydicom.uid import generate_uid
+
+from tests.e2e.app import accessible, is_in, password_step, quiet_tab
+from tests.e2e.conftest import Command
+from tests.e2e.test_cli import SAMPLE
+
+PATIENCE_MS = 30_000
+TAKEN = sorted(SAMPLE.glob("*.dcm"))[::2]
+LUNG, SOFT = (-600, 1500), (40, 400)
+
+
+@pytest.fixture(scope="module")
+async def person(stack: Stack, demo: dict[str, Any]) -> dict[str, Any]:
+    """A member of the demo facility, whom nobody else logs in as."""
+    email = f"anna-{secrets.token_hex(4)}@demo.example"
+    who = ("--facility", SLUG, "--email", email, "--name", "Anna Member", "--role", "member", "--with-totp")
+    return {"home": demo["url"], **await Demo(stack).auth("create-person", *who)}
+
+
+@pytest.fixture(scope="module")
+async def study(codetect: Command, tiny: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Every other slice of the sample as a study of its own, analysed."""
+    done = await codetect("submit", copied(tmp_path_factory.mktemp("study"), TAKEN), "--model", tiny, "--json")
+    assert done.code == 0, done.err
+    (found,) = done.json["studies"]
+    return dict(found)
+
+
+def copied(folder: Path, paths: list[Path], **changes: str) -> Path:
+    """Slices of the sample as a study that nobody has sent before."""
+    study, series = generate_uid(), generate_uid()
+    for path in paths:
+        ds = pydicom.dcmread(path)
+        ds.StudyInstanceUID, ds.SeriesInstanceUID = study, series
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        for keyword, value in changes.items():
+            setattr(ds, keyword, value)
+        ds.save_as(folder / path.name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+async def page(browser: Browser, person: dict[str, Any]) -> AsyncIterator[Page]:
+    """A tab in which the member is logged in."""
+    async with quiet_tab(browser, viewport={"width": 1280, "height": 900}) as tab:
+        page = tab.page
+        await page.goto(person["home"])
+        await password_step(page, person["email"], person["password"])
+        await page.get_by_label("Code from your authenticator app").fill(pyotp.TOTP(person["totp_secret"]).now())
+        await page.keyboard.press("Enter")
+        await is_in(page)
+        await page.get_by_role("button", name="I agree").click()
+        yield page
+
+
+def images(page: Page) -> Locator:
+    return page.get_by_role("application", name="Images")
+
+
+async def shows(page: Page, n: int) -> None:
+    """The slice is painted."""
+    await expect(images(page)).to_have_attribute("data-slice", str(n), timeout=PATIENCE_MS)
+    await expect(images(page)).to_have_attribute("aria-busy", "false", timeout=PATIENCE_MS)
+
+
+async def picture(page: Page) -> NDArray[np.uint8]:
+    """What is on the screen where the images are, as grey values."""
+    taken = await images(page).screenshot()
+    return np.asarray(Image.open(io.BytesIO(taken)).convert("RGB"))
+
+
+def hounsfield() -> dict[int, NDArray[np.float32]]:
+    """The study's slices by number, feet to head."""
+    found = [pydicom.dcmread(path) for path in TAKEN]
+    found.sort(key=lambda ds: float(ds.ImagePositionPatient[2]))
+    return {
+        n: (ds.pixel_array * float(ds.RescaleSlope) + float(ds.RescaleIntercept)).astype(np.float32)
+        for n, ds in enumerate(found)
+    }
+
+
+def expected(hu: NDArray[np.float32], window: tuple[int, int], size: int) -> NDArray[np.float32]:
+    """A slice through a window, drawn that large."""
+    level, width = window
+    grey = np.clip((hu - level + width / 2) / width, 0, 1) * 255
+    return np.asarray(Image.fromarray(grey).resize((size, size), Image.Resampling.BOX), np.float32)
+
+
+def likeness(shown: NDArray[np.uint8], hu: NDArray[np.float32], window: tuple[int, int]) -> float:
+    """How well the middle of the screen agrees with a slice through a window: a correlation."""
+    size = min(shown.shape[:2])
+    left, top = (shown.shape[1] - size) // 2, (shown.shape[0] - size) // 2
+    grey = shown[top : top + size, left : left + size].mean(-1)
+    inner = slice(size // 8, -size // 8)
+    wanted = expected(hu, window, size)
+    return float(np.corrcoef(grey[inner, inner].ravel(), wanted[inner, inner].ravel())[0, 1])
+
+
+@pytest.fixture(scope="module")
+async def analysis(page: Page, person: dict[str, Any], study: dict[str, Any]) -> dict[str, Any]:
+    """The study's analysis as the API has it; its page is open."""
+    (known,) = study["analyses"]
+    await page.goto(f"{person['home']}/analyses/{known['analysis_id']}")
+    return await asked(page, f"analyses/{known['analysis_id']}")
+
+
+async def asked(page: Page, path: str) -> dict[str, Any]:
+    """What the API answers to the page."""
+    return dict(await page.evaluate("path => fetch(`/api/v1/${path}`).then((answer) => answer.json())", path))
+
+
+async def test_the_slice_that_argues_most_is_painted_with_what_argues(page: Page, analysis: dict[str, Any]) -> None:
+    peak = analysis["findings"][0]["peak"]["slice"]
+    await shows(page, peak)
+    await expect(page.locator(".heat")).to_have_attribute("data-slice", str(peak), timeout=PATIENCE_MS)
+    heated = await picture(page)
+    await page.get_by_text("Heatmap", exact=True).click()
+    await expect(page.locator(".heat")).not_to_have_attribute("data-slice", str(peak))
+    plain = await picture(page)
+    assert likeness(plain, hounsfield()[peak], LUNG) > 0.97
+    size = min(plain.shape[:2])
+    middle = (slice(None), slice(plain.shape[1] // 2 - size // 4, plain.shape[1] // 2 + size // 4))
+    colour = np.abs(heated[middle].astype(int) - plain[middle]).mean()
+    assert colour > 5, "the heatmap is seen"
+    coloured = np.ptp(plain[middle].astype(int), axis=-1) > 2
+    assert coloured.mean() < 0.01, "without it all is grey, but for letters"
+    await page.get_by_text("Heatmap", exact=True).click()
+    await expect(page.locator(".heat")).to_have_attribute("data-slice", str(peak))
+    for _ in range(3):  # less and less of it
+        await page.get_by_role("slider", name="Heatmap's opacity").press("ArrowLeft")
+    weaker = np.abs((await picture(page))[middle].astype(int) - plain[middle]).mean()
+    assert 0 < weaker < colour
+    await accessible(page)
+
+
+async def test_slices_are_reached_by_key_wheel_and_curve(page: Page, analysis: dict[str, Any]) -> None:
+    total, hu = analysis["slices_total"], hounsfield()
+    await page.get_by_text("Heatmap", exact=True).click()
+    await images(page).focus()
+    await page.keyboard.press("Home")
+    await shows(page, 0)
+    assert likeness(await picture(page), hu[0], LUNG) > 0.97
+    await page.keyboard.press("PageUp")
+    await page.keyboard.press("ArrowUp")
+    await shows(page, 11)
+    assert likeness(await picture(page), hu[11], LUNG) > 0.97
+    await images(page).hover()
+    await page.mouse.wheel(0, 100)  # a notch down: towards the feet
+    await shows(page, 10)
+    curve = page.get_by_role("slider", name="Slices and their scores")
+    score = (await asked(page, f"analyses/{analysis['id']}/slices"))["items"][10]["probabilities"]["grey"]
+    await expect(curve).to_have_attribute("aria-valuetext", f"Slice 11 of {total}, grey {score * 100:.0f} %")
+    box = await curve.bounding_box()
+    assert box
+    await curve.click(position={"x": box["width"] / 2, "y": box["height"] / 2})
+    await shows(page, (total - 1) // 2)
+    await curve.press("End")
+    await shows(page, total - 1)
+    assert likeness(await picture(page), hu[total - 1], LUNG) > 0.97
+    await page.get_by_role("button", name="Strongest evidence").click()
+    await shows(page, analysis["findings"][0]["peak"]["slice"])
+
+
+async def test_windows_zoom_and_measuring(page: Page, analysis: dict[str, Any]) -> None:
+    peak = analysis["findings"][0]["peak"]["slice"]
+    hu = hounsfield()[peak]
+    await page.get_by_role("button", name="Mediastinum").click()
+    await expect(page.get_by_text("L 40 · W 400")).to_be_visible()
+    soft = await picture(page)
+    assert likeness(soft, hu, SOFT) > 0.97 > likeness(soft, hu, LUNG)
+    box = await images(page).bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    await drag(page, x, y, x + 60, y + 30)  # the window, at first
+    await expect(page.get_by_text("L 40 · W 400")).to_have_count(0)
+    await images(page).press("1")
+    await expect(page.get_by_text("L -600 · W 1500")).to_be_visible()
+    whole = await picture(page)
+    await images(page).press("+")
+    await images(page).press("+")
+    larger = await picture(page)
+    assert likeness(larger, hu, LUNG) < 0.9, "it is zoomed"
+    await images(page).press("0")
+    np.testing.assert_allclose((await picture(page)).astype(int), whole.astype(int), atol=2)
+
+    spacing = pydicom.dcmread(SAMPLE / "0020.dcm").PixelSpacing
+    await page.get_by_role("button", name="Measure a length").click()
+    length = min(box["width"], box["height"]) / 4
+    await drag(page, x, y, x + length, y)
+    said = (await page.locator(".images text").text_content() or "").strip()
+    assert float(said.split()[0]) == pytest.approx(512 / 4 * float(spacing[1]), rel=0.02)
+    assert said.endswith("mm")
+    await page.get_by_role("button", name="Remove the measurement").click()
+    await expect(page.locator(".images text")).to_have_count(0)
+
+
+async def drag(page: Page, x: float, y: float, to_x: float, to_y: float) -> None:
+    """With the left button, as a hand does: not in one jump."""
+    await page.mouse.move(x, y)
+    await page.mouse.down()
+    await page.mouse.move(to_x, to_y, steps=8)
+    await page.mouse.up()
