@@ -35,7 +35,7 @@ class Place:
 PLACES = [
     Place("worklist", "/worklist", "[role=grid]"),
     Place("analysis", "/analyses/{analysis}", ".images[data-slice][aria-busy=false]"),
-    Place("submit", "/submit", ".drop"),
+    Place("submit", "/submit", ".drop-buttons"),
     Place("account", "/account", "h1"),
     Place("figures", "/figures", ".recharts-surface"),
 ]
