@@ -4,22 +4,21 @@ import asyncio
 import contextlib
 import io
 import re
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pydicom
-import pyotp
 import pytest
-from codetect_local.demo import SLUG, Demo
+from codetect_local.demo import SLUG
 from codetect_local.stack import Stack
 from playwright.async_api import Dialog, Error, Page, Route, expect
 from pydicom.uid import generate_uid
 
-from tests.e2e.app import accessible, is_in, password_step
+from tests.e2e.app import accessible
 from tests.e2e.browser import Visit
+from tests.e2e.people import Somebody, picture
 from tests.e2e.test_cli import SAMPLE
 
 SLOW_MS, PATIENCE_MS, USUAL_MS = 30_000, 15_000, 5_000
@@ -34,27 +33,9 @@ def _patience() -> Iterator[None]:
 
 
 @pytest.fixture
-async def sue(stack: Stack, demo: dict[str, Any]) -> dict[str, Any]:
+async def sue(stack: Stack, demo: dict[str, Any]) -> Somebody:
     """A member of the demo facility; a new one each time, whose code wasn't used yet."""
-    return await person(stack, demo, "member")
-
-
-async def person(stack: Stack, demo: dict[str, Any], role: str) -> dict[str, Any]:
-    email = f"sue-{secrets.token_hex(4)}@demo.example"
-    who = ("--facility", SLUG, "--email", email, "--name", "Sue Sender", "--role", role, "--with-totp")
-    made = await Demo(stack).auth("create-person", *who)
-    return {"home": demo["url"], **made}
-
-
-async def log_in(page: Page, person: dict[str, Any]) -> None:
-    await page.goto(person["home"])
-    await password_step(page, person["email"], person["password"])
-    await page.get_by_label("Code from your authenticator app").fill(pyotp.TOTP(person["totp_secret"]).now())
-    await page.keyboard.press("Enter")
-    await is_in(page)
-    # They came by a command, and have seen no terms.
-    await page.get_by_role("button", name="I agree").click()
-    await expect(page.get_by_role("heading", name="Worklist")).to_be_visible()
+    return await Somebody.made(stack, SLUG, "Sue Sender", "member")
 
 
 def study(folder: Path, patient: str, slices: Iterable[int] = range(20, 28), **changes: str) -> Path:
@@ -122,10 +103,10 @@ async def drop(tab: Visit, *paths: Path) -> None:
 
 
 async def test_a_dropped_folder_is_looked_at_sent_and_analysed(
-    tab: Visit, sue: dict[str, Any], tiny: str, tmp_path: Path
+    tab: Visit, sue: Somebody, tiny: str, tmp_path: Path
 ) -> None:
     page = tab.page
-    await log_in(page, sue)
+    await sue.log_in(page)
     folder = study(tmp_path / "export", "Doe^Jane")
     study(folder / "scout", "Doe^Jane", [1], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     (folder / "letter.txt").write_text("Dear colleague")
@@ -134,6 +115,7 @@ async def test_a_dropped_folder_is_looked_at_sent_and_analysed(
     await page.get_by_role("link", name="Submit").click()
     await expect(page.get_by_text("Drop a folder, files or zips here")).to_be_visible()
     await accessible(page)
+    await picture(page, "submit-empty")
     await drop(tab, folder)
     await expect(page.get_by_role("region", name="Patient: Doe, Jane")).to_contain_text("ID Doe^Jane")
     await expect(page.locator(".series-table tbody tr")).to_have_count(1)
@@ -146,6 +128,7 @@ async def test_a_dropped_folder_is_looked_at_sent_and_analysed(
 
     await page.get_by_label("Reference").fill("born 12.3.1950")
     await expect(page.get_by_text("This looks like a date")).to_be_visible()
+    await picture(page, "submit-found")
     await page.get_by_role("button", name="Send 8 files").click()
     await expect(page.get_by_text("The reference holds what looks like a date")).to_be_visible()
     await page.get_by_label("Reference").fill("trial 12, visit 3")
@@ -179,7 +162,7 @@ async def test_a_dropped_folder_is_looked_at_sent_and_analysed(
 
 
 async def test_an_upload_that_is_paused_cut_off_and_reloaded_goes_on_where_it_stopped(
-    tab: Visit, sue: dict[str, Any], tiny: str, tmp_path: Path
+    tab: Visit, sue: Somebody, tiny: str, tmp_path: Path
 ) -> None:
     page, gate, dialogs = tab.page, Gate(), []
 
@@ -188,12 +171,12 @@ async def test_an_upload_that_is_paused_cut_off_and_reloaded_goes_on_where_it_st
         await dialog.accept()
 
     page.on("dialog", leave)
-    await log_in(page, sue)
+    await sue.log_in(page)
     folder = study(tmp_path / "Roe Richard", "Roe^Richard", range(10, 30))
     (folder / "__MACOSX").mkdir()
     (folder / "__MACOSX" / "._0010.dcm").write_bytes(b"fork")
     archive = shutil.make_archive(str(tmp_path / "Roe Richard"), "zip", folder)
-    await gate.stand(page, sue["home"])
+    await gate.stand(page, sue.home)
     await page.get_by_role("link", name="Submit").click()
     files = page.locator("input[type=file]").nth(1)
     await files.set_input_files(archive)
@@ -204,6 +187,7 @@ async def test_an_upload_that_is_paused_cut_off_and_reloaded_goes_on_where_it_st
     gate.open(3)
     await expect(page.get_by_text("3 of 20 files")).to_be_visible(timeout=SLOW_MS)
     await expect(page.locator(".under-way li")).to_have_count(6)
+    await picture(page, "submit-sending")
 
     await page.get_by_role("link", name="Worklist").click()
     await page.get_by_role("link", name="Sending").click()
@@ -245,10 +229,10 @@ async def test_an_upload_that_is_paused_cut_off_and_reloaded_goes_on_where_it_st
 
 
 async def test_patients_are_told_apart_and_what_the_server_refuses_is_listed(
-    tab: Visit, sue: dict[str, Any], tiny: str, tmp_path: Path
+    tab: Visit, sue: Somebody, tiny: str, tmp_path: Path
 ) -> None:
     page = tab.page
-    await log_in(page, sue)
+    await sue.log_in(page)
     both = tmp_path / "both"
     study(both / "a", "Moe^Ann")
     study(both / "b", "Poe^Bob", range(20, 24))
@@ -265,6 +249,7 @@ async def test_patients_are_told_apart_and_what_the_server_refuses_is_listed(
     await page.get_by_label("Model").select_option(tiny)
     await page.get_by_role("button", name="Send 12 files").press("Enter")
     await expect(page.get_by_text("2 studies were taken")).to_be_visible(timeout=SLOW_MS)
+    await picture(page, "submit-outcome")
     refused = page.get_by_role("region", name="1 file refused by the server")
     await expect(refused).to_contain_text("both/b/0021.dcm")
     await expect(refused).to_contain_text("part of it was lost on the way")
@@ -297,9 +282,44 @@ async def test_patients_are_told_apart_and_what_the_server_refuses_is_listed(
     await accessible(page)
 
 
+async def test_a_login_that_ends_meanwhile_loses_nothing_and_shows_nothing_to_the_next(
+    tab: Visit, stack: Stack, sue: Somebody, tiny: str, tmp_path: Path
+) -> None:
+    page, gate = tab.page, Gate()
+    await sue.log_in(page, "submit")
+    await gate.stand(page, sue.home)
+    folder = page.locator("input[type=file]").nth(0)
+    await folder.set_input_files(study(tmp_path / "one", "Loe^Eve"))
+    await page.get_by_label("Model").select_option(tiny)
+    await page.get_by_role("button", name="Send 8 files").click()
+    gate.open(4)
+    await expect(page.get_by_text("4 of 8 files")).to_be_visible(timeout=SLOW_MS)
+    await tab.context.clear_cookies()
+    gate.open(4)
+    await expect(page.get_by_role("heading", name="Log in")).to_be_visible(timeout=SLOW_MS)
+    await sue.type_in(page)
+    await expect(page.get_by_role("heading", name="It stopped")).to_be_visible()
+    await page.get_by_role("button", name="Resume").click()
+    await expect(page.get_by_text("One study was taken")).to_be_visible(timeout=SLOW_MS)
+    assert sorted(gate.numbers) == list(range(1, 9))
+
+    await page.get_by_role("button", name="Submit another").click()
+    await folder.set_input_files(study(tmp_path / "two", "Loe^Eve"))
+    await expect(page.get_by_text("Loe, Eve")).to_be_visible(timeout=SLOW_MS)
+    await tab.context.clear_cookies()
+    await page.get_by_role("link", name="Worklist").click()
+    await expect(page.get_by_role("heading", name="Log in")).to_be_visible(timeout=SLOW_MS)
+    other = await Somebody.made(stack, SLUG, "Otto Other", "admin")
+    await other.type_in(page)
+    await page.get_by_role("button", name="I agree").click()
+    await page.get_by_role("link", name="Submit").click()
+    await expect(page.get_by_text("Drop a folder, files or zips here")).to_be_visible()
+    await expect(page.get_by_text("Loe, Eve")).to_have_count(0)
+
+
 async def test_a_viewer_has_no_way_in(tab: Visit, stack: Stack, demo: dict[str, Any]) -> None:
-    page, viewer = tab.page, await person(stack, demo, "viewer")
-    await log_in(page, viewer)
+    page, viewer = tab.page, await Somebody.made(stack, SLUG, "Vera Viewer", "viewer")
+    await viewer.log_in(page)
     await expect(page.get_by_role("link", name="Submit")).to_have_count(0)
     await page.goto(f"{viewer['home']}/submit")
     await expect(page.get_by_role("alert")).to_contain_text("Your role doesn't allow this")

@@ -52,13 +52,14 @@ function Gathering() {
   const t = useWords(words);
   const language = useLanguage();
   const dispatch = useAppDispatch();
-  const { phase, patients, setAside, untold, toSend, earlier, problem } = useSelector((state: RootState) => state.submit);
+  const { phase, looked, patients, setAside, untold, toSend, earlier, problem } = useSelector((state: RootState) => state.submit);
   const empty = patients.length === 0 && setAside.length === 0 && untold.files === 0;
   const refused = problem?.type === "holds-identifier" ? problem : undefined;
   return (
     <>
       <Unfinished />
       <DropZone compact={!empty} />
+      {empty && phase === "gathering" && looked.done > 0 && <Callout intent="warning">{t.noFiles}</Callout>}
       {!empty && (
         <div className="submit-columns">
           <div>

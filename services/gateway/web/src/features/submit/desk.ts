@@ -16,6 +16,8 @@ export type Thunk<T = void> = (dispatch: AppDispatch, getState: () => RootState)
 
 export const desk = {
   items: [] as Item[],
+  /** Whose they are: the id of their account. */
+  person: undefined as string | undefined,
   /** The names of what was sent, by upload and number, for as long as this page lives: nobody else is told them. */
   names: new Map<string, Map<number, string>>(),
 };

@@ -17,6 +17,7 @@ export const add =
   async (dispatch, getState) => {
     if (isUnderWay(getState().submit.phase)) return;
     if (isOver(getState().submit.phase)) await dispatch(clear());
+    desk.person = personOf(getState());
     looking?.abort();
     const control = new AbortController();
     looking = control;

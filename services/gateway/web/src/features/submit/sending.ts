@@ -74,8 +74,7 @@ const begin =
     const named = chosen.map((item): [number, string] => [lines.get(item.fingerprint)?.number ?? 0, item.name]);
     desk.names.set(upload.id, new Map(named));
     sending = { control: new AbortController(), upload, lines };
-    const person = personOf(getState()) ?? "";
-    await ledger.begin({ id: upload.id, person, at: Date.now(), ...countOf(chosen) }, fresh);
+    await ledger.begin({ id: upload.id, person: personOf(getState()) ?? "", at: Date.now(), ...countOf(chosen) }, fresh);
     dispatch(stood({ phase: "sending", uploadId: upload.id }));
   };
 
@@ -237,11 +236,11 @@ const leave = (): Thunk => async (dispatch) => {
   sending = undefined;
   stopped?.control.abort(STOPPED);
   desk.names.clear();
+  desk.person = undefined;
   await dispatch(clear());
   dispatch(stood({ unfinished: [] }));
 };
 
-let person: string | undefined;
 listen({
   matcher: api.endpoints.logOut.matchPending,
   effect: async (_, { dispatch }) => {
@@ -250,11 +249,8 @@ listen({
 });
 listen({
   matcher: api.endpoints.getMe.matchFulfilled,
-  effect: async (_, { dispatch, getState, getOriginalState }) => {
-    person ??= personOf(getOriginalState());
-    const now = personOf(getState());
-    if (person !== undefined && now !== undefined && now !== person) await dispatch(leave());
-    person = now ?? person;
+  effect: async ({ payload: { id } }, { dispatch }) => {
+    if (desk.person !== undefined && id !== desk.person) await dispatch(leave());
   },
 });
 

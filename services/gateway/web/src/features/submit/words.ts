@@ -15,6 +15,7 @@ export const words = catalogue(
     chooseFolder: "Choose a folder",
     looking: (done: number) => `Looking at the files: ${done} so far`,
     clear: "Start over",
+    noFiles: "There was no image among what was dropped: an empty folder, or only files that belong to the system.",
     nothing: "None of these files can be sent",
     nothingHelp: "CoDetect reads CT slices as DICOM files. Why each of these stays here is told below.",
 
@@ -126,6 +127,7 @@ export const words = catalogue(
     chooseFolder: "Ordner wählen",
     looking: (done) => `Die Dateien werden angesehen: bisher ${done}`,
     clear: "Von vorn",
+    noFiles: "Unter dem Abgelegten war kein Bild: ein leerer Ordner, oder nur Dateien des Systems.",
     nothing: "Keine dieser Dateien kann gesendet werden",
     nothingHelp: "CoDetect liest CT-Schichten als DICOM-Dateien. Warum jede dieser Dateien hier bleibt, steht unten.",
 
