@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from codetect_local.demo import Demo
+from codetect_local.demo import SLUG, Demo
 from codetect_local.stack import Stack
 from codetect_shared import bus, topology
 from codetect_shared.db import uuid7
@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from tests.e2e.app import accessible, quiet_tab
 from tests.e2e.browser import Visit
-from tests.e2e.people import agree, log_in, newcomer
+from tests.e2e.people import Somebody
 from tests.inference.samples import bundle_files, zipped
 
 SHOTS = os.environ.get("CODETECT_SHOTS")
@@ -30,11 +30,10 @@ SLOW_MS = 60_000  # a bundle is run once before it is kept
 async def oona(stack: Stack, demo: dict[str, Any], browser: Browser) -> AsyncIterator[Visit]:
     """An operator's tab, logged in at the operators' own host."""
     email = f"oona-{secrets.token_hex(4)}@operators.example"
-    person = await Demo(stack).auth("create-operator", "--email", email, "--name", "Oona Operator", "--with-totp")
+    who = ("--email", email, "--name", "Oona Operator", "--with-totp")
+    oona = Somebody(stack, "admin", await Demo(stack).auth("create-operator", *who))
     async with quiet_tab(browser) as tab:
-        await log_in(tab.page, {"home": stack.settings.address.format("admin"), **person})
-        if await tab.page.get_by_role("button", name="I agree").is_visible():
-            await agree(tab.page)
+        await oona.log_in(tab.page)
         await expect(tab.page).to_have_url(re.compile("/platform$"))
         yield tab
 
@@ -214,11 +213,10 @@ async def test_the_health_page_shows_what_could_not_be_applied(oona: Visit, stac
 
 
 async def test_it_is_for_operators_alone(tab: Visit, stack: Stack, demo: dict[str, Any]) -> None:
-    admin = await newcomer(stack, "admin")
-    await log_in(tab.page, admin)
-    await agree(tab.page)
+    admin = await Somebody.made(stack, SLUG, "Arne Admin", "admin")
+    await admin.log_in(tab.page)
     await expect(tab.page).to_have_url(re.compile("/worklist$"))
     await expect(tab.page.get_by_role("link", name="Platform")).to_have_count(0)
-    await tab.page.goto(f"{admin['home']}/platform/models")
+    await tab.page.goto(f"{admin.home}/platform/models")
     await expect(tab.page.get_by_text("There is no such page")).to_be_visible()
     assert (await tab.ask("GET", "/facilities", None))[0] == 403

@@ -75,8 +75,8 @@ function Checklist({ facilityId }: { facilityId: string }) {
             <Tag minimal intent={done ? "success" : "warning"}>
               {done ? t.done : t.todo}
             </Tag>
-            {name}
-            {!done && <span className="quiet">{todo}</span>}
+            {name in t ? t[name as "mail_works"] : name}
+            {!done && <span className="quiet">{`${name}_todo` in t ? t[`${name}_todo` as "mail_works_todo"] : todo}</span>}
           </li>
         ))}
       </ul>

@@ -53,7 +53,7 @@ function Services({ services }: { services: Fitness[] }) {
   return (
     <section className="item padded">
       <h2>{t.services}</h2>
-      <ul className="checks">
+      <ul className="checks in-line">
         {services.map(({ name, state, checks }) => (
           <li key={name}>
             <strong>{name}</strong>

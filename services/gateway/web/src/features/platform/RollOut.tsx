@@ -39,6 +39,7 @@ export function RollOut({ wish, facilities, onClose }: Props) {
   const [title, help] = texts[kind];
   const close = () => {
     for (const { reset } of all) reset();
+    setFacility(""); // nothing is rolled out where the last thing was, unseen
     onClose();
   };
   const start = () => {
