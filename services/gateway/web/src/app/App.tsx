@@ -18,6 +18,7 @@ const SecondFactor = lazy(() => import("../features/secondfactor/SecondFactor"))
 const ForgottenPassword = lazy(() => import("../features/password/ForgottenPassword"));
 const NewPassword = lazy(() => import("../features/password/NewPassword"));
 const Worklist = lazy(() => import("../features/worklist/Worklist"));
+const Open = lazy(() => import("../features/open/Open"));
 const Figures = lazy(() => import("../features/figures/Figures"));
 const Account = lazy(() => import("../features/account/Account"));
 
@@ -41,6 +42,7 @@ export function App() {
       <Route element={<Inside />}>
         <Route index element={<Navigate to="/worklist" replace />} />
         <Route path="worklist" element={<Worklist />} />
+        <Route path="open" element={<Open />} />
         <Route path="figures" element={<Figures />} />
         <Route path="account" element={<Account />} />
         <Route path="*" element={<Nowhere />} />
