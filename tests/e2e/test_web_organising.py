@@ -16,7 +16,7 @@ from pydicom.uid import generate_uid
 from tests.e2e.app import accessible, quiet_tab
 from tests.e2e.browser import Visit
 from tests.e2e.conftest import Command
-from tests.e2e.people import Somebody
+from tests.e2e.people import Somebody, picture
 from tests.e2e.test_cli import SAMPLE
 
 SLOW = 30_000
@@ -140,6 +140,7 @@ async def test_rows_are_selected_tagged_moved_and_put_back_by_keys(inside: Visit
     await expect(row).to_contain_text(tag)
     await accessible(page)
 
+    await picture(page, "worklist-selected")
     await page.keyboard.press("Escape")
     await row.focus()
     await page.keyboard.press("m")
@@ -267,3 +268,22 @@ async def test_on_a_phone_filters_are_behind_a_button(inside: Visit, sent: Sent,
         await accessible(page)
     finally:
         await page.set_viewport_size({"width": 1280, "height": 720})
+
+
+async def test_a_link_from_a_pacs_opens_the_newest_analysis(inside: Visit, sent: Sent, person: Somebody) -> None:
+    page = inside.page
+    (analysis,) = (await inside.ask("GET", f"/analyses?study_id={sent.studies['routine']}"))[1]["items"]
+    for link in (f"?accession={sent.accession}", f"?study_uid={sent.uid}", f"#accession={sent.accession}"):
+        await page.goto(f"{person.home}/worklist")
+        await page.goto(f"{person.home}/open{link}")
+        await expect(page).to_have_url(f"{person.home}/analyses/{analysis['id']}", timeout=SLOW)
+        await page.go_back()
+        await expect(page).to_have_url(f"{person.home}/worklist")  # what it is called elsewhere stays in no history
+    await page.goto(f"{person.home}/open?accession=nobody-has-this")
+    await expect(page.get_by_text("No study here has this accession number.")).to_be_visible(timeout=SLOW)
+    await accessible(page)
+    await page.goto(f"{person.home}/open")
+    await page.get_by_label("Accession number").fill(sent.accession)
+    await picture(page, "open")
+    await page.keyboard.press("Enter")
+    await expect(page).to_have_url(f"{person.home}/analyses/{analysis['id']}", timeout=SLOW)

@@ -119,3 +119,40 @@ async def test_the_report_of_a_file_is_shown_where_there_is_one(clinic: Clinic, 
     for number in (2, 99):
         assert problem(await clinic.ask("GET", f"{path}/{number}/report")) == (404, "report-not-found")
     assert problem(await clinic.elsewhere().ask("GET", f"{path}/1/report"))[0] == 404
+
+
+async def found(clinic: Clinic, headers: dict[str, str], **called: str) -> list[str]:
+    answer = await clinic.ask("POST", "/studies/find", json=called, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["study_ids"])
+
+
+async def test_a_study_is_found_by_what_it_is_called_elsewhere(clinic: Clinic, hands: Hands) -> None:
+    uid = generate_uid()
+    first, _ = await keep_study(clinic, hands, StudyInstanceUID=uid, AccessionNumber="ACC 7")
+    second, _ = await keep_study(clinic, hands, AccessionNumber="ACC 7")
+    await keep_study(clinic, hands, AccessionNumber="ACC 71")
+    own = (await clinic.ask("GET", f"/studies/{first}")).json()["study_instance_uid"]
+    doctor = asking(clinic, Role.VIEWER, "identity")
+    assert await found(clinic, doctor, accession_number=" acc 7") == [second, first]
+    assert await found(clinic, doctor, study_instance_uid=uid) == [first]
+    assert await found(clinic, doctor, study_instance_uid=own) == [first]
+    assert await found(clinic, doctor, accession_number="ACC") == []
+    assert [what for what, _ in await actions(clinic)].count("identity.search") == 4
+    other = clinic.elsewhere()
+    nosy = asking(other, Role.MEMBER, "identity")
+    for called in ({"accession_number": "ACC 7"}, {"study_instance_uid": uid}, {"study_instance_uid": own}):
+        assert await found(other, nosy, **called) == []
+
+
+async def test_without_the_right_a_study_is_found_by_its_pseudonym_alone(clinic: Clinic, hands: Hands) -> None:
+    uid = generate_uid()
+    study_id, _ = await keep_study(clinic, hands, StudyInstanceUID=uid)
+    own = (await clinic.ask("GET", f"/studies/{study_id}")).json()["study_instance_uid"]
+    blind = asking(clinic, Role.MEMBER)
+    assert await found(clinic, blind, study_instance_uid=own) == [study_id]
+    assert await found(clinic, blind, study_instance_uid=uid) == []
+    answer = await clinic.ask("POST", "/studies/find", json={"accession_number": "CANARYACC"}, headers=blind)
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:codetect:problem:forbidden")
+    for bad in ({}, {"accession_number": "A", "study_instance_uid": "1.2"}, {"study_instance_uid": "x"}):
+        assert (await clinic.ask("POST", "/studies/find", json=bad, headers=blind)).status_code == 422

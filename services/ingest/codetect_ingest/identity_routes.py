@@ -31,6 +31,14 @@ async def list_identities(
     return await looking.list_identities(ingest, who, body.ids)
 
 
+@identities.post("/find", responses=responses(Forbidden))
+async def find_studies(
+    ingest: IngestDep, who: Annotated[Principal, Depends(reader)], body: schemas_life.FindRequest
+) -> schemas_life.FoundOut:
+    """Find studies by accession number or StudyInstanceUID; in no address, since addresses are logged. Audited."""
+    return await looking.find(ingest, who, body)
+
+
 @identities.get(
     "/{study_id}/identity", responses=responses(Forbidden, problems.StudyNotFound, problems.IdentityForgotten)
 )

@@ -8,18 +8,21 @@ from codetect_shared import audit
 from codetect_shared.problems import Forbidden
 from codetect_shared.tokens import Principal
 from pydicom.datadict import tag_for_keyword
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import problems
+from codetect_ingest.dicom.deidentify import Pseudonyms
 from codetect_ingest.dicom.identity import Attributes
 from codetect_ingest.identities import settings_of
 from codetect_ingest.keys import FacilityKey, facility_key
-from codetect_ingest.models import Profile, Study, UploadFile
-from codetect_ingest.schemas_life import IdentitiesOut, IdentityOut, ReferenceOut, ReportOut
+from codetect_ingest.models import Profile, Study, StudyTerm, UploadFile
+from codetect_ingest.schemas_life import FindRequest, FoundOut, IdentitiesOut, IdentityOut, ReferenceOut, ReportOut
 from codetect_ingest.service import Ingest, find_upload
+from codetect_ingest.terms import plain
 
 READ = "identity.read"
+MOST_FOUND = 50
 SHOWN = {
     "patient_name": "PatientName",
     "patient_id": "PatientID",
@@ -60,6 +63,36 @@ async def list_identities(ingest: Ingest, who: Principal, study_ids: Sequence[UU
         shown = [study_id for study_id in wanted if study_id in found]
         await audit.record_each(session, who, READ, shown)
     return IdentitiesOut(items=[found[study_id] for study_id in shown])
+
+
+async def find(ingest: Ingest, who: Principal, request: FindRequest) -> FoundOut:
+    """Find studies by what they are called elsewhere; by originals for those with the right. Raises Forbidden."""
+    if request.accession_number is not None:
+        require_identity(who)
+    async with ingest.db.facility(who.facility_id) as session:
+        if not who.sees_identities or (await settings_of(session, who.facility_id)).profile == Profile.FORGET:
+            found = await _called(session, who, Study.study_instance_uid == request.study_instance_uid)
+            await audit.record_once(session, who, "study.search")
+        else:
+            key = await facility_key(session, who.facility_id, ingest.settings.master_key)
+            found = await _called(session, who, _called_originally(key, who, request))
+            detail = {"level": "study", "found": len(found)}
+            await audit.record(session, who, "identity.search", detail=detail)
+    return FoundOut(study_ids=found)
+
+
+def _called_originally(key: FacilityKey, who: Principal, request: FindRequest) -> ColumnElement[bool]:
+    if request.study_instance_uid is not None:
+        given = request.study_instance_uid
+        return Study.study_instance_uid.in_([given, *Pseudonyms(key.pseudonyms).uids(given)])
+    term = key.term(f"AccessionNumber={plain(request.accession_number or '')}")
+    mine = StudyTerm.facility_id == who.facility_id
+    return Study.id.in_(select(StudyTerm.study_id).where(mine, StudyTerm.term == term))
+
+
+async def _called(session: AsyncSession, who: Principal, so: ColumnElement[bool]) -> list[UUID]:
+    those = select(Study.id).where(Study.facility_id == who.facility_id, Study.instances > 0, so)
+    return list(await session.scalars(those.order_by(Study.created_at.desc(), Study.id.desc()).limit(MOST_FOUND)))
 
 
 async def identities(

@@ -1,12 +1,13 @@
 """What the API takes and gives about a facility's settings and the life of its studies."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from codetect_ingest.models import Others, Profile
+from codetect_ingest.schemas import PRINTABLE
 
 GIB = 2**30
 LISTED = 200
@@ -91,6 +92,32 @@ class IdentitiesOut(BaseModel):
     """Identities in the order asked; studies that aren't there, or whose identity isn't kept, are missing."""
 
     items: list[IdentityOut]
+
+
+class FindRequest(BaseModel):
+    """What a study is called elsewhere: one of the two."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    accession_number: Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE)] | None = Field(
+        None, description="Needs the right `identity`."
+    )
+    study_instance_uid: Annotated[str, Field(max_length=64, pattern=r"^[0-9]+(\.[0-9]+)*$")] | None = Field(
+        None, description="The original one, for those with the right `identity`; or CoDetect's own, for all."
+    )
+
+    @model_validator(mode="after")
+    def one(self) -> "FindRequest":
+        """Raise ValueError unless one thing is asked for."""
+        if (self.accession_number is None) == (self.study_instance_uid is None):
+            raise ValueError("Give either an accession number or a StudyInstanceUID.")
+        return self
+
+
+class FoundOut(BaseModel):
+    """The studies that are called so, newest first."""
+
+    study_ids: list[UUID]
 
 
 class ReferenceOut(BaseModel):

@@ -835,6 +835,14 @@ const injectedRtkApi = api
         }),
         invalidatesTags: ["identities"],
       }),
+      findStudies: build.mutation<FindStudiesApiResponse, FindStudiesApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/studies/find`,
+          method: "POST",
+          body: queryArg.findRequest,
+        }),
+        invalidatesTags: ["identities"],
+      }),
       getIdentity: build.query<GetIdentityApiResponse, GetIdentityApiArg>({
         query: (queryArg) => ({
           url: `/api/v1/studies/${encodeURIComponent(String(queryArg.studyId))}/identity`,
@@ -1839,6 +1847,11 @@ export type ListIdentitiesApiResponse =
   /** status 200 Successful Response */ IdentitiesOut;
 export type ListIdentitiesApiArg = {
   identitiesRequest: IdentitiesRequest;
+};
+export type FindStudiesApiResponse =
+  /** status 200 Successful Response */ FoundOut;
+export type FindStudiesApiArg = {
+  findRequest: FindRequest;
 };
 export type GetIdentityApiResponse =
   /** status 200 Successful Response */ IdentityOut;
@@ -2964,6 +2977,15 @@ export type IdentitiesOut = {
 export type IdentitiesRequest = {
   ids: string[];
 };
+export type FoundOut = {
+  study_ids: string[];
+};
+export type FindRequest = {
+  /** Needs the right `identity`. */
+  accession_number?: string | null;
+  /** The original one, for those with the right `identity`; or CoDetect's own, for all. */
+  study_instance_uid?: string | null;
+};
 export type Form2 = "csv" | "parquet";
 export type View = "deidentified" | "original";
 export type SeriesOut = {
@@ -3850,6 +3872,7 @@ export const {
   useGetReportQuery,
   useLazyGetReportQuery,
   useListIdentitiesMutation,
+  useFindStudiesMutation,
   useGetIdentityQuery,
   useLazyGetIdentityQuery,
   useExportStudiesQuery,

@@ -24,6 +24,7 @@ const Outcome = lazy(() => import("../features/submit/Outcome"));
 const Analysis = lazy(() => import("../features/analysis/Analysis"));
 const Worklist = lazy(() => import("../features/worklist/Worklist"));
 const Platform = lazy(() => import("../features/platform/Platform"));
+const Open = lazy(() => import("../features/open/Open"));
 const Figures = lazy(() => import("../features/figures/Figures"));
 const Account = lazy(() => import("../features/account/Account"));
 
@@ -47,6 +48,7 @@ export function App() {
       <Route element={<Inside />}>
         <Route index element={<Start />} />
         <Route path="worklist" element={<Worklist />} />
+        <Route path="open" element={<Open />} />
         <Route path="figures" element={<Figures />} />
         <Route path="account" element={<Account />} />
         <Route path="submit" element={<Submit />} />

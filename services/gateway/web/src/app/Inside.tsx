@@ -18,12 +18,12 @@ const StepUp = lazy(() => import("../features/stepup/StepUp"));
 
 export function Inside() {
   const { data: me, error, refetch } = useGetMeQuery();
-  const { pathname, search } = useLocation();
+  const { pathname, search, hash } = useLocation();
   const proofWanted = useSelector((state: RootState) => state.proof.wanted);
   const problem = asProblem(error);
   useLive(me !== undefined && problem?.status !== 401);
   if (problem?.status === 401) {
-    const next = pathname === "/" ? "" : `?next=${encodeURIComponent(pathname + search)}`;
+    const next = pathname === "/" ? "" : `?next=${encodeURIComponent(pathname + search + hash)}`;
     return <Navigate to={`/login${next}`} replace />;
   }
   return (

@@ -32,7 +32,7 @@ test("periods begin with a day of the browser's, and days end with their end", (
 
 test("one list has one address", () => {
   const before = new URLSearchParams("folder=March&q=x&utm=1");
-  expect(changed(before, { status: "failed" }).toString()).toBe("q=x&status=failed&folder=March");
+  expect(changed(before, { status: "failed" }).toString()).toBe("status=failed&folder=March&q=x");
   expect(changed(before, { q: "", folder: "" }).toString()).toBe("");
 });
 

@@ -42,7 +42,7 @@ export interface Filters {
 }
 
 /** In this order they stand in an address, so that one list has one address. */
-const NAMES = ["q", "status", "result", "finding", "since", "from", "to", "tag", "folder", "mine", "urgent", "sort"] as const;
+const NAMES = ["status", "result", "finding", "since", "from", "to", "tag", "folder", "mine", "urgent", "sort", "q"] as const;
 export type Name = (typeof NAMES)[number];
 
 const DAY = /^\d{4}-\d\d-\d\d$/;

@@ -1,0 +1,123 @@
+/** Where a link from a PACS arrives: finds the study by what it is called there, and opens its newest analysis. */
+import "./open.css";
+
+import { Button, NonIdealState, Tag } from "@blueprintjs/core";
+import { useEffect, useState } from "react";
+import { Link, useLocation, useNavigate } from "react-router";
+
+import { api } from "../../api/api";
+import type { AnalysisOut, FindRequest } from "../../api/generated";
+import { type AppDispatch, useAppDispatch } from "../../app/store";
+import { Field } from "../../parts/Field";
+import { Heading } from "../../parts/Heading";
+import { ProblemNote } from "../../parts/ProblemNote";
+import { Skeleton } from "../../parts/Skeleton";
+import { useLanguage, useWords } from "../../words/words";
+import { calledIn, toOpen } from "./called";
+import { words } from "./words";
+
+interface Found {
+  studies: number;
+  analyses: AnalysisOut[];
+}
+
+const MOST_STUDIES = 10;
+
+export default function Open() {
+  const t = useWords(words);
+  const { search, hash } = useLocation();
+  const called = calledIn(search, hash);
+  return (
+    <div className="open">
+      <Heading>{t.title}</Heading>
+      {called ? <Finding key={search + hash} called={called} /> : <Asking />}
+    </div>
+  );
+}
+
+function Finding({ called }: { called: FindRequest }) {
+  const t = useWords(words);
+  const language = useLanguage();
+  const dispatch = useAppDispatch();
+  const navigate = useNavigate();
+  const [found, setFound] = useState<Found>();
+  const [problem, setProblem] = useState<unknown>();
+  useEffect(() => {
+    let here = true;
+    find(dispatch, called)
+      .then((answer) => {
+        if (!here) return;
+        const [only] = answer.analyses;
+        // In place of this address: what the study is called elsewhere stays in no history.
+        if (only && answer.analyses.length === 1) void navigate(`/analyses/${only.id}`, { replace: true });
+        else setFound(answer);
+      })
+      .catch((error: unknown) => here && setProblem(error));
+    return () => {
+      here = false;
+    };
+    // oxlint-disable-next-line react/exhaustive-deps -- looked for once: another address is another component
+  }, []);
+  if (problem) return <ProblemNote problem={problem} />;
+  if (!found) return <Skeleton lines={3} />;
+  if (found.analyses.length === 0) {
+    const help = called.accession_number ? t.noneByAccession : t.noneByUid;
+    return (
+      <NonIdealState
+        title={found.studies ? t.unread : t.none}
+        description={found.studies ? t.unreadHelp : help}
+        action={<Link to="/worklist">{t.toWorklist}</Link>}
+      />
+    );
+  }
+  return (
+    <>
+      <p>{t.several}</p>
+      <ul className="open-choice">
+        {found.analyses.map(({ id, created_at, model, study_id }) => (
+          <li key={id}>
+            <Link to={`/analyses/${id}`} replace>
+              {new Date(created_at).toLocaleString(language, { dateStyle: "long", timeStyle: "short" })}
+            </Link>{" "}
+            <Tag minimal>{model.title ?? model.name}</Tag> <span className="quiet">{study_id.slice(-8)}</span>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function Asking() {
+  const t = useWords(words);
+  const navigate = useNavigate();
+  const [accession, setAccession] = useState("");
+  const [uid, setUid] = useState("");
+  const go = () => {
+    const [name, value] = accession.trim() ? ["accession", accession] : ["study_uid", uid];
+    void navigate({ pathname: "/open", hash: new URLSearchParams({ [name]: value.trim() }).toString() });
+  };
+  return (
+    <form
+      className="open-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        go();
+      }}
+    >
+      <Field label={t.accession} hint={t.accessionHint} value={accession} onValue={setAccession} maxLength={64} />
+      <Field label={t.uid} value={uid} onValue={setUid} maxLength={64} disabled={accession.trim() !== ""} />
+      <Button type="submit" intent="primary" size="large" text={t.open} disabled={!accession.trim() && !uid.trim()} />
+    </form>
+  );
+}
+
+/** The newest analysis of each study that is called so. Throws the problem that came up. */
+async function find(dispatch: AppDispatch, findRequest: FindRequest): Promise<Found> {
+  const { study_ids: ids } = await dispatch(api.endpoints.findStudies.initiate({ findRequest }, { track: false })).unwrap();
+  const newest = ids.slice(0, MOST_STUDIES).map(async (studyId) => {
+    const request = api.endpoints.listAnalyses.initiate({ studyId, limit: 50 }, { subscribe: false, forceRefetch: true });
+    return toOpen((await dispatch(request).unwrap()).items);
+  });
+  const analyses = (await Promise.all(newest)).filter((each) => each !== undefined);
+  return { studies: ids.length, analyses };
+}
