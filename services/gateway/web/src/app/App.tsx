@@ -26,6 +26,7 @@ const Worklist = lazy(() => import("../features/worklist/Worklist"));
 const Platform = lazy(() => import("../features/platform/Platform"));
 const Figures = lazy(() => import("../features/figures/Figures"));
 const Account = lazy(() => import("../features/account/Account"));
+const Admin = lazy(() => import("../features/admin/Admin"));
 
 export function App() {
   useTheme();
@@ -53,6 +54,7 @@ export function App() {
         <Route path="submit/:uploadId" element={<Outcome />} />
         <Route path="platform/:part?" element={<Platform />} />
         <Route path="analyses/:id" element={<Analysis />} />
+        <Route path="admin/*" element={<Admin />} />
         <Route path="*" element={<Nowhere />} />
       </Route>
     </Routes>
