@@ -101,6 +101,28 @@ async def test_a_revoked_or_expired_client_gets_no_token(house: House) -> None:
     assert "client_secret" not in listed[0]
 
 
+async def test_a_suspended_client_rests_until_it_is_taken_up_again(house: House) -> None:
+    account, headers = await admin(house)
+    client = await make_client(account, headers)
+    path = f"/api/v1/api-clients/{client['client_id']}"
+    token = (await ask(account, client)).json()["access_token"]
+
+    async def suspend(whether: bool) -> Any:
+        answer = await account.client.patch(path, json={"suspended": whether}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["suspended_at"]
+
+    assert await suspend(True) is not None
+    assert (await ask(account, client)).status_code == 401
+    assert (await account.get("/api/v1/auth/me", token)).status_code == 401, "the token it has is refused, too"
+    assert await suspend(False) is None
+    assert (await ask(account, client)).status_code == 200
+    for empty in ({}, {"suspended": None}, {"owner_id": None}):
+        assert (await account.client.patch(path, json=empty, headers=headers)).status_code == 422
+    told = [mail["what"] for mail in await house.mails(account.email, "api_client_changed")]
+    assert told == ["created", "suspended", "active again"]
+
+
 @pytest.mark.parametrize(
     "body",
     [

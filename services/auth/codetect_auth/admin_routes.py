@@ -111,13 +111,21 @@ async def rotate_api_client(
 
 @router.patch("/api-clients/{client_id}", responses=responses(*REFUSALS, StepUpRequired, NotFound))
 async def change_api_client(
-    auth: AuthDep, session: SessionDep, admin: FreshAdmin, client_id: UUID, body: schemas.ApiClientOwner
+    auth: AuthDep, session: SessionDep, admin: FreshAdmin, client_id: UUID, body: schemas.ApiClientChange
 ) -> schemas.ApiClient:
-    """Hand an API client to another person, so that it goes on when its owner leaves."""
-    row = await clients.owned_by(session, client_id, body.owner_id)
-    await record(session, row.facility_id, "api_client", row.id, "owner", await by(session, admin))
-    await recording.record(session, admin, "client.owner", row, owner=str(body.owner_id))
-    await clients.tell_owner(auth, session, row, "is yours now", f"owner/{uuid7()}")
+    """Hand an API client to another person, so that it goes on when its owner leaves; suspend it, take it up again."""
+    who = await by(session, admin)
+    if body.owner_id is not None:
+        row = await clients.owned_by(session, client_id, body.owner_id)
+        await record(session, row.facility_id, "api_client", row.id, "owner", who)
+        await recording.record(session, admin, "client.owner", row, owner=str(body.owner_id))
+        await clients.tell_owner(auth, session, row, "is yours now", f"owner/{uuid7()}")
+    if body.suspended is not None:
+        row = await clients.suspend(session, client_id, body.suspended)
+        what = "suspended" if body.suspended else "active again"
+        await record(session, row.facility_id, "api_client", row.id, what, who)
+        await recording.record(session, admin, "client.suspend" if body.suspended else "client.reinstate", row)
+        await clients.tell_owner(auth, session, row, what, f"suspend/{uuid7()}")
     return schemas.ApiClient.model_validate(row)
 
 

@@ -113,6 +113,17 @@ async def owned_by(session: AsyncSession, client_id: UUID, person_id: UUID) -> A
     return client
 
 
+async def suspend(session: AsyncSession, client_id: UUID, whether: bool) -> ApiClient:
+    """No tokens for this API client for now, or again; those it has are refused within a minute. Raises NotFound."""
+    client = await _locked(session, client_id)
+    client.suspended_at = func.clock_timestamp() if whether else None
+    if whether:
+        await revocations.refuse(session, client.facility_id, client.id)
+    await session.flush()
+    await session.refresh(client)
+    return client
+
+
 async def revoke_client(session: AsyncSession, client_id: UUID) -> ApiClient:
     """No more tokens for this API client; those it has are refused within a minute. Raises NotFound."""
     client = await _locked(session, client_id)
@@ -177,7 +188,7 @@ async def client_token(
     async with auth.db.facility(facility.id) as session:
         now = func.clock_timestamp()
         lasts = ApiClient.revoked_at.is_(None), or_(ApiClient.expires_at.is_(None), ApiClient.expires_at > now)
-        mine = ApiClient.id == _uuid(client_id), *lasts
+        mine = ApiClient.id == _uuid(client_id), ApiClient.suspended_at.is_(None), *lasts
         allowed = await revocations.hold_facility(session, facility.id)
         owner = select(Person.status).where(Person.id.in_(select(ApiClient.created_by).where(*mine)))
         owned = await session.scalar(owner.with_for_update(read=True))

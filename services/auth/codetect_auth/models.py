@@ -177,6 +177,7 @@ class ApiClient(Base, FacilityRow):
     previous_hash: Mapped[bytes | None]
     previous_until: Mapped[datetime | None]
     rotated_at: Mapped[datetime | None]
+    suspended_at: Mapped[datetime | None]
 
 
 class AccessRequest(Base, AggregateRow):

@@ -191,13 +191,22 @@ class ApiClient(Out):
     owner_id: Annotated[UUID | None, Field(validation_alias="created_by")]
     created_at: datetime
     rotated_at: datetime | None
+    suspended_at: datetime | None
     expires_at: datetime | None
 
 
-class ApiClientOwner(BaseModel):
-    """The person who is to own an API client."""
+class ApiClientChange(BaseModel):
+    """What is to be different with an API client; what isn't named stays."""
 
-    owner_id: UUID
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
+    owner_id: UUID | None = Field(None, description="The person who is to own it.")
+    suspended: bool | None = Field(None, description="true: it gets no tokens until it is taken up again.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.owner_id is None and self.suspended is None:
+            raise ValueError("name at least one of owner_id and suspended")
+        return self
 
 
 class Rotation(BaseModel):

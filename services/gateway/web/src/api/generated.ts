@@ -596,7 +596,7 @@ const injectedRtkApi = api
         query: (queryArg) => ({
           url: `/api/v1/api-clients/${encodeURIComponent(String(queryArg.clientId))}`,
           method: "PATCH",
-          body: queryArg.apiClientOwner,
+          body: queryArg.apiClientChange,
         }),
         invalidatesTags: ["administration"],
       }),
@@ -1701,7 +1701,7 @@ export type ChangeApiClientApiResponse =
   /** status 200 Successful Response */ ApiClient;
 export type ChangeApiClientApiArg = {
   clientId: string;
-  apiClientOwner: ApiClientOwner;
+  apiClientChange: ApiClientChange;
 };
 export type RevokeApiClientApiResponse = unknown;
 export type RevokeApiClientApiArg = {
@@ -2688,6 +2688,7 @@ export type ApiClient = {
   owner_id: string | null;
   created_at: string;
   rotated_at: string | null;
+  suspended_at: string | null;
   expires_at: string | null;
 };
 export type PageApiClient = {
@@ -2701,6 +2702,7 @@ export type ApiClientWithSecret = {
   owner_id: string | null;
   created_at: string;
   rotated_at: string | null;
+  suspended_at: string | null;
   expires_at: string | null;
   client_secret: string;
 };
@@ -2717,8 +2719,11 @@ export type Rotation = {
   /** When the new one ends; in a year if not given. */
   expires_at?: string | null;
 };
-export type ApiClientOwner = {
-  owner_id: string;
+export type ApiClientChange = {
+  /** The person who is to own it. */
+  owner_id?: string | null;
+  /** true: it gets no tokens until it is taken up again. */
+  suspended?: boolean | null;
 };
 export type Choice = "none" | "failures" | "urgent" | "all";
 export type MailPreferences = {

@@ -27,6 +27,7 @@ const Platform = lazy(() => import("../features/platform/Platform"));
 const Open = lazy(() => import("../features/open/Open"));
 const Figures = lazy(() => import("../features/figures/Figures"));
 const Account = lazy(() => import("../features/account/Account"));
+const Admin = lazy(() => import("../features/admin/Admin"));
 
 export function App() {
   useTheme();
@@ -55,6 +56,7 @@ export function App() {
         <Route path="submit/:uploadId" element={<Outcome />} />
         <Route path="platform/:part?" element={<Platform />} />
         <Route path="analyses/:id" element={<Analysis />} />
+        <Route path="admin/*" element={<Admin />} />
         <Route path="*" element={<Nowhere />} />
       </Route>
     </Routes>

@@ -4,7 +4,7 @@ import type { words } from "./words";
 
 interface Entry {
   path: string;
-  label: keyof (typeof words)["en"] & ("worklist" | "submit" | "figures" | "platform");
+  label: keyof (typeof words)["en"] & ("worklist" | "submit" | "figures" | "platform" | "administration");
   roles: readonly Role[];
 }
 
@@ -13,4 +13,5 @@ export const MENU: readonly Entry[] = [
   { path: "/submit", label: "submit", roles: ["member", "admin"] },
   { path: "/platform", label: "platform", roles: ["operator"] },
   { path: "/figures", label: "figures", roles: ["viewer", "member", "admin", "operator"] },
+  { path: "/admin", label: "administration", roles: ["admin"] },
 ];

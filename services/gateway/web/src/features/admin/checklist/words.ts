@@ -1,0 +1,43 @@
+import { catalogue } from "../../../words/words";
+
+/** What is to be done is the API's own sentence in English; here it stands for other languages. */
+export const words = catalogue(
+  {
+    title: "Checklist",
+    ready: "All is in place.",
+    done: "Done",
+    open: "To do",
+    go: "See to it",
+    admin_logged_in: "An admin has logged in",
+    second_admin: "There is a second admin",
+    mail_works: "Mail arrives",
+    mail_domains_set: "Mail domains are set",
+    retention_set: "It is settled how long studies are kept",
+    study_analysed: "A study was analysed",
+    admin_logged_in_todo: "",
+    second_admin_todo: "",
+    mail_works_todo: "",
+    mail_domains_set_todo: "",
+    retention_set_todo: "",
+    study_analysed_todo: "",
+  },
+  {
+    title: "Checkliste",
+    ready: "Alles ist eingerichtet.",
+    done: "Erledigt",
+    open: "Zu tun",
+    go: "Erledigen",
+    admin_logged_in: "Jemand aus der Verwaltung hat sich angemeldet",
+    second_admin: "Es gibt eine zweite Person in der Verwaltung",
+    mail_works: "Mail kommt an",
+    mail_domains_set: "Mail-Domains sind festgelegt",
+    retention_set: "Es ist geregelt, wie lange Studien behalten werden",
+    study_analysed: "Eine Studie wurde analysiert",
+    admin_logged_in_todo: "Laden Sie jemanden für die Verwaltung ein, der sich dann anmeldet.",
+    second_admin_todo: "Wer allein ist und den zweiten Faktor verliert, ist ausgesperrt.",
+    mail_works_todo: "Noch niemand hat einen Link aus einer Mail benutzt; prüfen Sie, ob Mail ankommt.",
+    mail_domains_set_todo: "Der Betrieb legt fest, welche Mail-Domains Personen haben dürfen.",
+    retention_set_todo: "Legen Sie fest, wie viele Tage Studien behalten werden; jetzt bleiben sie für immer.",
+    study_analysed_todo: "Senden Sie eine Teststudie und sehen Sie sich das Ergebnis an.",
+  },
+);
