@@ -32,11 +32,13 @@ class Place:
     ready: str
 
 
+ADMIN = ("requests", "invitations", "members", "clients", "webhooks", "images", "audit", "checklist")
 PLACES = [
     Place("worklist", "/worklist", "[role=grid]"),
     Place("analysis", "/analyses/{analysis}", ".images[data-slice][aria-busy=false]"),
     Place("submit", "/submit", ".drop-buttons"),
     Place("account", "/account", "h1"),
+    *(Place(f"admin-{page}", f"/admin/{page}", ".admin h1") for page in ADMIN),
     Place("figures", "/figures", ".recharts-surface"),
 ]
 
@@ -69,6 +71,7 @@ async def test_every_page_inside(
             for suffix, (width, height) in SCREENS.items():
                 await page.set_viewport_size({"width": width, "height": height})
                 await expect(page.locator(place.ready).first).to_be_visible(timeout=30_000)
+                await expect(page.locator(".bp6-skeleton")).to_have_count(0, timeout=30_000)
                 await accessible(page)
                 assert await page.evaluate("document.documentElement.scrollWidth") <= width, place.name
                 await page.screenshot(path=folder / f"{place.name}-{scheme}{suffix}.png", animations="disabled")

@@ -99,7 +99,9 @@ async def measure(stack: Stack) -> AsyncIterator[Row]:
             await ada.log_in(tab.page)
             state = await tab.context.storage_state()
             yield row("web_worklist_cold", await cold(browser, ada.home, "/worklist", "[role=grid]", state), 1500)
-            shown = await cold(browser, ada.home, f"/analyses/{analysis}", ".images[data-slice][aria-busy=false]", state)
+            shown = await cold(
+                browser, ada.home, f"/analyses/{analysis}", ".images[data-slice][aria-busy=false]", state
+            )
             yield row("web_analysis_cold", shown, 2000)
             await tab.page.goto(ada.home)
             async for each in routes(tab.page):

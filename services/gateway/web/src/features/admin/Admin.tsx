@@ -37,6 +37,7 @@ function Inner() {
   useEffect(() => {
     // On a narrow screen the entries scroll sideways: where one is, is seen.
     nav.current?.querySelector(".active")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    // oxlint-disable-next-line react/exhaustive-effect-dependencies -- where one is changes with the address
   }, [pathname]);
   return (
     <div className="admin">
