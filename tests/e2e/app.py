@@ -10,7 +10,13 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.e2e.browser import Visit, visit
 
+expect.set_options(timeout=20_000)  # two cores may be busy with much else
 AXE = Path(__file__).parents[2] / "services/gateway/web/node_modules/axe-core/axe.min.js"
+# What fades in has another contrast meanwhile; what pulses for ever isn't waited for.
+SETTLED = """
+Promise.allSettled(document.getAnimations()
+  .filter((each) => Number.isFinite(each.effect.getComputedTiming().endTime)).map(({finished}) => finished))
+"""
 SERIOUS = {"serious", "critical"}
 
 
@@ -49,6 +55,7 @@ async def log_out(page: Page) -> None:
 
 async def accessible(page: Page) -> None:
     """Axe finds nothing serious on the page as it is now."""
+    await page.evaluate(SETTLED)
     await page.evaluate(AXE.read_text())
     found = await page.evaluate("axe.run().then(({violations}) => violations)")
     serious = [
