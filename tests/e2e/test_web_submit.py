@@ -238,7 +238,7 @@ async def test_patients_are_told_apart_and_what_the_server_refuses_is_listed(
     study(both / "b", "Poe^Bob", range(20, 24))
     cut = both / "b" / "0021.dcm"
     cut.write_bytes(cut.read_bytes()[:-90_000])
-    await page.goto(f"{sue['home']}/submit")
+    await page.goto(f"{sue.home}/submit")
     await page.locator("input[type=file]").nth(0).set_input_files(both)
     await expect(page.get_by_role("alert").filter(has_text="These files are of 2 patients")).to_be_visible()
     await expect(page.get_by_role("button", name="Send 12 files")).to_be_visible()
@@ -321,6 +321,6 @@ async def test_a_viewer_has_no_way_in(tab: Visit, stack: Stack, demo: dict[str, 
     page, viewer = tab.page, await Somebody.made(stack, SLUG, "Vera Viewer", "viewer")
     await viewer.log_in(page)
     await expect(page.get_by_role("link", name="Submit")).to_have_count(0)
-    await page.goto(f"{viewer['home']}/submit")
+    await page.goto(f"{viewer.home}/submit")
     await expect(page.get_by_role("alert")).to_contain_text("Your role doesn't allow this")
     await expect(page.locator("input[type=file]")).to_have_count(0)
