@@ -63,6 +63,11 @@ const GERMAN: Record<string, string> = {
   "study-quota-reached": "Die Einrichtung hat so viele Studien, wie sie haben darf. Wenden Sie sich an Ihre Administration.",
   "too-many-jobs": "Es warten schon zu viele Uploads. Versuchen Sie es in einer Minute noch einmal.",
   "facility-is-suspended": "Diese Einrichtung ist gesperrt: Zurzeit wird nichts angenommen.",
+  "wrong-state": "In ihrem jetzigen Stand geht das nicht.",
+  "view-name-taken": "Sie haben schon eine Ansicht mit diesem Namen.",
+  "too-many-views": "Sie können 50 Ansichten behalten; entfernen Sie zuerst eine.",
+  "too-many-tags": "Eine Analyse hat höchstens 20 Schlagwörter; nehmen Sie zuerst eines weg.",
+  "analysis-not-found": "Diese Analyse gibt es nicht mehr.",
 };
 const ENGLISH: Record<string, string> = {
   offline: "CoDetect can't be reached. Check the connection, then try again.",

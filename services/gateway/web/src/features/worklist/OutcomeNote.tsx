@@ -2,13 +2,17 @@
 import { Button } from "@blueprintjs/core";
 import { Cross, Undo } from "@blueprintjs/icons";
 
+import type { Reason } from "../../api/generated";
 import { ProblemNote } from "../../parts/ProblemNote";
-import { useWords } from "../../words/words";
+import { inWords } from "../../words/problems";
+import { useLanguage, useWords } from "../../words/words";
 import type { Bulk } from "./useBulk";
 import { words } from "./words";
 
 export function OutcomeNote({ bulk: { outcome, problem, busy, undo, dismiss } }: { bulk: Bulk }) {
   const t = useWords(words);
+  const language = useLanguage();
+  const said = ({ code, detail }: Reason) => inWords({ type: code, status: 409, title: detail }, language);
   return (
     <>
       <ProblemNote problem={problem} />
@@ -17,7 +21,7 @@ export function OutcomeNote({ bulk: { outcome, problem, busy, undo, dismiss } }:
           <div className="outcome">
             <span>
               {outcome.text}
-              {outcome.refused > 0 && ` ${t.refused(outcome.refused)} ${outcome.reasons.join(" ")}`}
+              {outcome.refused > 0 && ` ${t.refused(outcome.refused)} ${outcome.reasons.map(said).join(" ")}`}
             </span>
             {outcome.undo.length > 0 && (
               <Button size="small" icon={<Undo />} disabled={busy} onClick={() => void undo(t.undone)}>

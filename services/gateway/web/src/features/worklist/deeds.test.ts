@@ -41,5 +41,5 @@ test("what was cancelled is queued again, and the other way round", () => {
 
 test("a reason is told once", () => {
   const problem = { code: "wrong-state", detail: "It is completed." };
-  expect(reasons([{ id: "a", problem }, { id: "b", problem }, { id: "c" }])).toEqual(["It is completed."]);
+  expect(reasons([{ id: "a", problem }, { id: "b", problem }, { id: "c" }])).toEqual([problem]);
 });

@@ -1,5 +1,5 @@
 /** What is done with several analyses at once, and what takes it back. */
-import type { AnalysisOut, BulkChange, BulkItem } from "../../api/generated";
+import type { AnalysisOut, BulkChange, BulkItem, Reason } from "../../api/generated";
 
 export interface Deed {
   do: "organise" | "cancel" | "rerun";
@@ -32,8 +32,9 @@ export function reverse({ do: what, change = {} }: Deed, before: readonly Analys
 }
 
 /** Why some stayed as they were: each reason once. */
-export function reasons(items: readonly BulkItem[]): string[] {
-  return [...new Set(items.flatMap(({ problem }) => (problem ? [problem.detail] : [])))];
+export function reasons(items: readonly BulkItem[]): Reason[] {
+  const all = items.flatMap(({ problem }) => (problem ? [problem] : []));
+  return all.filter(({ detail }, at) => all.findIndex((other) => other.detail === detail) === at);
 }
 
 function organise(rows: readonly AnalysisOut[], change: BulkChange): Deed {

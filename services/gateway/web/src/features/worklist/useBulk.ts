@@ -2,13 +2,13 @@
 import { useState } from "react";
 
 import { api } from "../../api/api";
-import type { AnalysisOut, BulkItem } from "../../api/generated";
+import type { AnalysisOut, BulkItem, Reason } from "../../api/generated";
 import { type Deed, parts, reasons, reverse } from "./deeds";
 
 export interface Outcome {
   text: string;
   refused: number;
-  reasons: string[];
+  reasons: Reason[];
   undo: Deed[];
 }
 
