@@ -42,7 +42,6 @@ const GERMAN: Record<string, string> = {
   "audit-unavailable": "Das Protokoll ist gerade nicht erreichbar; ohne Protokoll wird nichts gezeigt. Versuchen Sie es bald noch einmal.",
   "passkey-known": "Dieses Gerät hat schon einen Passkey für Sie.",
   "facility-exists": "Diese Adresse hat schon eine Einrichtung.",
-  "already-invited": "Für diese Adresse gibt es schon eine offene Einladung; senden Sie die noch einmal, oder nehmen Sie sie zurück.",
   "model-version-taken": "Diese Version gibt es schon, mit anderem Inhalt; geben Sie dem Bündel eine neue Nummer.",
   "nothing-before": "Hier galt vorher keine andere Version.",
   "not-taking-part": "Diese Version nimmt hier nicht mehr teil.",
