@@ -48,7 +48,12 @@ interface TwoProps extends Required<Omit<Props, "other">> {
 function Two({ one, n, onN, label, other, series, titles }: TwoProps) {
   const t = useWords(words);
   const [theirs] = useState(() => seriesOf(other.analysis.id, other.slices));
-  const [m, setM] = useState(() => firstSlice(other.analysis, theirs.items.length));
+  // Places in two studies aren't the same coordinates; those in one are.
+  const [m, setM] = useState(() =>
+    one.analysis.study_id === other.analysis.study_id
+      ? nearestTo(placeAlong(series, n), theirs)
+      : firstSlice(other.analysis, theirs.items.length),
+  );
   const [together, setTogether] = useState(true);
   const theirLabel = other.analysis.findings.some((each) => each.label === label) ? label : foremost(other.analysis.findings)?.label;
   const go = (to: number) => {
