@@ -1,5 +1,6 @@
 import asyncio
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -335,6 +336,20 @@ async def test_studies_are_listed_newest_first_in_pages(clinic: Clinic, hands: H
     other = clinic.elsewhere()
     assert (await other.ask("GET", "/studies")).json()["items"] == []
     assert (await other.ask("GET", f"/studies/{ids[0]}")).status_code == 404
+
+
+async def test_studies_are_listed_of_one_patient(clinic: Clinic, hands: Hands) -> None:
+    for patient in ("A-1", "A-1", "B-2"):
+        await clinic.submit(bodies(slices(1, PatientID=patient)))
+        await hands.run()
+    every = (await clinic.ask("GET", "/studies")).json()["items"]
+    assert len({study["patient_id"] for study in every}) == 2
+    for patient, count in Counter(study["patient_id"] for study in every).items():
+        found = (await clinic.ask("GET", "/studies", params={"patient_id": patient})).json()["items"]
+        assert [study["id"] for study in found] == [study["id"] for study in every if study["patient_id"] == patient]
+        assert len(found) == count
+        assert (await clinic.elsewhere().ask("GET", "/studies", params={"patient_id": patient})).json()["items"] == []
+    assert (await clinic.ask("GET", "/studies", params={"patient_id": "A-1"})).json()["items"] == []  # no pseudonym
 
 
 async def test_progress_is_shown_while_files_are_read(clinic: Clinic, hands: Hands) -> None:

@@ -79,10 +79,14 @@ async def get_upload(session: SessionDep, upload_id: UUID) -> schemas.UploadOut:
 
 @studies.get("", responses=responses(problems.CursorInvalid))
 async def list_studies(
-    session: SessionDep, who: CurrentPrincipal, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
+    session: SessionDep,
+    who: CurrentPrincipal,
+    patient_id: Annotated[str | None, Query(max_length=64, description="The pseudonym.")] = None,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> schemas.StudyPage:
-    """The facility's studies, newest first."""
-    page = await service.list_studies(session, cursor, limit)
+    """The facility's studies, newest first; of one patient where that is asked for."""
+    page = await service.list_studies(session, cursor, limit, patient_id)
     await audit.record_once(session, who, "study.search")
     return page
 

@@ -139,9 +139,13 @@ async def find_upload(session: AsyncSession, upload_id: UUID, *, lock: bool = Fa
     return upload
 
 
-async def list_studies(session: AsyncSession, cursor: str | None, limit: int) -> StudyPage:
+async def list_studies(
+    session: AsyncSession, cursor: str | None, limit: int, patient_id: str | None = None
+) -> StudyPage:
     """List the newest studies first. Raises CursorInvalid."""
     query = select(Study).where(Study.instances > 0).order_by(Study.id.desc()).limit(limit + 1)
+    if patient_id is not None:
+        query = query.where(Study.patient_id == patient_id)
     if cursor:
         query = query.where(Study.id < _place(cursor))
     found = list(await session.scalars(query))

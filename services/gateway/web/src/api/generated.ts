@@ -877,6 +877,7 @@ const injectedRtkApi = api
         query: (queryArg) => ({
           url: `/api/v1/studies`,
           params: {
+            patient_id: queryArg.patientId,
             cursor: queryArg.cursor,
             limit: queryArg.limit,
           },
@@ -1878,6 +1879,8 @@ export type ExportStudyApiArg = {
 export type ListStudiesApiResponse =
   /** status 200 Successful Response */ StudyPage;
 export type ListStudiesApiArg = {
+  /** The pseudonym. */
+  patientId?: string;
   /** `next` of the part before. */
   cursor?: string;
   limit?: number;

@@ -1,33 +1,32 @@
 /** One analysis: the images with what argues for its findings, and all that a reader has to know and may do. */
 import "./analysis.css";
 
-import { Callout, NonIdealState, Tag } from "@blueprintjs/core";
+import { Tag } from "@blueprintjs/core";
 import { ArrowLeft } from "@blueprintjs/icons";
-import { type ReactNode, Suspense, lazy, useCallback, useState } from "react";
-import { Link, useParams } from "react-router";
+import { type ReactNode, useState } from "react";
+import { Link, useParams, useSearchParams } from "react-router";
 
-import { api, useGetMeQuery } from "../../api/api";
-import type { AnalysisOut, SliceList } from "../../api/generated";
-import { type Problem, asProblem } from "../../api/problems";
-import { useAppDispatch } from "../../app/store";
+import { useGetMeQuery } from "../../api/api";
+import type { AnalysisOut } from "../../api/generated";
 import { Heading } from "../../parts/Heading";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { Skeleton } from "../../parts/Skeleton";
+import { when } from "../../words/when";
 import { useLanguage, useWords } from "../../words/words";
 import { Actions } from "./Actions";
 import { useGetAnalysisQuery, useListSlicesQuery } from "./api";
-import { Curve } from "./Curve";
+import { Comparison } from "./Comparison";
 import { Details } from "./Details";
 import { Findings } from "./Findings";
 import { ModelCard } from "./ModelCard";
 import { Others } from "./Others";
+import { NoImages, Sides } from "./Sides";
 import { Standing } from "./Standing";
-import { foremost, when } from "./shown";
-import { firstSlice, seriesOf } from "./viewer/series";
+import { foremost } from "./shown";
+import { firstSlice } from "./viewer/series";
 import { Warnings } from "./Warnings";
 import { words } from "./words";
 
-const Viewer = lazy(() => import("./viewer/Viewer"));
 const INTENTS = { queued: "none", running: "primary", completed: "success", failed: "danger", cancelled: "none" } as const;
 
 export default function Analysis() {
@@ -39,6 +38,7 @@ function AnalysisOf({ id }: { id: string }) {
   const { data: me } = useGetMeQuery();
   const { data: analysis, error, refetch } = useGetAnalysisQuery({ analysisId: id });
   const { data: slices, error: noSlices, refetch: again } = useListSlicesQuery({ analysisId: id });
+  const other = useOther();
   const [chosen, setN] = useState<number>();
   const [label, setLabel] = useState<string>();
   if (!analysis) {
@@ -57,33 +57,42 @@ function AnalysisOf({ id }: { id: string }) {
         <Actions analysis={analysis} writes={me?.role === "member" || me?.role === "admin"} />
       </Title>
       <div className="sides">
-        <div className="left">
-          {analysis.series_id === null ? (
-            <NoImages />
-          ) : (
-            <>
-              <ProblemNote problem={noSlices} retry={() => void again()} />
-              {slices ? (
-                <Images analysis={analysis} slices={slices} n={n} onN={setN} label={of} />
-              ) : (
-                !noSlices && <div className="images-dark bp6-dark bp6-skeleton" />
-              )}
-            </>
-          )}
-        </div>
+        {analysis.series_id === null && <NoImages />}
+        {analysis.series_id !== null && slices && (
+          <Sides one={{ analysis, slices }} n={n} onN={setN} label={of} other={other.pictured} />
+        )}
+        {analysis.series_id !== null && !slices && (
+          <div className="left">
+            <ProblemNote problem={noSlices} retry={() => void again()} />
+            {!noSlices && <div className="images-dark bp6-dark bp6-skeleton" />}
+          </div>
+        )}
         <div className="right">
           <Standing analysis={analysis} />
           <Warnings analysis={analysis} />
+          {other.id && <Comparison one={analysis} other={other.pictured?.analysis} error={other.error} onEnd={() => other.choose()} />}
           {analysis.status === "completed" && me && (
             <Findings analysis={analysis} me={me} n={n} onN={setN} label={of} onLabel={setLabel} />
           )}
-          <Others analysis={analysis} />
+          <Others analysis={analysis} compared={other.id} onCompare={other.choose} />
           <ModelCard model={analysis.model} />
           <Details analysis={analysis} />
         </div>
       </div>
     </div>
   );
+}
+
+/** The analysis that this one is compared with; the address names it. */
+function useOther() {
+  const [parameters, setParameters] = useSearchParams();
+  const id = parameters.get("with") ?? "";
+  const skip = { skip: !id };
+  const { currentData: analysis, error } = useGetAnalysisQuery({ analysisId: id }, skip);
+  const { currentData: slices, error: noSlices } = useListSlicesQuery({ analysisId: id }, skip);
+  const choose = (other?: string) => setParameters(other ? { with: other } : {}, { replace: true });
+  const pictured = analysis && slices ? { analysis, slices } : undefined;
+  return { id, pictured, error: error ?? noSlices, choose };
 }
 
 function Title({ analysis, children }: { analysis: AnalysisOut; children: ReactNode }) {
@@ -104,47 +113,6 @@ function Title({ analysis, children }: { analysis: AnalysisOut; children: ReactN
         {model.title ?? model.name} · {t.received} {when(created, language)}
       </span>
       {children}
-    </div>
-  );
-}
-
-function NoImages() {
-  const t = useWords(words);
-  return <NonIdealState title={t.noImages} description={t.noImagesHelp} />;
-}
-
-interface ImagesProps {
-  analysis: AnalysisOut;
-  slices: SliceList;
-  n: number;
-  onN: (n: number) => void;
-  label: string | undefined;
-}
-
-function Images({ analysis, slices, n, onN, label }: ImagesProps) {
-  const dispatch = useAppDispatch();
-  const [problem, setProblem] = useState<Problem>();
-  const [series] = useState(() => seriesOf(analysis.id, slices)); // how they lie doesn't change when the result comes
-  const go = useCallback(
-    (to: number) => onN(Math.max(0, Math.min(slices.items.length - 1, to))),
-    [onN, slices.items.length],
-  );
-  const onProblem = (found: Problem) => {
-    if (found.status === 401) dispatch(api.util.invalidateTags(["me"]));
-    setProblem(asProblem(found));
-  };
-  const readLabel = slices.items.some(({ analysed }) => analysed) ? label : undefined;
-  return (
-    <div className="images-dark bp6-dark">
-      <Suspense fallback={<div className="viewer-coming bp6-skeleton" />}>
-        <Viewer series={series} slices={slices.items} n={n} onN={go} label={readLabel} onProblem={onProblem} />
-      </Suspense>
-      <Curve slices={slices.items} label={readLabel} top={analysis.top_slices} n={n} onN={go} />
-      {problem?.status === 0 && (
-        <Callout compact intent="warning">
-          {problem.title}
-        </Callout>
-      )}
     </div>
   );
 }

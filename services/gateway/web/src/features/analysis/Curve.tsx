@@ -14,6 +14,8 @@ interface Props {
   top: readonly number[];
   n: number;
   onN: (n: number) => void;
+  /** Which of two this is. */
+  title: string | undefined;
 }
 
 const FAR = 10;
@@ -28,7 +30,7 @@ const STEPS: Record<string, number> = {
   End: Infinity,
 };
 
-export function Curve({ slices, label, top, n, onN }: Props) {
+export function Curve({ slices, label, top, n, onN, title }: Props) {
   const t = useWords(words);
   const lines = useMemo(() => (label === undefined ? [] : points(slices, label)), [slices, label]);
   const last = Math.max(1, slices.length - 1);
@@ -53,7 +55,7 @@ export function Curve({ slices, label, top, n, onN }: Props) {
         role="slider"
         tabIndex={0}
         className="curve"
-        aria-label={t.curve}
+        aria-label={title ? `${t.curve}: ${title}` : t.curve}
         aria-valuemin={1}
         aria-valuemax={slices.length}
         aria-valuenow={n + 1}

@@ -1,8 +1,8 @@
 import { SectionCard } from "@blueprintjs/core";
 
 import type { AnalysisOut } from "../../api/generated";
+import { when } from "../../words/when";
 import { useLanguage, useWords } from "../../words/words";
-import { when } from "./shown";
 import { Part } from "./Part";
 import { words } from "./words";
 

@@ -1,6 +1,6 @@
 import type { FeedbackDetail, Me, OpinionOut, RulingOut } from "../../api/generated";
+import { when } from "../../words/when";
 import { useLanguage, useWords } from "../../words/words";
-import { when } from "./shown";
 import { words } from "./words";
 
 /** All that readers said of a finding, the oldest first; what no longer counts is told, too. */

@@ -7,6 +7,8 @@ export const {
   useGetAnalysisQuery,
   useListSlicesQuery,
   useListAnalysesQuery,
+  useGetStudyQuery,
+  useListStudiesQuery,
   useGetFeedbackQuery,
   useGetModelQuery,
   useGiveFeedbackMutation,

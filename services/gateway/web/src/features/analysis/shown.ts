@@ -6,10 +6,6 @@ export function foremost(findings: readonly FindingOut[]): FindingOut | undefine
   return findings.toSorted((a, b) => Number(b.positive) - Number(a.positive) || b.probability - a.probability)[0];
 }
 
-export function when(iso: string, language: string): string {
-  return new Date(iso).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
-}
-
 export function percent(share: number, language: string): string {
   const digits = share > 0 && share < 0.1 ? 1 : 0;
   return `${(share * 100).toLocaleString(language, { maximumFractionDigits: digits })} %`;

@@ -1,6 +1,6 @@
 /** The images: slices with their heatmap, to scroll, window, zoom, move and measure. Dark, whatever the theme. */
 import { Button } from "@blueprintjs/core";
-import { type KeyboardEvent, type PointerEvent, useEffect, useState } from "react";
+import { type KeyboardEvent, type PointerEvent, useEffect, useId, useState } from "react";
 
 import type { SliceOut } from "../../../api/generated";
 import type { Problem } from "../../../api/problems";
@@ -24,6 +24,8 @@ interface Props {
   onN: (n: number) => void;
   /** Whose heatmap; undefined while there is no result. */
   label: string | undefined;
+  /** Which of two this is. */
+  title?: string | undefined;
   onProblem: (problem: Problem) => void;
 }
 
@@ -31,8 +33,9 @@ const FIRST_OPACITY = 0.7;
 
 const focus = ({ currentTarget }: PointerEvent<HTMLElement>) => currentTarget.focus({ preventScroll: true });
 
-export default function Viewer({ series, slices, n, onN, label, onProblem }: Props) {
+export default function Viewer({ series, slices, n, onN, label, title, onProblem }: Props) {
   const t = useWords(words);
+  const help = useId();
   const [tool, setTool] = useState<Tool>("window");
   const [shown, setShown] = useState<Window>(WINDOWS.lung);
   const [opacity, setOpacity] = useState(FIRST_OPACITY);
@@ -83,8 +86,8 @@ export default function Viewer({ series, slices, n, onN, label, onProblem }: Pro
         role="application"
         // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- as above
         tabIndex={0}
-        aria-label={t.images}
-        aria-describedby="images-help"
+        aria-label={title ? `${t.images}: ${title}` : t.images}
+        aria-describedby={help}
         aria-busy={waiting}
         className="images"
         data-slice={inSight}
@@ -120,7 +123,7 @@ export default function Viewer({ series, slices, n, onN, label, onProblem }: Pro
           </div>
         )}
       </div>
-      <p id="images-help" className="unseen">
+      <p id={help} className="unseen">
         {t.imagesHelp}
       </p>
     </div>

@@ -33,7 +33,23 @@ export function registerLoader(): void {
   metaData.addProvider(tell);
 }
 
-async function load(id: string, signal: AbortSignal): Promise<Types.IImage> {
+const underWay = new Map<string, Promise<void>>();
+
+/** Have a slice in Cornerstone's cache; its own way there leaves a promise that fails without anybody's notice. */
+export function fetchSlice(series: Series, n: number): Promise<void> {
+  const id = imageId(series, n);
+  if (cache.getImageLoadObject(id)) return Promise.resolve();
+  const there = underWay.get(id);
+  if (there) return there;
+  const fetched = load(id).then((image) => {
+    if (known.has(series.analysisId) && !cache.getImageLoadObject(id)) cache.putImageSync(id, image);
+  });
+  const kept = fetched.finally(() => underWay.delete(id));
+  underWay.set(id, kept);
+  return kept;
+}
+
+async function load(id: string, signal?: AbortSignal): Promise<Types.IImage> {
   const { series, n } = find(id);
   const answer = await bytes(`/api/v1/analyses/${series.analysisId}/slices/${n}/pixels`, signal);
   const hu = new Int16Array(await answer.arrayBuffer());

@@ -71,3 +71,23 @@ export function placeOf({ items, orientation, spacing }: Series, n: number, colu
     origin[axis] + (orientation[axis] ?? 0) * column * across + (orientation[axis + 3] ?? 0) * row * down;
   return [at(0), at(1), at(2)];
 }
+
+/** The slice whose place along the body is nearest to this, in mm. */
+export function nearestTo(place: number, { items, orientation }: Series): number {
+  let [found, distance] = [0, Infinity];
+  for (const { n, position_mm } of items) {
+    const away = Math.abs(along(position_mm, orientation) - place);
+    if (away < distance) [found, distance] = [n, away];
+  }
+  return found;
+}
+
+/** Where a slice lies along the body, in mm: its distance along the image's normal. */
+export function placeAlong({ items, orientation }: Series, n: number): number {
+  return along(items[n]?.position_mm ?? [0, 0, n], orientation);
+}
+
+function along(position: readonly number[], [a, b, c, d, e, f]: Series["orientation"]): number {
+  const normal = [b * f - c * e, c * d - a * f, a * e - b * d];
+  return normal.reduce((sum, part, axis) => sum + part * (position[axis] ?? 0), 0);
+}

@@ -7,7 +7,6 @@ import {
   eventTarget,
   getRenderingCapabilities,
   getShouldUseCPURendering,
-  imageLoader,
   init,
   setUseCPURendering,
 } from "@cornerstonejs/core";
@@ -26,7 +25,7 @@ import {
 import { type Problem, asProblem } from "../../../api/problems";
 import { Ahead } from "./ahead";
 import type { Corners } from "./heat";
-import { forget, imageId, know, registerLoader, sliceOf } from "./loader";
+import { fetchSlice, forget, imageId, know, registerLoader, sliceOf } from "./loader";
 import { type Series, WINDOWS, type Window, placeOf } from "./series";
 
 export type Tool = "window" | "pan" | "zoom" | "measure";
@@ -34,8 +33,7 @@ export type Tool = "window" | "pan" | "zoom" | "measure";
 export interface Audience {
   /** A slice was drawn, or drawn anew: after a zoom, say. */
   onPainted: (n: number) => void;
-  /** The wanted slice is there, whatever failed before. */
-  onLoaded: () => void;
+  onRetry: () => void;
   onWindow: (window: Window) => void;
   onFailed: (n: number, problem: Problem) => void;
   onMeasured: (count: number) => void;
@@ -91,7 +89,7 @@ export class Stage {
       defaultOptions: { background: [0, 0, 0] },
     });
     this.viewport = this.engine.getViewport(VIEW) as StackViewport;
-    this.ahead = new Ahead(this.ids.length, (n) => imageLoader.loadAndCacheImage(this.ids[n] ?? ""));
+    this.ahead = new Ahead(this.ids.length, (n) => fetchSlice(series, n));
     element.addEventListener(Enums.Events.IMAGE_RENDERED, this.painted);
     element.addEventListener(Enums.Events.VOI_MODIFIED, this.windowed);
     eventTarget.addEventListener(ToolEvents.ANNOTATION_COMPLETED, this.measured);
@@ -105,21 +103,25 @@ export class Stage {
   show(n: number): void {
     if (n === this.wanted) return;
     this.wanted = n;
-    const shown = this.started ? this.viewport.setImageIdIndex(n) : this.viewport.setStack(this.ids, n);
-    this.started = true;
-    void shown.then(
-      () => this.audience.onLoaded(),
-      (error: unknown) => {
+    fetchSlice(this.series, n)
+      .then(() => (this.wanted === n ? this.bring(n) : undefined))
+      .catch((error: unknown) => {
         const problem = asProblem(error);
         if (this.wanted === n && problem) this.audience.onFailed(n, problem);
-      },
-    );
+      });
     this.ahead.look(n);
+  }
+
+  private async bring(n: number): Promise<void> {
+    const begun = this.started;
+    this.started = true;
+    await (begun ? this.viewport.setImageIdIndex(n) : this.viewport.setStack(this.ids, n));
   }
 
   /** Try a slice again that failed. */
   again(): void {
     const n = this.wanted;
+    this.audience.onRetry();
     this.wanted = -1;
     this.show(n);
   }

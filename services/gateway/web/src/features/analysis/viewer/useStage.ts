@@ -32,7 +32,7 @@ export function useStage(series: Series, n: number, ears: Ears) {
     if (!element.current) return undefined;
     const made = new Stage(element.current, series, {
       onPainted: (at) => setSight({ n: at, corners: made.corners() }),
-      onLoaded: () => setFailure(undefined),
+      onRetry: () => setFailure(undefined),
       onWindow: (window) => hear.current.onWindow(window),
       onMeasured: (count) => hear.current.onMeasured(count),
       onFailed: (at, problem) => {
