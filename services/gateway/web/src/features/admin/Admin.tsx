@@ -36,7 +36,8 @@ function Inner() {
   const { pathname } = useLocation();
   useEffect(() => {
     // On a narrow screen the entries scroll sideways: where one is, is seen.
-    nav.current?.querySelector(".active")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    const here = pathname.split("/").slice(0, 3).join("/");
+    nav.current?.querySelector(`[href="${here}"]`)?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [pathname]);
   return (
     <div className="admin">
