@@ -6,7 +6,7 @@ import { inWords } from "../words/problems";
 import { catalogue, useLanguage, useWords } from "../words/words";
 
 const SHORT_MS = 5000;
-const UNDO_MS = 12_000;
+const UNDO_MS = 20_000;
 const words = catalogue({ undo: "Undo", undone: "Undone." }, { undo: "Rückgängig", undone: "Rückgängig gemacht." });
 
 let toaster: Promise<Toaster> | undefined;

@@ -79,7 +79,7 @@ function Delivery({ webhookId, delivery }: { webhookId: string; delivery: Webhoo
           <pre tabIndex={0}>{body ? JSON.stringify(body, null, 1) : t.forgotten}</pre>
         </details>
       </div>
-      <Button loading={isLoading} disabled={!body} onClick={() => void again()}>
+      <Button loading={isLoading} disabled={!body || state === "queued"} onClick={() => void again()}>
         {t.again}
       </Button>
       <div className="problem-line">
