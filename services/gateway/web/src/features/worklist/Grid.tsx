@@ -167,7 +167,7 @@ export function Grid({ rows, more, onEnd, selection, patients }: Props) {
                   draggable={Boolean(selection)}
                   onDragStart={(event) => drag(event, analysis.id)}
                   onFocus={() => setAt(index)}
-                  onClick={({ target }) => !(target as Element).closest("a, button, label, input") && open(analysis)}
+                  onClick={({ target }) => !(target as Element).closest("a, button, label, input, .check") && open(analysis)}
                   onKeyDown={({ key: pressed, target, currentTarget }) =>
                     pressed === "Enter" && target === currentTarget && open(analysis)
                   }
