@@ -17,9 +17,11 @@ from playwright.async_api import Browser, expect
 from tests.e2e.app import accessible, quiet_tab
 from tests.e2e.conftest import Command
 from tests.e2e.people import Somebody
+from tests.e2e.slices import new_study
 from tests.e2e.test_cli import SAMPLE
 
 MODEL = "covid-ct-densenet169"
+PATIENTS = ("Muster^Erika", "Doe^Jane", "Nowak^Jan")
 SCREENS = {"": (1280, 800), "-phone": (390, 844)}
 
 
@@ -50,24 +52,35 @@ async def ada(stack: Stack, demo: dict[str, Any]) -> Somebody:
 
 
 @pytest.fixture(scope="module")
-async def analysis(stack: Stack, demo: dict[str, Any], codetect: Command) -> str:
-    """The sample CT, analysed by the shipped model."""
+async def analyses(stack: Stack, demo: dict[str, Any], codetect: Command, place: Path) -> list[str]:
+    """By the shipped model: a slice each of people who don't exist, and the sample CT."""
     await asyncio.to_thread(Demo(stack).publish_models)
-    done = await codetect("submit", SAMPLE, "--model", MODEL, "--json")
-    assert done.code == 0, done.err
-    return str(done.json["studies"][0]["analyses"][0]["analysis_id"])
+    sent: list[Path] = []
+    for number, name in enumerate(PATIENTS):
+        who = {"PatientName": name, "PatientID": f"P-{1001 + number}", "AccessionNumber": f"A-{20261 + number}"}
+        (folder := place / f"patient-{number}").mkdir()
+        sent.append(new_study(folder, **who))
+    found = []
+    for path in [*sent, SAMPLE]:
+        done = await codetect("submit", path, "--model", MODEL, "--json")
+        assert done.code == 0, done.err
+        found.append(str(done.json["studies"][0]["analyses"][0]["analysis_id"]))
+    return found
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_page_inside(
-    browser: Browser, ada: Somebody, analysis: str, scheme: Literal["light", "dark"], tmp_path: Path
+    browser: Browser, ada: Somebody, analyses: list[str], scheme: Literal["light", "dark"], tmp_path: Path
 ) -> None:
     folder = Path(os.environ.get("CODETECT_TEST_PICTURES", tmp_path))
     async with quiet_tab(browser, color_scheme=scheme) as tab:
         page = tab.page
         await ada.log_in(page)
+        for ids, change in ((analyses[:2], {"folder": "Tumour board"}), (analyses[1:3], {"add_tags": ["second look"]})):
+            status, _ = await tab.ask("POST", "/analyses/bulk", {"ids": ids, "do": "organise", "change": change})
+            assert status == 200
         for place in PLACES:
-            await page.goto(ada.home + place.path.format(analysis=analysis))
+            await page.goto(ada.home + place.path.format(analysis=analyses[-1]))
             for suffix, (width, height) in SCREENS.items():
                 await page.set_viewport_size({"width": width, "height": height})
                 await expect(page.locator(place.ready).first).to_be_visible(timeout=30_000)
