@@ -185,6 +185,8 @@ export class Stage {
   }
 
   end(): void {
+    this.wanted = -1; // what comes now is for nobody
+    this.viewport.render = () => undefined; // which Cornerstone calls for a slice that it has begun to bring
     this.ahead.stop();
     this.clearMeasurements();
     this.resized.disconnect();
