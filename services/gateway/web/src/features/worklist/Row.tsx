@@ -83,9 +83,19 @@ function Finding({ analysis: { findings, error, warnings } }: { analysis: Analys
   if (error) return <span className="quiet" title={error.detail}>{error.detail}</span>;
   const first = foremost(findings);
   if (!first) return null;
+  const name = findingName(first.label);
+  const percent = `${Math.round(first.probability * 100)} %`;
   return (
     <>
-      <strong className={first.positive ? "positive" : ""}>{findingName(first.label)}</strong> {Math.round(first.probability * 100)} %
+      {first.positive ? (
+        <>
+          <strong className="positive">{name}</strong> {percent}
+        </>
+      ) : (
+        <span className="quiet">
+          {name} {percent}
+        </span>
+      )}
       {warnings.length > 0 && (
         <Tag
           minimal
