@@ -117,6 +117,42 @@ async def test_a_dead_letter_is_looked_at_as_often_as_one_likes_and_sent_again_o
         await again.ack()
 
 
+async def test_of_one_event_that_died_twice_the_one_that_is_meant_is_sent_again(house: House) -> None:
+    await clear(house)
+    (event_id,) = await house.tell(FacilityReactivated(facility_id=DEMO))
+    async with bus.connect(house.rabbitmq, "test") as connection:
+        channel = await connection.channel(publisher_confirms=True)
+        elsewhere = aio_pika.Message(b"{}", message_id=str(event_id))  # from a queue that nobody knows
+        await channel.default_exchange.publish(elsewhere, topology.DEAD_LETTERS)
+    await refuse(house)
+    async with operator(house) as client:
+        await until(lambda: two(client))
+        wrong = {"queue": topology.EVENT_QUEUES[-1].name}
+        assert wrong["queue"] != QUEUE
+        assert (await client.post(f"{LETTERS}/{event_id}/redeliver", params=wrong)).status_code == 404
+        right = {"queue": QUEUE}
+        assert (await client.post(f"{LETTERS}/{event_id}/redeliver", params=right)).status_code == 204
+        (left,) = (await client.get(LETTERS)).json()["items"]
+        assert left["queue"] is None
+    await clear(house)
+
+
+async def two(client: httpx.AsyncClient) -> bool:
+    return await depth(client, topology.DEAD_LETTERS) == 2
+
+
+async def test_without_the_broker_services_still_say_how_they_are(house: House) -> None:
+    await house.line.cut()
+    try:
+        async with operator(house) as client:
+            answer = await client.get(HEALTH)
+        assert answer.status_code == 200
+        assert (answer.json()["broker"], answer.json()["queues"]) == ("away", [])
+        assert len(answer.json()["services"]) == 4
+    finally:
+        await house.line.mend()
+
+
 async def test_what_is_no_event_is_shown_without_its_content(house: House) -> None:
     await clear(house)
     async with bus.connect(house.rabbitmq, "test") as connection:

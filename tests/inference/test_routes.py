@@ -119,7 +119,7 @@ async def test_a_viewer_gets_the_values_themselves(result: dict[str, Any], facil
     assert (told["rows"], told["columns"]) == hu[0].shape
     assert (told["pixel_spacing_mm"], told["orientation"]) == ([0.7, 0.8], [1, 0, 0, 0, 1, 0])
     sizes = {}
-    for encoding in ("gzip, br", "identity"):
+    for encoding in ("gzip, br", "identity", "br, gzip;q=0"):
         for n in range(4):
             headers = facility.house.tokens.headers(facility.id, Role.VIEWER) | {"Accept-Encoding": encoding}
             answer = await facility.house.client.get(f"/api/v1{path}/{n}/pixels", headers=headers)
@@ -129,6 +129,7 @@ async def test_a_viewer_gets_the_values_themselves(result: dict[str, Any], facil
         sizes[encoding] = int(answer.headers["content-length"])
         assert answer.headers["vary"] == "Accept-Encoding"
     assert sizes["gzip, br"] < 0.7 * sizes["identity"] == 0.7 * hu[0].size * 2
+    assert sizes["br, gzip;q=0"] == sizes["identity"]
 
 
 async def test_images_that_are_no_longer_stored_have_no_values(

@@ -35,6 +35,15 @@ async def test_a_view_is_kept_changed_and_forgotten(facility: Facility) -> None:
     assert await names(viewer) == ["evening"]
 
 
+async def test_what_is_searched_for_holds_no_identifier_but_days_may_be_filters(facility: Facility) -> None:
+    viewer = Reader(facility, uuid7(), Role.VIEWER)
+    kept = await keep(viewer, "Since then", "from=2026-11-01&q=pneumonia")
+    for filters in ("q=Doe%5EJane", "status=failed&q=1970-01-31"):
+        for method, path in (("POST", "/views"), ("PATCH", f"/views/{kept['id']}")):
+            answer = await viewer.ask(method, path, json={"name": "Other", "filters": filters})
+            assert (answer.status_code, answer.json()["type"]) == (422, "urn:codetect:problem:holds-identifier")
+
+
 async def test_nobody_else_sees_or_changes_it(facility: Facility, other: Facility) -> None:
     mine, colleague = readers(facility, 2)
     kept = await keep(mine, "Mine")

@@ -1,5 +1,6 @@
 """The worklist's list: filters, orders that lose nothing, what it can be filtered by, one thing done with several."""
 
+import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,8 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from codetect_inference import superseding
+from codetect_inference.models import Analysis
+from codetect_shared import topology
 from codetect_shared.db import uuid7
 from codetect_shared.tokens import Role
+from sqlalchemy import select
 
 from tests.inference.conftest import Facility, House, do, series
 from tests.inference.readers import Reader, read, readers
@@ -185,3 +190,26 @@ async def test_who_only_reads_changes_none(tiny: str, facility: Facility) -> Non
         {"ids": [str(one)] * 201, "do": "cancel"},
     ):
         assert (await readers(facility, 1)[0].ask("POST", "/analyses/bulk", json=body)).status_code == 422
+
+
+async def test_bulk_waits_for_who_settles_a_study_before_it_locks_anything(facility: Facility) -> None:
+    one = await received(facility)
+    (reader,) = readers(facility, 1)
+    async with facility.house.db.facility(facility.id) as worker:
+        row = await worker.get_one(Analysis, one)
+        await superseding.hold(worker, row.study_id)
+        changing = asyncio.create_task(bulk(reader, [one], "organise", add_tags=["round"]))
+        await asyncio.sleep(0.5)
+        assert not changing.done()
+        await worker.scalar(select(Analysis).where(Analysis.id == one).with_for_update(nowait=True))
+    (changed,) = await changing
+    assert changed["analysis"]["tags"] == ["round"]
+
+
+async def test_a_worker_that_passed_over_what_bulk_held_is_told_to_look(facility: Facility) -> None:
+    one = await received(facility)
+    (reader,) = readers(facility, 1)
+    looks = "SELECT event_id FROM outbox WHERE subject = $1 AND queue = $2"
+    before = await facility.house.sql(looks, str(one), topology.ANALYSES_TO_RUN)
+    await bulk(reader, [one], "organise", priority="urgent")
+    assert len(await facility.house.sql(looks, str(one), topology.ANALYSES_TO_RUN)) == len(before) + 1

@@ -15,8 +15,9 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from codetect_shared import bus, topology
 from codetect_shared.problems import Forbidden, NotFound, ServiceUnavailable, Unauthenticated, responses
 from codetect_shared.tokens import Role, bearer
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic.json_schema import SkipJsonSchema
 
 from codetect_gateway.browsers import CrossSite, LoginEnded
 from codetect_gateway.context import Gateway, gateway_of
@@ -86,6 +87,7 @@ class Health(BaseModel):
     """The platform at a glance."""
 
     services: list[Fitness]
+    broker: Literal["ready", "away"] = Field(description="`away`: what waits in its queues isn't known.")
     queues: list[QueueOut]
 
 
@@ -116,7 +118,7 @@ async def get_platform_health(gateway: GatewayDep) -> Health:
     services, queues = await asyncio.gather(
         asyncio.gather(*(_fitness(part) for part in gateway.parts.values())), _queues(gateway)
     )
-    return Health(services=services, queues=queues)
+    return Health(services=services, broker="away" if queues is None else "ready", queues=queues or [])
 
 
 @router.get("/dead-letters")
@@ -128,15 +130,19 @@ async def list_dead_letters(gateway: GatewayDep) -> DeadLetters:
 
 @router.post("/dead-letters/{event_id}/redeliver", status_code=204, responses=responses(LetterNotFound))
 async def redeliver_dead_letter(
-    gateway: GatewayDep, event_id: Annotated[UUID, Path(description="The event's.")]
+    gateway: GatewayDep,
+    event_id: Annotated[UUID, Path(description="The event's.")],
+    queue: Annotated[
+        str | SkipJsonSchema[None], Query(description="Which of its dead letters; else the oldest.")
+    ] = None,
 ) -> None:
     """Put it back into the queue that it fell out of; what was applied already isn't applied twice."""
     async with _held(gateway) as (channel, letters):
-        found = next((letter for letter in letters if letter.message_id == str(event_id)), None)
-        shown = _shown(found) if found else None
-        if found is None or shown is None or shown.queue is None:
-            raise LetterNotFound
-        await _move(channel, found, shown.queue, NOT_OURS)
+        for letter in letters:
+            shown = _shown(letter)
+            if shown and shown.id == event_id and shown.queue and queue in (None, shown.queue):
+                return await _move(channel, letter, shown.queue, NOT_OURS)
+    raise LetterNotFound
 
 
 async def _fitness(part: Part) -> Fitness:
@@ -150,19 +156,23 @@ async def _fitness(part: Part) -> Fitness:
     return Fitness(name=part.name, state="ready" if answer.status_code == 200 else "unready", checks=checks)
 
 
-async def _queues(gateway: Gateway) -> list[QueueOut]:
+async def _queues(gateway: Gateway) -> list[QueueOut] | None:
+    """None: the broker is away."""
     kinds: dict[str, Literal["jobs", "events", "dead_letters"]] = {
         **dict.fromkeys(topology.JOB_QUEUES, "jobs"),
         **{queue.name: "events" for queue in topology.EVENT_QUEUES},
         topology.DEAD_LETTERS: "dead_letters",
     }
-    async with _channel(gateway) as channel:
-        found = []
-        for name, kind in kinds.items():
-            said = (await channel.declare_queue(name, passive=True)).declaration_result
-            counts = {"messages": said.message_count or 0, "consumers": said.consumer_count or 0}
-            found.append(QueueOut(name=name, kind=kind, **counts))
-        return found
+    try:
+        async with _channel(gateway) as channel:
+            found = []
+            for name, kind in kinds.items():
+                said = (await channel.declare_queue(name, passive=True)).declaration_result
+                counts = {"messages": said.message_count or 0, "consumers": said.consumer_count or 0}
+                found.append(QueueOut(name=name, kind=kind, **counts))
+            return found
+    except BrokerAway:
+        return None
 
 
 @asynccontextmanager

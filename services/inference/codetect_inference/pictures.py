@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from codetect_inference.preprocess import HU
 from codetect_inference.remote import read_slice
 from codetect_inference.schemas import PeakOut, SliceList, SliceOut
 
+NONE_OF_IT = re.compile(r"q=0(\.0*)?")
 QUICKLY = 1  # a level of gzip's; of a CT the higher ones make hardly less, and take up to three times as long
 
 
@@ -98,6 +100,12 @@ async def image(storage: Storage, of: Subject, n: int, level_hu: float, width_hu
     _check(of, n)
     hu = await slice_of(storage, of.series, await manifest_of(storage, of.series), n)
     return await asyncio.to_thread(slice_png, hu, level_hu, width_hu)
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether who asks with this header takes gzip: `gzip;q=0` is a no."""
+    named = (each.partition(";") for each in accept_encoding.replace(" ", "").split(","))
+    return any(name == "gzip" and not NONE_OF_IT.fullmatch(weight) for name, _, weight in named)
 
 
 async def pixels(storage: Storage, of: Subject, n: int, *, zipped: bool) -> bytes:

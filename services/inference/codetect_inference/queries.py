@@ -2,20 +2,22 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from codetect_shared.jobs import PRIORITIES, UNAWAITED
 from sqlalchemy import ColumnElement, Select, Text, cast, exists, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from codetect_inference.failures import AnalysisNotFound, CursorInvalid, ModelNotFound
 from codetect_inference.feedback.models import Feedback
 from codetect_inference.models import Analysis, Mark, MarkKind, Model, Status
 from codetect_inference.schemas import Counted, Facets, Filters
 
+MOST_FACETS = 500
 BANDS = (*PRIORITIES.values(), UNAWAITED)
 
 
@@ -113,18 +115,24 @@ def _marked(kind: MarkKind, value: str) -> ColumnElement[bool]:
     return exists().where(Mark.analysis_id == Analysis.id, Mark.kind == kind, Mark.value == value)
 
 
+async def studies_of(session: AsyncSession, ids: Iterable[UUID]) -> set[UUID]:
+    """The studies of these analyses."""
+    return set(await session.scalars(select(Analysis.study_id).where(Analysis.id.in_(list(ids)))))
+
+
 async def facets(session: AsyncSession) -> Facets:
-    """What the facility's analyses can be filtered by, with how many have it."""
-    marks = select(Mark.kind, Mark.value, func.count()).group_by(Mark.kind, Mark.value).order_by(Mark.value)
-    folders = select(Analysis.folder, func.count()).where(Analysis.folder.is_not(None)).group_by(Analysis.folder)
-    of: dict[str, list[Counted]] = {kind: [] for kind in MarkKind}
-    for kind, value, count in await session.execute(marks):
-        of[kind].append(Counted(value=value, count=count))
-    filed = [
-        Counted(value=name or "", count=count)
-        for name, count in await session.execute(folders.order_by(Analysis.folder))
-    ]
-    return Facets(tags=of[MarkKind.TAG], folders=filed, findings=of[MarkKind.FINDING])
+    """What the facility's analyses can be filtered by, with how many have it: of each kind the most used."""
+
+    async def most(value: InstrumentedAttribute[Any], *of: ColumnElement[bool]) -> list[Counted]:
+        many = select(value, func.count()).where(*of).group_by(value).order_by(func.count().desc(), value)
+        found = await session.execute(many.limit(MOST_FACETS))
+        return sorted((Counted(value=name, count=count) for name, count in found), key=lambda each: each.value)
+
+    return Facets(
+        tags=await most(Mark.value, Mark.kind == MarkKind.TAG),
+        folders=await most(Analysis.folder, Analysis.folder.is_not(None)),
+        findings=await most(Mark.value, Mark.kind == MarkKind.FINDING),
+    )
 
 
 def _mentions(word: str) -> ColumnElement[bool]:

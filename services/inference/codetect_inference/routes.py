@@ -212,7 +212,7 @@ async def draw_image(
 )
 async def get_pixels(of: ImagesDep, storage: StorageDep, n: int, accept_encoding: Encodings = "") -> Response:
     """The slice in HU for viewers that choose the window themselves: `rows` x `columns` of the slice list."""
-    zipped = "gzip" in accept_encoding
+    zipped = pictures.takes_gzip(accept_encoding)
     headers = IMMUTABLE | {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if zipped else {})
     content = await pictures.pixels(storage, of, n, zipped=zipped)
     return Response(content, media_type="application/octet-stream", headers=headers)

@@ -81,7 +81,9 @@ async def get_upload(session: SessionDep, upload_id: UUID) -> schemas.UploadOut:
 async def list_studies(
     session: SessionDep,
     who: CurrentPrincipal,
-    patient_id: Annotated[str | None, Query(max_length=64, description="The pseudonym.")] = None,
+    patient_id: Annotated[
+        str | None, Query(max_length=64, pattern=schemas.PRINTABLE, description="The pseudonym.")
+    ] = None,
     cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> schemas.StudyPage:

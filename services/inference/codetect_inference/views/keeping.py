@@ -1,5 +1,6 @@
 """Keep views, and find one's own."""
 
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 from codetect_shared.db import one_at_a_time
@@ -34,6 +35,7 @@ async def views(session: AsyncSession, who: Principal) -> list[View]:
 
 async def add(session: AsyncSession, who: Principal, request: ViewRequest) -> View:
     """Keep one more. Raises HoldsIdentifier, ViewNameTaken, TooManyViews."""
+    _refuse_identifiers(request.filters)
     await _name(session, who, request.name)
     if await session.scalar(select(View.id).where(_own(who)).offset(MOST - 1).limit(1)):
         raise TooManyViews
@@ -50,6 +52,7 @@ async def change(session: AsyncSession, who: Principal, view_id: UUID, request: 
         await _name(session, who, request.name)
         view.name = request.name
     if request.filters is not None:
+        _refuse_identifiers(request.filters)
         view.filters = request.filters
     await session.flush()
     return view
@@ -65,6 +68,13 @@ async def _name(session: AsyncSession, who: Principal, name: str) -> None:
     await one_at_a_time(session, f"views/{who.subject}")
     if await session.scalar(select(View.id).where(_own(who), View.name == name)):
         raise ViewNameTaken
+
+
+def _refuse_identifiers(filters: str) -> None:
+    """In what is searched for; days are filters, too."""
+    for name, value in parse_qsl(filters):
+        if name == "q":
+            refuse_identifiers("search", value)
 
 
 async def _find(session: AsyncSession, who: Principal, view_id: UUID) -> View:

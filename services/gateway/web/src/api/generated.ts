@@ -55,6 +55,9 @@ const injectedRtkApi = api
         query: (queryArg) => ({
           url: `/api/v1/platform/dead-letters/${encodeURIComponent(String(queryArg.eventId))}/redeliver`,
           method: "POST",
+          params: {
+            queue: queryArg.queue,
+          },
         }),
         invalidatesTags: ["platform"],
       }),
@@ -1405,6 +1408,8 @@ export type RedeliverDeadLetterApiResponse = unknown;
 export type RedeliverDeadLetterApiArg = {
   /** The event's. */
   eventId: string;
+  /** Which of its dead letters; else the oldest. */
+  queue?: string;
 };
 export type GetFacilityApiResponse =
   /** status 200 Successful Response */ PublicFacility;
@@ -2275,6 +2280,8 @@ export type QueueOut = {
 };
 export type Health = {
   services: Fitness[];
+  /** `away`: what waits in its queues isn't known. */
+  broker: "ready" | "away";
   queues: QueueOut[];
 };
 export type DeadLetter = {

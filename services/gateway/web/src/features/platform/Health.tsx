@@ -1,5 +1,5 @@
 /** How the parts of the platform fare at this moment: services, queues and the workers that listen to them, dead letters. */
-import { Button, Tag } from "@blueprintjs/core";
+import { Button, Callout, Tag } from "@blueprintjs/core";
 import { Refresh } from "@blueprintjs/icons";
 
 import type { DeadLetter, Fitness, QueueOut } from "../../api/generated";
@@ -36,7 +36,7 @@ export function Health() {
       {data && (
         <>
           <Services services={data.services} />
-          <Queues queues={data.queues} />
+          {data.broker === "away" ? <Callout intent="danger">{t.brokerAway}</Callout> : <Queues queues={data.queues} />}
           <DeadLetters key={dead} count={dead} />
         </>
       )}
@@ -142,7 +142,7 @@ function Letter({ letter: { id, type, queue, subject, died_at: died, trace_id: t
         {` · ${t.event(id)}`}
         {trace && ` · ${t.trace(trace)}`}
       </span>
-      <Button size="small" disabled={!queue} loading={isLoading} onClick={() => void redeliver({ eventId: id })}>
+      <Button size="small" disabled={!queue} loading={isLoading} onClick={() => void redeliver({ eventId: id, queue: queue ?? undefined })}>
         {t.sendAgain}
       </Button>
       <ProblemNote problem={error} />

@@ -105,6 +105,7 @@ export const words = catalogue(
     unready: "Not ready",
     away: "Doesn't answer",
     queues: "Queues and workers",
+    brokerAway: "The message broker doesn't answer: what waits in its queues isn't known. Jobs are safe in the services' databases.",
     queuesHelp:
       "Of jobs the messages are wake-ups, and listeners are workers that are free: one that is at work doesn't listen. Jobs themselves stand in the services' databases.",
     queue: "Queue",
@@ -231,6 +232,7 @@ export const words = catalogue(
     unready: "Nicht bereit",
     away: "Antwortet nicht",
     queues: "Warteschlangen und Arbeiter",
+    brokerAway: "Der Message-Broker antwortet nicht: Was in seinen Warteschlangen steht, ist unbekannt. Aufträge sind in den Datenbanken der Dienste sicher.",
     queuesHelp:
       "Bei Aufträgen sind Nachrichten bloße Weckrufe, und es lauschen die freien Arbeiter: Wer arbeitet, lauscht nicht. Die Aufträge selbst stehen in den Datenbanken der Dienste.",
     queue: "Warteschlange",
