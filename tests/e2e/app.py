@@ -29,8 +29,10 @@ async def quiet_tab(browser: Browser, **options: Any) -> AsyncIterator[Visit]:
     tab = await visit(context)
     tab.page.on("pageerror", lambda error: complaints.append(str(error)))
     tab.page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
-    yield tab
-    await context.close()
+    try:
+        yield tab
+    finally:
+        await context.close()
     assert not complaints, complaints
 
 

@@ -28,6 +28,11 @@ async def ended(stack: Stack, demo: dict[str, Any]) -> Somebody:
     return await Somebody.made(stack, SLUG, "Edda Ended", "viewer")
 
 
+@pytest.fixture(scope="module")
+async def leaving(stack: Stack, demo: dict[str, Any]) -> Somebody:
+    return await Somebody.made(stack, SLUG, "Lena Leaving", "viewer")
+
+
 class Lines:
     """The WebSockets of a page, which a test may cut."""
 
@@ -88,3 +93,19 @@ async def test_a_login_that_is_ended_elsewhere_ends_on_the_page_and_goes_on_wher
     await ended.type_in(page)
     await expect(page).to_have_url(re.compile(r"/worklist\?status=completed$"))
     await expect(page.get_by_label("State")).to_have_value("completed")
+
+
+async def test_a_logout_that_the_server_didnt_hear_says_so(tab: Visit, leaving: Somebody) -> None:
+    page = tab.page
+    await leaving.log_in(page)
+    await tab.context.set_offline(True)
+    await page.get_by_role("button", name="account and settings").click()
+    await page.get_by_role("menuitem", name="Log out").click()
+    note = page.get_by_role("alert").filter(has_text="You may still be logged in")
+    await expect(note).to_be_visible()
+    await expect(page.get_by_role("navigation", name="Menu")).to_have_count(0)
+    await tab.context.set_offline(False)
+    await note.get_by_role("button", name="Log out").click()
+    await expect(note).to_have_count(0)
+    await page.goto(f"{leaving.home}/worklist")
+    await expect(page.get_by_role("heading", name="Log in")).to_be_visible()

@@ -5,7 +5,7 @@ import contextlib
 import io
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,7 @@ from tests.e2e.browser import Visit
 from tests.e2e.people import Somebody, picture
 from tests.e2e.test_cli import SAMPLE
 
-SLOW_MS, PATIENCE_MS, USUAL_MS = 30_000, 15_000, 5_000
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """Two slow cores run all of it: the stack, the browser, and whatever else is tested."""
-    expect.set_options(timeout=PATIENCE_MS)
-    yield
-    expect.set_options(timeout=USUAL_MS)
+SLOW_MS = 30_000
 
 
 @pytest.fixture

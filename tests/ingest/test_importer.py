@@ -349,6 +349,7 @@ async def test_studies_are_listed_of_one_patient(clinic: Clinic, hands: Hands) -
         assert [study["id"] for study in found] == [study["id"] for study in every if study["patient_id"] == patient]
         assert len(found) == count
         assert (await clinic.elsewhere().ask("GET", "/studies", params={"patient_id": patient})).json()["items"] == []
+    assert (await clinic.ask("GET", "/studies", params={"patient_id": "\0"})).status_code == 422
     assert (await clinic.ask("GET", "/studies", params={"patient_id": "A-1"})).json()["items"] == []  # no pseudonym
 
 

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from codetect_shared import outbox
+from codetect_shared import outbox, topology
 from codetect_shared.problems import Problem
 from codetect_shared.tokens import Principal
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -35,7 +35,7 @@ async def do(session: AsyncSession, who: Principal, request: BulkRequest) -> Bul
         await service.note(session, who, f"analysis.{request.do}", row, **({"changed": changed} if changed else {}))
     waiting = next((row for row, _ in done.values() if row.status == Status.QUEUED), None)
     if waiting:  # a worker that looked meanwhile passed over these rows
-        await outbox.ask_to_look(session, service.ANALYSES.queue, waiting)
+        await outbox.ask_to_look(session, topology.ANALYSES_TO_RUN, waiting)
     rows = {analysis_id: row for analysis_id, (row, _) in done.items()}
     return BulkOut(items=[_item(one, rows.get(one), refused.get(one)) for one in dict.fromkeys(request.ids)])
 

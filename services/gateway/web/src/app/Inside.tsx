@@ -23,7 +23,8 @@ export function Inside() {
   const problem = asProblem(error);
   useLive(me !== undefined && problem?.status !== 401);
   if (problem?.status === 401) {
-    const next = pathname === "/" ? "" : `?next=${encodeURIComponent(pathname + search + hash)}`;
+    // Behind a #, which reaches no server: a link from a PACS may name a study.
+    const next = pathname === "/" ? "" : `#${new URLSearchParams({ next: pathname + search + hash }).toString()}`;
     return <Navigate to={`/login${next}`} replace />;
   }
   return (

@@ -13,6 +13,8 @@ export const words = catalogue(
     second: "Confirm that it's you",
     logIn: "Log in",
     back: "Back",
+    stillIn: "You may still be logged in: the server didn't answer. Try again before you leave this computer to somebody else.",
+    logOutAgain: "Log out",
   },
   {
     title: "Anmelden",
@@ -26,5 +28,7 @@ export const words = catalogue(
     second: "Bestätigen Sie, dass Sie es sind",
     logIn: "Anmelden",
     back: "Zurück",
+    stillIn: "Vielleicht sind Sie noch angemeldet: Der Server hat nicht geantwortet. Versuchen Sie es noch einmal, bevor Sie diesen Rechner anderen überlassen.",
+    logOutAgain: "Abmelden",
   },
 );

@@ -21,26 +21,30 @@ interface Found {
   analyses: AnalysisOut[];
 }
 
+interface Answer {
+  found: Found;
+  byAccession: boolean;
+}
+
 const MOST_STUDIES = 10;
 
 export default function Open() {
   const t = useWords(words);
   const { search, hash } = useLocation();
   const called = calledIn(search, hash);
+  const [answer, setAnswer] = useState<Answer>();
   return (
     <div className="open">
       <Heading>{t.title}</Heading>
-      {called ? <Finding key={search + hash} called={called} /> : <Asking />}
+      {called && <Finding key={search + hash} called={called} onAnswer={setAnswer} />}
+      {!called && (answer ? <Choice {...answer} /> : <Asking />)}
     </div>
   );
 }
 
-function Finding({ called }: { called: FindRequest }) {
-  const t = useWords(words);
-  const language = useLanguage();
+function Finding({ called, onAnswer }: { called: FindRequest; onAnswer: (answer: Answer) => void }) {
   const dispatch = useAppDispatch();
   const navigate = useNavigate();
-  const [found, setFound] = useState<Found>();
   const [problem, setProblem] = useState<unknown>();
   useEffect(() => {
     let here = true;
@@ -48,9 +52,10 @@ function Finding({ called }: { called: FindRequest }) {
       .then((answer) => {
         if (!here) return;
         const [only] = answer.analyses;
+        const single = only && answer.analyses.length === 1;
+        if (!single) onAnswer({ found: answer, byAccession: Boolean(called.accession_number) });
         // In place of this address: what the study is called elsewhere stays in no history.
-        if (only && answer.analyses.length === 1) void navigate(`/analyses/${only.id}`, { replace: true });
-        else setFound(answer);
+        void navigate(single ? `/analyses/${only.id}` : "/open", { replace: true });
       })
       .catch((error: unknown) => here && setProblem(error));
     return () => {
@@ -58,10 +63,14 @@ function Finding({ called }: { called: FindRequest }) {
     };
     // oxlint-disable-next-line react/exhaustive-deps -- looked for once: another address is another component
   }, []);
-  if (problem) return <ProblemNote problem={problem} />;
-  if (!found) return <Skeleton lines={3} />;
+  return problem ? <ProblemNote problem={problem} /> : <Skeleton lines={3} />;
+}
+
+function Choice({ found, byAccession }: Answer) {
+  const t = useWords(words);
+  const language = useLanguage();
   if (found.analyses.length === 0) {
-    const help = called.accession_number ? t.noneByAccession : t.noneByUid;
+    const help = byAccession ? t.noneByAccession : t.noneByUid;
     return (
       <NonIdealState
         title={found.studies ? t.unread : t.none}

@@ -9,7 +9,7 @@ interface Props {
 }
 
 export function AddApp({ token, onDone }: Props) {
-  const [enrol, { data: app, error: unasked }] = useEnrolTotpMutation({ fixedCacheKey: "enrolment" });
+  const [enrol, { data: app, error: unasked }] = useEnrolTotpMutation({ fixedCacheKey: `enrolment-${token}` });
   const [confirm] = useConfirmTotpMutation();
   useEffect(() => {
     // One secret a visit: another one would make the code that was scanned before it worthless.

@@ -2,8 +2,10 @@
 import { useNavigate } from "react-router";
 
 import { api, useLogOutMutation } from "../../api/api";
+import { asProblem } from "../../api/problems";
 import { proofAnswered } from "../../api/proof";
 import { useAppDispatch } from "../../app/store";
+import { clearTold } from "../../parts/told";
 
 /** Only addresses of our own: a link from outside must not lead away after the login. */
 export function ownPath(next: string | null): string {
@@ -15,6 +17,7 @@ export function useLoggedIn(): (next: string | null) => Promise<void> {
   const dispatch = useAppDispatch();
   const navigate = useNavigate();
   return async (next) => {
+    clearTold();
     dispatch(proofAnswered(false)); // what waited for one was the login's before
     dispatch(api.util.resetApiState());
     await dispatch(api.endpoints.getMe.initiate(undefined, { forceRefetch: true }));
@@ -22,14 +25,22 @@ export function useLoggedIn(): (next: string | null) => Promise<void> {
   };
 }
 
-/** Also when the server doesn't answer: what is on the screen goes. */
+/** What the login page is told of the end of the login before. */
+export interface Leaving {
+  stillIn: boolean;
+}
+
+/** Also when the server doesn't answer: what is on the screen goes, and it is said. */
 export function useLogOut(): () => Promise<void> {
   const dispatch = useAppDispatch();
   const navigate = useNavigate();
   const [logOut] = useLogOutMutation();
   return async () => {
-    await logOut({} as Parameters<typeof logOut>[0]);
-    await navigate("/login", { replace: true });
+    const { error } = await logOut({} as Parameters<typeof logOut>[0]);
+    const problem = asProblem(error);
+    const state: Leaving = { stillIn: problem !== undefined && problem.status !== 401 };
+    clearTold();
+    await navigate("/login", { replace: true, state });
     dispatch(api.util.resetApiState());
   };
 }
