@@ -281,6 +281,7 @@ async def test_a_link_from_a_pacs_opens_the_newest_analysis(inside: Visit, sent:
         await expect(page).to_have_url(f"{person.home}/worklist")  # what it is called elsewhere stays in no history
     await page.goto(f"{person.home}/open?accession=nobody-has-this")
     await expect(page.get_by_text("No study here has this accession number.")).to_be_visible(timeout=SLOW)
+    await expect(page).to_have_url(f"{person.home}/open")
     await accessible(page)
     await page.goto(f"{person.home}/open")
     await page.get_by_label("Accession number").fill(sent.accession)
