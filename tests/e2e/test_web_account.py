@@ -1,12 +1,14 @@
 """One's own account in a browser: factors, logins, password, mail, and the dialog that asks for a second factor."""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pyotp
 import pytest
 from codetect_local.demo import SLUG
 from codetect_local.stack import Stack
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Response, expect
 
 from tests.e2e.app import accessible, log_out, password_step, quiet_tab
 from tests.e2e.browser import Visit
@@ -24,6 +26,17 @@ async def open_account(page: Page) -> None:
     await page.get_by_role("button", name="account and settings").click()
     await page.get_by_role("menuitem", name="Account").click()
     await expect(page.get_by_role("heading", name="Account", level=1)).to_be_visible()
+
+
+@asynccontextmanager
+async def kept(page: Page) -> AsyncIterator[None]:
+    """What is chosen meanwhile is kept, and read again: the word on it may still be that on the choice before."""
+
+    def answers(method: str) -> Callable[[Response], bool]:
+        return lambda it: it.url.endswith("/auth/mail-preferences") and it.request.method == method and it.ok
+
+    async with page.expect_response(answers("PUT")), page.expect_response(answers("GET")):
+        yield
 
 
 async def test_factors_come_and_go_and_each_takes_a_proof(tab: Visit, ada: Somebody) -> None:
@@ -127,10 +140,11 @@ async def test_logins_end_and_the_password_changes(tab: Visit, browser: Browser,
 async def test_choices_of_mail_and_looks_are_kept(tab: Visit, ada: Somebody) -> None:
     page = tab.page
     await ada.log_in(page, "account")
-    await page.get_by_text("When one failed, and all results").click()
+    async with kept(page):
+        await page.get_by_text("When one failed, and all results").click()
     await expect(page.get_by_text("Kept.")).to_be_visible()
-    await page.get_by_label("Language of all mails to you").select_option("de")
-    await expect(page.get_by_text("Kept.").first).to_be_visible()
+    async with kept(page):
+        await page.get_by_label("Language of all mails to you").select_option("de")
     await page.get_by_role("radio", name="Dark").check(force=True)
     await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     await accessible(page)

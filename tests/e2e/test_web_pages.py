@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 from codetect_local.demo import SLUG, Demo
 from codetect_local.stack import Stack
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Locator, expect
 
 from tests.e2e.app import accessible, quiet_tab
 from tests.e2e.conftest import Command
@@ -88,3 +88,47 @@ async def test_every_page_inside(
                 await accessible(page)
                 assert await page.evaluate("document.documentElement.scrollWidth") <= width, place.name
                 await page.screenshot(path=folder / f"{place.name}-{scheme}{suffix}.png", animations="disabled")
+
+
+async def test_pages_leave_one_another_alone(browser: Browser, ada: Somebody, analyses: list[str]) -> None:
+    """A page's CSS stays for as long as its tab is open: by links from page to page, and back to those there before."""
+    async with quiet_tab(browser, viewport={"width": 1100, "height": 800}) as tab:
+        page = tab.page
+        await ada.log_in(page)
+        menu = page.get_by_role("navigation", name="Menu")
+
+        async def go(link: Locator, heading: str) -> None:
+            await link.click()
+            await expect(page.locator("main h1").filter(has_text=heading, visible=True)).to_be_visible()
+
+        async def by_menu(name: str, heading: str) -> None:
+            await go(menu.get_by_role("link", name=name, exact=True), heading)
+
+        async def to_worklist() -> None:
+            await by_menu("Worklist", "Worklist")
+            await expect(page.locator(".worklist .row.head")).to_have_css("display", "grid")
+            await expect(page.locator(".worklist .filters")).to_have_css("display", "flex")
+            await expect(page.get_by_role("columnheader").filter(visible=True)).to_have_count(columns)
+
+        async def through_administration() -> None:
+            await by_menu("Administration", "Requests for access")
+            await expect(page.locator(".admin .head")).to_have_css("display", "flex")
+            beside = page.get_by_role("navigation", name="Administration")
+            await go(beside.get_by_role("link", name="People"), "People")
+            await go(beside.get_by_role("link", name="Audit"), "Audit")
+            await expect(page.locator(".admin .filters")).to_have_css("display", "grid")
+
+        await expect(page.locator(".worklist .row.head")).to_be_visible(timeout=30_000)
+        columns = await page.get_by_role("columnheader").filter(visible=True).count()
+        assert columns > 4
+        await through_administration()
+        await to_worklist()
+        await by_menu("Submit", "Submit a study")
+        await by_menu("Figures", "Figures")
+        await to_worklist()
+        await page.locator(".scroller .study a").first.click()
+        await expect(page.locator(".analysis-title h1")).to_be_visible(timeout=30_000)
+        await expect(page.locator(".analysis .back")).to_have_css("margin", "0px")
+        await page.locator(".analysis .back").click()
+        await to_worklist()
+        await through_administration()

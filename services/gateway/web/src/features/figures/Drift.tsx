@@ -11,7 +11,7 @@ import { type Language, useLanguage, useWords } from "../../words/words";
 import { useListModelsQuery, useWatchModelQuery } from "./api";
 import { ChartCard } from "./ChartCard";
 import { amount, percent } from "./format";
-import { type Period, dayText, lastDay } from "./period";
+import { type Period, dayAfter, dayText } from "./period";
 import { Reading } from "./Reading";
 import { HEIGHT } from "./TimeChart";
 import { type Words, words } from "./words";
@@ -69,7 +69,7 @@ export function Drift({ period, now, about, model, measure, onChange }: Props) {
           name={chosen.name}
           version={chosen.version}
           from={dayText(period.from)}
-          to={dayText(new Date(lastDay(period, now).getTime() + 86_400_000))}
+          to={dayText(dayAfter(period, now))}
           about={`${chosen.title} ${chosen.version} · ${about}`}
           measure={measure}
           onMeasure={(value) => onChange({ measure: value })}

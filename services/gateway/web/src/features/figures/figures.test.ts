@@ -4,9 +4,9 @@ import { expect, test } from "vitest";
 
 import type { Timeseries } from "../../api/generated";
 import { CHARTS } from "./charts";
-import { amount } from "./format";
+import { amount, written } from "./format";
 import { MOST, csv, largest, linesOf, total } from "./lines";
-import { dayText, lastDay, readPeriod } from "./period";
+import { dayAfter, dayText, lastDay, readPeriod } from "./period";
 import { words } from "./words";
 
 const NOW = new Date(2026, 10, 26, 20, 15);
@@ -30,6 +30,20 @@ test("days of one's own count with both ends, and only when they make sense", ()
   expect(own.interval).toBe("day");
   for (const wrong of ["from=2026-03-02&to=2026-03-01", "from=2026-02-31&to=2026-03-01", "from=x&to=y", ""]) {
     expect(period(`period=own&${wrong}`).name).toBe("30d");
+  }
+});
+
+test("the day after is the calendar's, also where a day has 25 hours", () => {
+  const { TZ } = process.env;
+  process.env["TZ"] = "Europe/Berlin";
+  try {
+    const night = new Date(2026, 9, 25, 0, 30);
+    expect(dayText(new Date(night.getTime() + 86_400_000)), "this is a day of 25 hours").toBe("2026-10-25");
+    expect(dayText(dayAfter(readPeriod(new URLSearchParams(""), night), night))).toBe("2026-10-26");
+    expect(dayText(dayAfter(period("period=own&from=2026-10-20&to=2026-10-25"), NOW))).toBe("2026-10-26");
+  } finally {
+    if (TZ === undefined) delete process.env["TZ"];
+    else process.env["TZ"] = TZ;
   }
 });
 
@@ -66,6 +80,14 @@ test("a table is written so that spreadsheets read it and run nothing", () => {
 test("durations are told in the unit that fits", () => {
   expect([40, 2500, 90_000, 5_400_000].map((ms) => amount(ms, "ms", "en"))).toEqual(["40 ms", "2.5 sec", "1.5 min", "1.5 hr"]);
   expect(amount(12_345.6, "count", "de")).toBe("12.345,6");
+});
+
+test("a tile shows nothing of another time's answer, and a dash where there is none", () => {
+  const former = { data: 7 };
+  expect(written<number>({ ...former, currentData: undefined }, String)).toBeUndefined();
+  expect(written<number>({ ...former, currentData: undefined, error: { status: 503 } }, String)).toBe("–");
+  expect(written({ currentData: 0 }, String)).toBe("0");
+  expect(written({ currentData: 8, error: { status: 503 } }, String)).toBe("8");
 });
 
 test("every refusal has its words", () => {

@@ -40,3 +40,9 @@ export function moment(time: string | Date, interval: Interval, language: Langua
 export function tick(time: string, interval: Interval, language: Language): string {
   return new Intl.DateTimeFormat(language, TICKS[interval]).format(new Date(time));
 }
+
+/** A number of this very answer; nothing while it is on its way, whatever the one before said; a dash where it failed. */
+export function written<T>({ currentData, error }: { currentData?: T; error?: unknown }, write: (answer: T) => string): string | undefined {
+  if (currentData !== undefined) return write(currentData);
+  return error ? "–" : undefined;
+}

@@ -76,4 +76,9 @@ export function lastDay({ to }: Period, now: Date): Date {
   return to ? midnight(to, -1) : now;
 }
 
+/** The day after it, at which a time that is asked for by days ends. A day isn't always 24 hours. */
+export function dayAfter(period: Period, now: Date): Date {
+  return midnight(lastDay(period, now), 1);
+}
+
 export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;

@@ -37,7 +37,7 @@ export function OpenFacility({ isOpen, onClose }: { isOpen: boolean; onClose: ()
     close();
   };
   return (
-    <Dialog isOpen={isOpen} onClose={close} title={t.openFacility} className="platform-dialog">
+    <Dialog isOpen={isOpen} onClose={close} title={t.openFacility}>
       <DialogBody>
         <form id={form} onSubmit={(event) => void submit(event)}>
           <ProblemNote problem={error} />

@@ -57,7 +57,7 @@ export function RollOut({ wish, facilities, onClose }: Props) {
     if (answer && !("error" in answer)) close();
   };
   return (
-    <Dialog isOpen={wish !== undefined} onClose={close} title={`${title}: ${wish?.name ?? ""} ${wish?.version ?? ""}`} className="platform-dialog">
+    <Dialog isOpen={wish !== undefined} onClose={close} title={`${title}: ${wish?.name ?? ""} ${wish?.version ?? ""}`}>
       <DialogBody>
         <form id={id} onSubmit={(event) => void submit(event)}>
           <p>{help}</p>

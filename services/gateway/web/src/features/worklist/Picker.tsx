@@ -30,7 +30,7 @@ export function Picker({ label, icon, help, names, longest, open, onOpen, onPick
     onPick(picked);
   };
   const content = (
-    <div className="picker">
+    <div className="worklist-picker">
       <form
         onSubmit={(event) => {
           event.preventDefault();

@@ -62,7 +62,7 @@ function List({ views, query, onGo }: ListProps) {
     if (!answer.error) setRemoved(undefined);
   };
   return (
-    <div className="views">
+    <div className="worklist-views">
       {views.length === 0 && !removed && <p className="quiet">{t.noViews}</p>}
       {views.length > 0 && (
         <ul aria-label={t.views}>
@@ -79,7 +79,7 @@ function List({ views, query, onGo }: ListProps) {
               ) : (
                 <>
                   <Button
-                    className="view-name"
+                    className="worklist-view-name"
                     variant="minimal"
                     alignText="start"
                     active={view.filters === query}
@@ -139,7 +139,7 @@ function NameForm({ label, start = "", onName }: FormProps) {
   const [name, setName] = useState(start);
   return (
     <form
-      className="view-form"
+      className="worklist-view-form"
       onSubmit={(event) => {
         event.preventDefault();
         if (name.trim()) void onName(name.trim()).then(() => setName(""));

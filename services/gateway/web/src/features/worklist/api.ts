@@ -7,7 +7,7 @@ import { listen } from "../../app/listening";
 import { eventTold, gapFound } from "../../live/slice";
 import { type Filters, isPlain } from "./filters";
 import { identities } from "./identities";
-import { type Progress, isAnotherOf, organise, progress, replace, upsert } from "./rows";
+import { type Organised, type Progress, isAnotherOf, organise, progress, putBack, replace, upsert } from "./rows";
 
 const PART = 100;
 /** What happens within this time is looked at together. */
@@ -40,17 +40,20 @@ export const { useWorklistInfiniteQuery, useIdentityQuery } = worklistApi.enhanc
       async onQueryStarted({ bulkRequest: { ids, do: what, change } }, { dispatch, getState, queryFulfilled }) {
         const lists = worklistApi.util.selectCachedArgsForQuery(getState() as RootState, "worklist");
         const each = (recipe: (pages: AnalysisPage[]) => void) =>
-          lists.map((filters) =>
+          lists.forEach((filters) =>
             dispatch(worklistApi.util.updateQueryData("worklist", filters, ({ pages }) => recipe(pages))),
           );
-        const ahead = what === "organise" && change ? each((pages) => organise(pages, new Set(ids), change)) : [];
+        const before: Organised = new Map();
+        if (what === "organise" && change) {
+          each((pages) => organise(pages, new Set(ids), change).forEach((was, id) => before.set(id, was)));
+        }
         try {
           const { data } = await queryFulfilled;
           each((pages) => {
             for (const { analysis } of data.items) if (analysis) replace(pages, analysis);
           });
         } catch {
-          for (const patch of ahead) patch.undo();
+          each((pages) => putBack(pages, before));
         }
       },
     },

@@ -32,7 +32,7 @@ export function TypeBoxes({ chosen, onChosen }: Props) {
     onChosen(chosen.includes(type) ? chosen.filter((each) => each !== type) : [...chosen, type]);
   return (
     <FormGroup label={t.types}>
-      <div className="types">
+      <div className="admin-types">
         {Object.entries(TYPES).map(([group, types]) => (
           <fieldset key={group}>
             <legend>{t[group as keyof typeof TYPES]}</legend>
