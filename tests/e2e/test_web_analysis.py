@@ -273,7 +273,8 @@ async def test_what_comes_while_the_page_is_open_shows_by_itself(
     await expect(superseded).to_be_visible(timeout=PATIENCE_MS)
     findings = page.get_by_role("heading", name="Findings")
     [above, below] = [await each.bounding_box() for each in (superseded, findings)]
-    assert above and below
+    assert above
+    assert below
     assert above["y"] < below["y"]
     listed = page.locator(".others li", has=page.locator(f"a[href$='{second['analysis_id']}']"))
     grey = (await asked(page, f"analyses/{second['analysis_id']}"))["findings"][0]["probability"]
