@@ -108,10 +108,18 @@ def likeness(shown: NDArray[np.uint8], hu: NDArray[np.float32], window: tuple[in
 
 @pytest.fixture(scope="module")
 async def analysis(page: Page, person: Somebody, study: dict[str, Any]) -> dict[str, Any]:
-    """The study's analysis as the API has it; its page is open."""
+    """The study's analysis as the API has it."""
     (known,) = study["analyses"]
-    await page.goto(f"{person.home}/analyses/{known['analysis_id']}")
     return await asked(page, f"analyses/{known['analysis_id']}")
+
+
+@pytest.fixture
+async def peak(page: Page, person: Somebody, analysis: dict[str, Any]) -> int:
+    """The analysis' page was opened just now, and the slice that argues most is in sight."""
+    await page.goto(f"{person.home}/analyses/{analysis['id']}")
+    n = int(analysis["findings"][0]["peak"]["slice"])
+    await shows(page, n)
+    return n
 
 
 async def asked(page: Page, path: str) -> dict[str, Any]:
@@ -119,9 +127,7 @@ async def asked(page: Page, path: str) -> dict[str, Any]:
     return dict(await page.evaluate("path => fetch(`/api/v1/${path}`).then((answer) => answer.json())", path))
 
 
-async def test_the_slice_that_argues_most_is_painted_with_what_argues(page: Page, analysis: dict[str, Any]) -> None:
-    peak = analysis["findings"][0]["peak"]["slice"]
-    await shows(page, peak)
+async def test_the_slice_that_argues_most_is_painted_with_what_argues(page: Page, peak: int) -> None:
     await expect(page.locator(".heat")).to_have_attribute("data-slice", str(peak), timeout=PATIENCE_MS)
     heated = await picture(page)
     await page.get_by_text("Heatmap", exact=True).click()
@@ -144,7 +150,7 @@ async def test_the_slice_that_argues_most_is_painted_with_what_argues(page: Page
     await for_eyes(page, "analysis")
 
 
-async def test_slices_are_reached_by_key_wheel_and_curve(page: Page, analysis: dict[str, Any]) -> None:
+async def test_slices_are_reached_by_key_wheel_and_curve(page: Page, analysis: dict[str, Any], peak: int) -> None:
     total, hu = analysis["slices_total"], hounsfield()
     await page.get_by_text("Heatmap", exact=True).click()
     await images(page).focus()
@@ -169,12 +175,12 @@ async def test_slices_are_reached_by_key_wheel_and_curve(page: Page, analysis: d
     await shows(page, total - 1)
     assert likeness(await picture(page), hu[total - 1], LUNG) > 0.97
     await page.get_by_role("button", name="Strongest evidence").click()
-    await shows(page, analysis["findings"][0]["peak"]["slice"])
+    await shows(page, peak)
 
 
-async def test_windows_zoom_and_measuring(page: Page, analysis: dict[str, Any]) -> None:
-    peak = analysis["findings"][0]["peak"]["slice"]
+async def test_windows_zoom_and_measuring(page: Page, peak: int) -> None:
     hu = hounsfield()[peak]
+    await page.get_by_text("Heatmap", exact=True).click()
     await page.get_by_role("button", name="Mediastinum").click()
     await expect(page.get_by_text("L 40 · W 400")).to_be_visible()
     soft = await picture(page)
@@ -213,6 +219,7 @@ async def drag(page: Page, x: float, y: float, to_x: float, to_y: float) -> None
     await page.mouse.up()
 
 
+@pytest.mark.usefixtures("peak")
 async def test_a_reader_agrees_corrects_and_sees_both(page: Page, analysis: dict[str, Any]) -> None:
     said = page.get_by_role("group", name="Feedback on grey")
     await said.get_by_role("button", name="Agree", exact=True).click()
@@ -240,10 +247,53 @@ async def test_a_reader_agrees_corrects_and_sees_both(page: Page, analysis: dict
     await accessible(page)
 
 
-async def test_a_result_comes_by_itself_and_its_prior_beside_it(
+async def test_what_comes_while_the_page_is_open_shows_by_itself(
+    page: Page, codetect: Command, tiny: str, tmp_path: Path, person: Somebody
+) -> None:
+    """More images of the study: they are analysed, and the result in sight is told to be superseded."""
+    same = {"StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
+    folders = [tmp_path / "first", tmp_path / "more"]
+    for folder, paths in zip(folders, [TAKEN[8:14], TAKEN[14:20]], strict=True):
+        folder.mkdir()
+        copied(folder, paths, **same)
+    done = await codetect("submit", folders[0], "--model", tiny, "--json")
+    assert done.code == 0, done.err
+    (first,) = done.json["studies"][0]["analyses"]
+    await page.goto(f"{person.home}/analyses/{first['analysis_id']}")
+    few = page.get_by_text("Only 6 slices were analysed")
+    await expect(few).to_be_visible(timeout=PATIENCE_MS)
+    superseded = page.get_by_text("The study has had more images since")
+    await expect(superseded).to_have_count(0)
+    await page.evaluate("window.same = true")
+
+    done = await codetect("submit", folders[1], "--model", tiny, "--json")
+    assert done.code == 0, done.err
+    (second,) = done.json["studies"][0]["analyses"]
+    assert second["analysis_id"] != first["analysis_id"]
+    await expect(superseded).to_be_visible(timeout=PATIENCE_MS)
+    findings = page.get_by_role("heading", name="Findings")
+    [above, below] = [await each.bounding_box() for each in (superseded, findings)]
+    assert above
+    assert below
+    assert above["y"] < below["y"]
+    listed = page.locator(".others li", has=page.locator(f"a[href$='{second['analysis_id']}']"))
+    grey = (await asked(page, f"analyses/{second['analysis_id']}"))["findings"][0]["probability"]
+    await expect(listed).to_contain_text(f"grey {grey * 100:.0f} %", timeout=PATIENCE_MS)
+    await accessible(page)
+    await for_eyes(page, "analysis-superseded")
+    await page.get_by_role("link", name="Open the newer one").click()
+    await expect(page).to_have_url(f"{person.home}/analyses/{second['analysis_id']}")
+    await expect(page.get_by_role("button", name="Strongest evidence").filter(visible=True)).to_be_visible()
+    await expect(few.filter(visible=True)).to_have_count(0)
+    older = page.locator(".others li", has=page.locator(f"a[href$='{first['analysis_id']}']"))
+    await expect(older).to_contain_text("superseded")
+    assert await page.evaluate("window.same"), "no reload"
+
+
+async def test_a_prior_is_compared_beside_it(
     page: Page, analysis: dict[str, Any], codetect: Command, tiny: str, tmp_path: Path, person: Somebody
 ) -> None:
-    """The same patient's next study; while its page is open, it is run once more."""
+    """The same patient's next study."""
     done = await codetect("submit", copied(tmp_path, TAKEN[8:14]), "--model", tiny, "--json")
     assert done.code == 0, done.err
     (known,) = done.json["studies"][0]["analyses"]
@@ -268,6 +318,23 @@ async def test_a_result_comes_by_itself_and_its_prior_beside_it(
     await accessible(page)
     await page.get_by_role("button", name="End comparing").click()
     await expect(page.get_by_role("application")).to_have_count(1)
+
+
+async def test_a_heatmap_that_cannot_be_had_is_said_to_be_missing(
+    page: Page, analysis: dict[str, Any], person: Somebody
+) -> None:
+    broken = re.compile(r"/heatmap\.png")
+    await page.route(broken, lambda route: route.abort())
+    await page.goto(f"{person.home}/analyses/{analysis['id']}")
+    missing = page.get_by_text("Heatmap can't be shown")
+    await expect(missing).to_be_visible(timeout=PATIENCE_MS)
+    await accessible(page)
+    await for_eyes(page, "analysis-no-heatmap")
+    await page.unroute(broken)
+    await page.get_by_role("button", name="Try again").click()
+    peak = analysis["findings"][0]["peak"]["slice"]
+    await expect(page.locator(".heat")).to_have_attribute("data-slice", str(peak), timeout=PATIENCE_MS)
+    await expect(missing).to_have_count(0)
 
 
 async def test_a_slice_that_cannot_be_had_blanks_the_view_and_says_so(

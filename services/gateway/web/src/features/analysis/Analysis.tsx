@@ -23,6 +23,7 @@ import { Others } from "./Others";
 import { NoImages, Sides } from "./Sides";
 import { Standing } from "./Standing";
 import { foremost } from "./shown";
+import { Superseded } from "./Superseded";
 import { firstSlice } from "./viewer/series";
 import { Warnings } from "./Warnings";
 import { words } from "./words";
@@ -68,6 +69,7 @@ function AnalysisOf({ id }: { id: string }) {
           </div>
         )}
         <div className="right">
+          <Superseded analysis={analysis} />
           <Standing analysis={analysis} />
           <Warnings analysis={analysis} />
           {other.id && <Comparison one={analysis} other={other.pictured?.analysis} error={other.error} onEnd={() => other.choose()} />}

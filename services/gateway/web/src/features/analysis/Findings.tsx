@@ -9,7 +9,7 @@ import { useLanguage, useWords } from "../../words/words";
 import { useGetFeedbackQuery, useGetModelQuery } from "./api";
 import { Feedback } from "./Feedback";
 import { Part } from "./Part";
-import { percent } from "./shown";
+import { percent, testOf } from "./shown";
 import { words } from "./words";
 
 interface Props {
@@ -67,7 +67,7 @@ function Finding({ finding, card, shown, several, onShow, onN }: FindingProps) {
   const t = useWords(words);
   const language = useLanguage();
   const { label, probability, threshold, positive, peak } = finding;
-  const metrics = card?.metrics[0];
+  const test = card && testOf(card);
   return (
     <div className="finding">
       <div className="finding-head">
@@ -82,8 +82,8 @@ function Finding({ finding, card, shown, several, onShow, onN }: FindingProps) {
         <div className="threshold" style={{ left: `${threshold * 100}%` }} />
       </div>
       <p className="quiet hint">
-        {t.threshold(threshold)}. {metrics ? t.calibration(metrics.ece) : card && t.notCalibrated}{" "}
-        {metrics && t.atThreshold(metrics.sensitivity, metrics.specificity)}
+        {t.threshold(threshold)}. {test && `${t.calibration(test.data, test.ece)} ${t.atThreshold(test.sensitivity, test.specificity)}`}
+        {card && !test && (card.metrics.length > 0 ? t.onCard : t.notCalibrated)}
       </p>
       <div className="finding-tools">
         {peak ? (

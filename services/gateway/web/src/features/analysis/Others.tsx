@@ -1,5 +1,5 @@
 /** Other analyses of this study and of the same patient's other studies, to open or to compare with. */
-import { Button, Callout, SectionCard } from "@blueprintjs/core";
+import { Button, SectionCard } from "@blueprintjs/core";
 import { Comparison } from "@blueprintjs/icons";
 import { Link } from "react-router";
 
@@ -9,6 +9,7 @@ import { when } from "../../words/when";
 import { useLanguage, useWords } from "../../words/words";
 import { useGetStudyQuery, useListAnalysesQuery, useListStudiesQuery } from "./api";
 import { Part } from "./Part";
+import { OF_STUDY } from "./place";
 import { foremost, percent } from "./shown";
 import { words } from "./words";
 
@@ -23,33 +24,24 @@ const STUDIES = 10;
 
 export function Others({ analysis, compared, onCompare }: Props) {
   const t = useWords(words);
-  const { data } = useListAnalysesQuery({ studyId: analysis.study_id, limit: 50 });
+  const { data } = useListAnalysesQuery(OF_STUDY(analysis.study_id));
   const { data: study } = useGetStudyQuery({ studyId: analysis.study_id });
   const patientId = study?.patient_id ?? "";
   const { data: studies } = useListStudiesQuery({ patientId, limit: STUDIES }, { skip: !patientId });
   const others = (data?.items ?? []).filter(({ id }) => id !== analysis.id);
   const further = (studies?.items ?? []).filter(({ id }) => id !== analysis.study_id);
-  const newer = others.find(({ superseded, model }) => !superseded && model.name === analysis.model.name);
   const rest = { compared, onCompare };
   return (
-    <>
-      {analysis.superseded && (
-        <Callout compact intent="warning">
-          <p>{newer && newer.study_version > analysis.study_version ? t.supersededImages : t.superseded}</p>
-          {newer && <Link to={`/analyses/${newer.id}`}>{t.openNewer}</Link>}
-        </Callout>
-      )}
-      {(others.length > 0 || further.length > 0) && (
-        <Part title={t.priors}>
-          <SectionCard>
-            {others.length > 0 && <Listed title={t.sameStudy} items={others} {...rest} />}
-            {further.map(({ id, created_at: received }) => (
-              <OfStudy key={id} studyId={id} received={received} {...rest} />
-            ))}
-          </SectionCard>
-        </Part>
-      )}
-    </>
+    (others.length > 0 || further.length > 0) && (
+      <Part title={t.priors}>
+        <SectionCard>
+          {others.length > 0 && <Listed title={t.sameStudy} items={others} {...rest} />}
+          {further.map(({ id, created_at: received }) => (
+            <OfStudy key={id} studyId={id} received={received} {...rest} />
+          ))}
+        </SectionCard>
+      </Part>
+    )
   );
 }
 
@@ -58,7 +50,7 @@ type Rest = Omit<Props, "analysis">;
 function OfStudy({ studyId, received, ...rest }: Rest & { studyId: string; received: string }) {
   const t = useWords(words);
   const language = useLanguage();
-  const { data } = useListAnalysesQuery({ studyId, limit: 50 });
+  const { data } = useListAnalysesQuery(OF_STUDY(studyId));
   const items = (data?.items ?? []).filter(({ superseded }) => !superseded);
   return items.length > 0 && <Listed title={t.samePatient(when(received, language))} items={items} {...rest} />;
 }
@@ -96,14 +88,20 @@ function Listed({ title, items, compared, onCompare }: Rest & { title: string; i
   );
 }
 
-function Outcome({ analysis: { findings, status } }: { analysis: AnalysisOut }) {
+function Outcome({ analysis: { findings, status, superseded } }: { analysis: AnalysisOut }) {
   const t = useWords(words);
   const language = useLanguage();
   const first = foremost(findings);
-  if (!first) return <span className="quiet">{t[status]}</span>;
   return (
-    <span className={first.positive ? "positive" : ""}>
-      {findingName(first.label)} {percent(first.probability, language)}
+    <span>
+      {first ? (
+        <span className={first.positive ? "positive" : ""}>
+          {findingName(first.label)} {percent(first.probability, language)}
+        </span>
+      ) : (
+        <span className="quiet">{t[status]}</span>
+      )}
+      {superseded && <span className="quiet"> {t.isSuperseded}</span>}
     </span>
   );
 }

@@ -52,13 +52,18 @@ listen({
 // Another analysis of a study that is shown here may have come: whether this one is superseded is the list's to say.
 listen({
   actionCreator: eventTold,
-  effect: ({ payload: { type, data } }, { dispatch, getState }) => {
+  effect: async ({ payload: { type, data } }, { dispatch, getState }) => {
     if (!OVER.has(type) && type !== "codetect.analysis.queued.v1") return;
-    for (const filters of api.util.selectCachedArgsForQuery(getState(), "listAnalyses")) {
-      if (filters.studyId && filters.studyId === data?.["study_id"]) {
-        void dispatch(api.endpoints.listAnalyses.initiate(filters, { forceRefetch: true, subscribe: false }));
-      }
-    }
+    const shown = api.util.selectCachedArgsForQuery(getState(), "listAnalyses");
+    await Promise.all(
+      shown
+        .filter(({ studyId }) => studyId && studyId === data?.["study_id"])
+        .map(async (filters) => {
+          // One that is on its way may have been answered before this happened.
+          await dispatch(api.util.getRunningQueryThunk("listAnalyses", filters));
+          await dispatch(api.endpoints.listAnalyses.initiate(filters, { forceRefetch: true, subscribe: false }));
+        }),
+    );
   },
 });
 

@@ -1,4 +1,5 @@
 import { catalogue } from "../../words/words";
+import { percent as exact } from "./shown";
 
 const percent = (share: number, language: string) => `${(share * 100).toLocaleString(language, { maximumFractionDigits: 0 })} %`;
 
@@ -17,6 +18,8 @@ export const words = catalogue(
     superseded: "A newer analysis has taken this one's place.",
     supersededImages: "The study has had more images since; they have an analysis of their own.",
     openNewer: "Open the newer one",
+    openStanding: "Open the result that stands",
+    isSuperseded: "superseded",
     waiting: "It waits for a free worker. Its images can be looked at meanwhile.",
     working: (done: number, total: number) => `${done} of ${total} slices read`,
     progress: "Slices read",
@@ -57,6 +60,7 @@ export const words = catalogue(
     noHeat: "Not read by the model",
     hideHeat: "Hide the heatmap",
     showHeat: "Show the heatmap",
+    heatFailed: "Heatmap can't be shown",
 
     curve: "Slices and their scores",
     curveHelp: "Each slice's score, feet to head. Click to go there.",
@@ -71,10 +75,11 @@ export const words = catalogue(
     negative: "Negative",
     probability: "Probability",
     threshold: (value: number) => `Threshold ${percent(value, "en")}`,
-    calibration: (error: number) =>
-      `Calibrated slice by slice: in its test the model was off by ${percent(error, "en")} on average.`,
+    calibration: (data: string, error: number) =>
+      `In its test on ${data}, slice by slice, the model's numbers were off by ${exact(error, "en")} on average.`,
     atThreshold: (sensitivity: number, specificity: number) =>
-      `At this threshold: sensitivity ${percent(sensitivity, "en")}, specificity ${percent(specificity, "en")}, slice by slice in its test.`,
+      `There, at this threshold: sensitivity ${percent(sensitivity, "en")}, specificity ${percent(specificity, "en")}.`,
+    onCard: "How the model did in its tests is on its card.",
     notCalibrated: "The model's card doesn't say how far the number can be trusted: it ranks, it is no chance.",
     strongest: (n: number) => `Strongest evidence: slice ${n}`,
     noEvidence: "No place argues for it.",
@@ -169,6 +174,8 @@ export const words = catalogue(
     superseded: "Eine neuere Analyse hat diese abgelöst.",
     supersededImages: "Die Studie hat inzwischen mehr Bilder; diese haben eine eigene Analyse.",
     openNewer: "Die neuere öffnen",
+    openStanding: "Das gültige Ergebnis öffnen",
+    isSuperseded: "überholt",
     waiting: "Sie wartet auf einen freien Rechner. Die Bilder können Sie schon ansehen.",
     working: (done, total) => `${done} von ${total} Schichten gelesen`,
     progress: "Gelesene Schichten",
@@ -209,6 +216,7 @@ export const words = catalogue(
     noHeat: "Vom Modell nicht gelesen",
     hideHeat: "Heatmap verbergen",
     showHeat: "Heatmap zeigen",
+    heatFailed: "Heatmap kann nicht gezeigt werden",
 
     curve: "Schichten und ihre Werte",
     curveHelp: "Der Wert jeder Schicht, von den Füßen zum Kopf. Ein Klick führt hin.",
@@ -223,10 +231,11 @@ export const words = catalogue(
     negative: "Negativ",
     probability: "Wahrscheinlichkeit",
     threshold: (value) => `Schwelle ${percent(value, "de")}`,
-    calibration: (error) =>
-      `Schicht für Schicht kalibriert: Im Test lag das Modell im Mittel um ${percent(error, "de")} daneben.`,
+    calibration: (data, error) =>
+      `Im Test an ${data} lagen die Zahlen des Modells Schicht für Schicht im Mittel um ${exact(error, "de")} daneben.`,
     atThreshold: (sensitivity, specificity) =>
-      `An dieser Schwelle: Sensitivität ${percent(sensitivity, "de")}, Spezifität ${percent(specificity, "de")}, Schicht für Schicht im Test.`,
+      `An dieser Schwelle dort: Sensitivität ${percent(sensitivity, "de")}, Spezifität ${percent(specificity, "de")}.`,
+    onCard: "Wie das Modell in seinen Tests war, steht auf seiner Karte.",
     notCalibrated: "Die Karte des Modells sagt nicht, wie verlässlich die Zahl ist: Sie ordnet, sie ist keine Wahrscheinlichkeit.",
     strongest: (n) => `Am deutlichsten: Schicht ${n}`,
     noEvidence: "Keine Stelle spricht dafür.",

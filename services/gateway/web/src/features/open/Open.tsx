@@ -1,4 +1,4 @@
-/** Where a link from a PACS arrives: finds the study by what it is called there, and opens its newest analysis. */
+/** Where a link from a PACS arrives: finds the study by what it is called there, and opens the analysis of it that stands. */
 import "./open.css";
 
 import { Button, NonIdealState, Tag } from "@blueprintjs/core";
@@ -13,7 +13,8 @@ import { Heading } from "../../parts/Heading";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { Skeleton } from "../../parts/Skeleton";
 import { useLanguage, useWords } from "../../words/words";
-import { calledIn, toOpen } from "./called";
+import { toOpen } from "../analysis/place";
+import { calledIn } from "./called";
 import { words } from "./words";
 
 interface Found {
@@ -120,7 +121,7 @@ function Asking() {
   );
 }
 
-/** The newest analysis of each study that is called so. Throws the problem that came up. */
+/** The analysis that stands of each study that is called so. Throws the problem that came up. */
 async function find(dispatch: AppDispatch, findRequest: FindRequest): Promise<Found> {
   const { study_ids: ids } = await dispatch(api.endpoints.findStudies.initiate({ findRequest }, { track: false })).unwrap();
   const newest = ids.slice(0, MOST_STUDIES).map(async (studyId) => {

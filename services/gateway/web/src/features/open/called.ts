@@ -1,5 +1,5 @@
 /** What a link from a PACS calls a study; behind a `#` it reaches no server and no log. */
-import type { AnalysisOut, FindRequest } from "../../api/generated";
+import type { FindRequest } from "../../api/generated";
 
 const NAMES = {
   accession_number: ["accession", "AccessionNumber"],
@@ -14,10 +14,4 @@ export function calledIn(search: string, hash: string): FindRequest | undefined 
     }
   }
   return undefined;
-}
-
-/** The one to open of a study's analyses: the newest that isn't superseded. */
-export function toOpen(analyses: readonly AnalysisOut[]): AnalysisOut | undefined {
-  const newestFirst = analyses.toSorted((a, b) => b.created_at.localeCompare(a.created_at));
-  return newestFirst.find(({ superseded }) => !superseded) ?? newestFirst[0];
 }

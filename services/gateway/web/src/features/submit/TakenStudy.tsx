@@ -7,7 +7,8 @@ import type { AnalysisOut, Status, StudyOfUpload } from "../../api/generated";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { Skeleton } from "../../parts/Skeleton";
 import { findingName } from "../../words/findings";
-import { useWords } from "../../words/words";
+import { useLanguage, useWords } from "../../words/words";
+import { inWords } from "../analysis/reasons";
 import { foremost } from "../worklist/rows";
 import { words as ofStates } from "../worklist/words";
 import { words } from "./words";
@@ -50,7 +51,8 @@ function ofThis(items: readonly AnalysisOut[], study: StudyOfUpload, uploadId: s
 function OneAnalysis({ analysis }: { analysis: AnalysisOut }) {
   const t = useWords(words);
   const states = useWords(ofStates);
-  const { id, status, priority, model, slices_done: done, slices_total: all, findings, warnings, error } = analysis;
+  const language = useLanguage();
+  const { id, status, priority, model, slices_done: done, slices_total: all, findings, warnings, error, superseded } = analysis;
   const first = foremost(findings);
   return (
     <div className="taken-analysis">
@@ -69,11 +71,12 @@ function OneAnalysis({ analysis }: { analysis: AnalysisOut }) {
           </>
         )}
         {warnings.length > 0 && (
-          <Tag minimal intent="warning" title={warnings.map(({ detail }) => detail).join("\n")}>
+          <Tag minimal intent="warning" title={warnings.map((each) => inWords(each, language)).join("\n")}>
             {states.warnings(warnings.length)}
           </Tag>
         )}
-        {error && <span className="quiet">{error.detail}</span>}
+        {error && <span className="quiet">{inWords(error, language)}</span>}
+        {superseded && <span className="quiet"> {states.superseded}</span>}
       </span>
       <Link to={`/analyses/${id}`}>{t.openAnalysis}</Link>
     </div>

@@ -6,6 +6,7 @@ import { Link } from "react-router";
 import type { AnalysisOut, Status } from "../../api/generated";
 import { findingName } from "../../words/findings";
 import { useLanguage, useWords } from "../../words/words";
+import { inWords } from "../analysis/reasons";
 import { Accession, Patient } from "./Patient";
 import { foremost } from "./rows";
 import { words } from "./words";
@@ -80,7 +81,15 @@ export const Row = memo(function Row({ analysis, patients, moving }: Props) {
 
 function Finding({ analysis: { findings, error, warnings } }: { analysis: AnalysisOut }) {
   const t = useWords(words);
-  if (error) return <span className="quiet" title={error.detail}>{error.detail}</span>;
+  const language = useLanguage();
+  if (error) {
+    const why = inWords(error, language);
+    return (
+      <span className="quiet" title={why}>
+        {why}
+      </span>
+    );
+  }
   const first = foremost(findings);
   if (!first) return null;
   const name = findingName(first.label);
@@ -102,7 +111,7 @@ function Finding({ analysis: { findings, error, warnings } }: { analysis: Analys
           intent="warning"
           icon={<WarningSign size={12} />}
           aria-label={t.warnings(warnings.length)}
-          title={warnings.map(({ detail }) => detail).join("\n")}
+          title={warnings.map((each) => inWords(each, language)).join("\n")}
         >
           {warnings.length}
         </Tag>

@@ -30,6 +30,8 @@ interface Props {
 }
 
 const FIRST_OPACITY = 0.7;
+/** What stands in a corner lets clicks through, but for what is there to be clicked. */
+const TO_CLICK = { pointerEvents: "auto" } as const;
 
 const focus = ({ currentTarget }: PointerEvent<HTMLElement>) => currentTarget.focus({ preventScroll: true });
 
@@ -49,11 +51,12 @@ export default function Viewer({ series, slices, n, onN, label, title, onProblem
   const inSight = sight?.n;
   const read = inSight !== undefined && (slices[inSight]?.analysed ?? false);
   const laid = heat && read ? label : undefined;
-  const { layer, painted } = useHeat(series.analysisId, laid, sight, onProblem);
+  const { layer, painted, ...laying } = useHeat(series.analysisId, laid, sight, onProblem);
   const total = series.items.length;
+  const measurable = series.spacing !== undefined;
   const frame = useWheel((steps) => onN(n + steps));
 
-  const doIt = (action: Action) => act(action, { stage: stage.current, n, total, onN, setHeat, setTool });
+  const doIt = (action: Action) => act(action, { stage: stage.current, n, total, measurable, onN, setHeat, setTool });
   useEffect(() => stage.current?.hold(tool), [tool, stage]);
   const press = (event: KeyboardEvent) => {
     const action = actionOf(event);
@@ -74,7 +77,7 @@ export default function Viewer({ series, slices, n, onN, label, title, onProblem
         onPreset={(preset: Preset) => stage.current?.setWindow(WINDOWS[preset])}
         onAction={doIt}
         measured={measured}
-        measurable={series.spacing !== undefined}
+        measurable={measurable}
         heat={label === undefined ? undefined : heat}
         onHeat={setHeat}
         opacity={opacity}
@@ -115,6 +118,15 @@ export default function Viewer({ series, slices, n, onN, label, title, onProblem
         <span className="corner place">{waiting ? t.loadingSlice(n + 1) : t.slice(n + 1, total)}</span>
         <span className="corner values">{t.levelWidth(shown.level, shown.width)}</span>
         {heat && label !== undefined && !read && !waiting && !failed && <span className="corner bare">{t.noHeat}</span>}
+        {laying.failed && !waiting && !failed && (
+          <span className="corner bare" role="alert" style={TO_CLICK}>
+            {t.heatFailed}
+            <br />
+            <Button size="small" onClick={laying.again}>
+              {t.again}
+            </Button>
+          </span>
+        )}
         {failed && (
           <div className="failed-slice">
             <p>{t.sliceFailed(n + 1)}</p>

@@ -1,19 +1,18 @@
 /** What argues for a finding, laid over the slice in sight. A second image of Cornerstone's vanished when one scrolled. */
 import { bytes } from "../../../api/bytes";
-import type { Problem } from "../../../api/problems";
 
 const KEPT = 60;
 
-/** The pictures of one finding, fetched once each; null: the model didn't read this slice. */
+/** The pictures of one finding, fetched once each; ask only for slices that the model read. */
 export class Heatmaps {
-  private readonly kept = new Map<number, Promise<ImageBitmap | null>>();
+  private readonly kept = new Map<number, Promise<ImageBitmap>>();
   private readonly path: string;
 
   constructor(analysisId: string, label: string) {
     this.path = `/api/v1/analyses/${analysisId}/slices/:n/heatmap.png?label=${encodeURIComponent(label)}`;
   }
 
-  of(n: number): Promise<ImageBitmap | null> {
+  of(n: number): Promise<ImageBitmap> {
     const there = this.kept.get(n);
     if (there) return there;
     const asked = this.draw(n);
@@ -24,14 +23,9 @@ export class Heatmaps {
     return asked;
   }
 
-  private async draw(n: number): Promise<ImageBitmap | null> {
-    try {
-      const answer = await bytes(this.path.replace(":n", String(n)));
-      return await createImageBitmap(await answer.blob());
-    } catch (problem) {
-      if ((problem as Problem).type === "heatmap-not-found") return null;
-      throw problem;
-    }
+  private async draw(n: number): Promise<ImageBitmap> {
+    const answer = await bytes(this.path.replace(":n", String(n)));
+    return createImageBitmap(await answer.blob());
   }
 }
 

@@ -65,12 +65,14 @@ interface Hands {
   stage: Stage | undefined;
   n: number;
   total: number;
+  /** Whether the pixels' size is known. */
+  measurable: boolean;
   onN: (n: number) => void;
   setHeat: (change: (before: boolean) => boolean) => void;
   setTool: (tool: Tool) => void;
 }
 
-export function act(action: Action, { stage, n, total, onN, setHeat, setTool }: Hands): void {
+export function act(action: Action, { stage, n, total, measurable, onN, setHeat, setTool }: Hands): void {
   switch (action.kind) {
     case "step":
       return onN(n + action.by);
@@ -85,7 +87,7 @@ export function act(action: Action, { stage, n, total, onN, setHeat, setTool }: 
     case "heat":
       return setHeat((before) => !before);
     case "tool":
-      return setTool(action.tool);
+      return action.tool === "measure" && !measurable ? undefined : setTool(action.tool);
     case "clear":
       return stage?.clearMeasurements();
     case "reset":

@@ -2,10 +2,12 @@
 import { Enums, type Types, cache, imageLoader, metaData, utilities } from "@cornerstonejs/core";
 
 import { bytes } from "../../../api/bytes";
+import { plane } from "./plane";
 import { type Series, WINDOWS } from "./series";
 
 const SCHEME = "codetect";
-const known = new Map<string, Series>();
+/** By analysis; of how many stages that show it now. */
+const known = new Map<string, { series: Series; stages: number }>();
 
 export const imageId = (series: Series, n: number) => `${SCHEME}:${series.analysisId}:${n}`;
 
@@ -14,16 +16,28 @@ export function sliceOf(id: string): number {
 }
 
 export function know(series: Series): void {
-  known.set(series.analysisId, series);
+  const stages = known.get(series.analysisId)?.stages ?? 0;
+  known.set(series.analysisId, { series, stages: stages + 1 });
 }
 
-/** Its images take no memory any more. */
-export function forget(series: Series): void {
-  for (const { n } of series.items) {
+/** A stage has ended. Its images take no memory any more; of what Cornerstone has begun with, it still asks how it lies. */
+export function forget(series: Series, begun: Promise<unknown>): void {
+  const { analysisId, items } = series;
+  const there = known.get(analysisId);
+  if (!there) return;
+  there.stages -= 1;
+  if (there.stages > 0) return;
+  for (const { n } of items) {
     const id = imageId(series, n);
     if (cache.getImageLoadObject(id)) cache.removeImageLoadObject(id);
   }
+  const drop = () => {
+    if (known.get(analysisId)?.stages === 0) known.delete(analysisId);
+  };
+  void begun.then(drop, drop);
 }
+
+const isShown = ({ analysisId }: Series) => (known.get(analysisId)?.stages ?? 0) > 0;
 
 export function registerLoader(): void {
   imageLoader.registerImageLoader(SCHEME, (id) => {
@@ -42,7 +56,7 @@ export function fetchSlice(series: Series, n: number): Promise<void> {
   const there = underWay.get(id);
   if (there) return there;
   const fetched = load(id).then((image) => {
-    if (known.has(series.analysisId) && !cache.getImageLoadObject(id)) cache.putImageSync(id, image);
+    if (isShown(series) && !cache.getImageLoadObject(id)) cache.putImageSync(id, image);
   });
   const kept = fetched.finally(() => underWay.delete(id));
   underWay.set(id, kept);
@@ -91,10 +105,12 @@ async function load(id: string, signal?: AbortSignal): Promise<Types.IImage> {
   };
 }
 
+const analysisOf = (id: string) => id.split(":")[1] ?? "";
+
 function find(id: string): { series: Series; n: number } {
-  const series = known.get(id.split(":")[1] ?? "");
-  if (!series) throw new Error(`${id} belongs to no known series`);
-  return { series, n: sliceOf(id) };
+  const there = known.get(analysisOf(id));
+  if (!there) throw new Error(`${id} belongs to no known series`);
+  return { series: there.series, n: sliceOf(id) };
 }
 
 function extremes(hu: Int16Array): { minPixelValue: number; maxPixelValue: number } {
@@ -108,7 +124,9 @@ function extremes(hu: Int16Array): { minPixelValue: number; maxPixelValue: numbe
 
 function tell(kind: string, id: unknown): unknown {
   if (typeof id !== "string" || !id.startsWith(`${SCHEME}:`)) return undefined;
-  const { series, n } = find(id);
+  const there = known.get(analysisOf(id));
+  if (!there) return undefined;
+  const [series, n] = [there.series, sliceOf(id)];
   const { MetadataModules } = Enums;
   if (kind === MetadataModules.GENERAL_SERIES) return { modality: "CT", seriesInstanceUID: series.analysisId };
   if (kind === MetadataModules.IMAGE_PLANE) return plane(series, n);
@@ -123,20 +141,4 @@ function tell(kind: string, id: unknown): unknown {
     };
   }
   return undefined;
-}
-
-function plane({ analysisId, items, orientation, spacing, rows, columns }: Series, n: number): Types.ImagePlaneModule {
-  const [down, across] = spacing ?? [1, 1];
-  return {
-    frameOfReferenceUID: analysisId,
-    rows,
-    columns,
-    imagePositionPatient: [...(items[n]?.position_mm ?? [0, 0, n])],
-    imageOrientationPatient: [...orientation],
-    rowCosines: [orientation[0], orientation[1], orientation[2]],
-    columnCosines: [orientation[3], orientation[4], orientation[5]],
-    rowPixelSpacing: down,
-    columnPixelSpacing: across,
-    pixelSpacing: [down, across],
-  };
 }

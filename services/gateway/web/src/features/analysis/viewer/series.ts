@@ -1,5 +1,6 @@
 /** The slices of an analysis as a viewer needs them: how they lie in the patient, and in which order to fetch them. */
 import type { AnalysisOut, SliceList } from "../../../api/generated";
+import { foremost } from "../shown";
 
 export type Vector = [number, number, number];
 
@@ -32,7 +33,7 @@ export function presetOf({ level, width }: Window): Preset | undefined {
 
 /** Where to begin: the slice that argues most for the foremost finding; the middle where nothing does. */
 export function firstSlice({ findings, top_slices: top }: AnalysisOut, slices: number): number {
-  const peak = findings.toSorted((a, b) => b.probability - a.probability)[0]?.peak?.slice ?? top[0];
+  const peak = foremost(findings)?.peak?.slice ?? top[0];
   return Math.min(peak ?? Math.floor(slices / 2), Math.max(0, slices - 1));
 }
 

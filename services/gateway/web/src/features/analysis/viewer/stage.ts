@@ -73,6 +73,8 @@ export class Stage {
   private readonly ids: string[];
   private wanted = -1;
   private started = false;
+  /** What Cornerstone was last asked to show. */
+  private begun: Promise<unknown> = Promise.resolve();
 
   constructor(element: HTMLDivElement, series: Series, audience: Audience) {
     setUp();
@@ -115,7 +117,8 @@ export class Stage {
   private async bring(n: number): Promise<void> {
     const begun = this.started;
     this.started = true;
-    await (begun ? this.viewport.setImageIdIndex(n) : this.viewport.setStack(this.ids, n));
+    this.begun = begun ? this.viewport.setImageIdIndex(n) : this.viewport.setStack(this.ids, n);
+    await this.begun;
   }
 
   /** Try a slice again that failed. */
@@ -196,7 +199,7 @@ export class Stage {
     eventTarget.removeEventListener(ToolEvents.ANNOTATION_REMOVED, this.measured);
     ToolGroupManager.destroyToolGroup(this.name);
     this.engine.destroy();
-    forget(this.series);
+    forget(this.series, this.begun);
   }
 
   private takeTools(): void {

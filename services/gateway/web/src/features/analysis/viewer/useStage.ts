@@ -31,7 +31,10 @@ export function useStage(series: Series, n: number, ears: Ears) {
   useEffect(() => {
     if (!element.current) return undefined;
     const made = new Stage(element.current, series, {
-      onPainted: (at) => setSight({ n: at, corners: made.corners() }),
+      onPainted: (at) => {
+        setSight({ n: at, corners: made.corners() });
+        setFailure((before) => (before?.n === at ? undefined : before));
+      },
       onRetry: () => setFailure(undefined),
       onWindow: (window) => hear.current.onWindow(window),
       onMeasured: (count) => hear.current.onMeasured(count),
