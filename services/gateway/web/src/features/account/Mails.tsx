@@ -16,11 +16,12 @@ export function Mails() {
   const t = useWords(words);
   const tell = useTell();
   const { data: chosen, error, refetch } = useGetMailPreferencesQuery();
-  const [put, { isLoading, originalArgs, error: unkept }] = usePutMailPreferencesMutation();
+  const [put, { originalArgs, error: unkept }] = usePutMailPreferencesMutation();
+  // What is being kept shows at once, and is what the next choice changes.
+  const shown = unkept ? chosen : (originalArgs?.mailPreferences ?? chosen);
   const keep = async (change: Partial<MailPreferences>) => {
-    if (chosen && !("error" in (await put({ mailPreferences: { ...chosen, ...change } })))) tell.done(t.kept);
+    if (shown && !("error" in (await put({ mailPreferences: { ...shown, ...change } })))) tell.done(t.kept);
   };
-  const shown = isLoading ? originalArgs?.mailPreferences : chosen; // what is being kept shows at once
   return (
     <Panel title={t.mails}>
       <ProblemNote problem={unkept ?? error} {...(error && { retry: () => void refetch() })} />

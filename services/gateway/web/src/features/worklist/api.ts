@@ -10,6 +10,8 @@ import { identities } from "./identities";
 import { type Organised, type Progress, isAnotherOf, organise, progress, putBack, replace, upsert } from "./rows";
 
 const PART = 100;
+/** Of an erased study the analyses go a moment after it was told. */
+const ERASED_MS = 2000;
 /** What happens within this time is looked at together. */
 const TOGETHER_MS = 250;
 /** So many analyses are asked for one by one; of more, the list is. */
@@ -119,6 +121,15 @@ function listTag(filters: Filters) {
 listen({
   actionCreator: gapFound,
   effect: (_, { dispatch }) => {
+    dispatch(api.util.invalidateTags(["analyses"]));
+  },
+});
+
+listen({
+  actionCreator: eventTold,
+  effect: async ({ payload: { type } }, { dispatch, delay }) => {
+    if (type !== "codetect.study.erased.v1") return;
+    await delay(ERASED_MS);
     dispatch(api.util.invalidateTags(["analyses"]));
   },
 });
