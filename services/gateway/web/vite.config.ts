@@ -8,6 +8,20 @@ const gateway = `http://127.0.0.1:${process.env.CODETECT_GATEWAY_PORT ?? 8080}`;
 
 const STYLED = "textElement.setAttribute('style', combinedStyle)";
 
+const KEEPS = "if (persist !== false)";
+
+/** Cornerstone's logger would keep its level in the browser's storage, where nothing but theme and language lies. */
+function loggerThatKeepsNothing(): Plugin {
+  return {
+    name: "logger-that-keeps-nothing",
+    transform(code, id) {
+      if (!id.endsWith("/loglevel/lib/loglevel.js")) return undefined;
+      if (!code.includes(KEEPS)) throw new Error("loglevel has changed: look for what it keeps in the browser's storage again");
+      return code.replace(KEEPS, "if (persist === true)");
+    },
+  };
+}
+
 /** The one place where Cornerstone writes a style as an attribute, which the gateway's policy forbids. */
 function cornerstoneWithoutInlineStyle(): Plugin {
   return {
@@ -21,7 +35,7 @@ function cornerstoneWithoutInlineStyle(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [react(), cornerstoneWithoutInlineStyle()],
+  plugins: [react(), cornerstoneWithoutInlineStyle(), loggerThatKeepsNothing()],
   // Only VTK's reader and writer of XML need it, which are never called; it is large.
   resolve: { alias: { xmlbuilder2: fileURLToPath(new URL("tools/no-xmlbuilder2.ts", import.meta.url)) } },
   build: {
