@@ -24,14 +24,17 @@ async def test_every_route_of_its_own_lets_in_whom_the_table_says(house: House) 
 SETTINGS: dict[str, Any] = {}
 
 
-def test_a_viewer_changes_nothing_but_the_own_account() -> None:
+def test_a_viewer_changes_nothing_but_what_is_their_own() -> None:
     writing = [
         doing.what
         for doing in TABLE
         if doing.who and Role.VIEWER in doing.who and not doing.reads
         if any(not route.startswith("GET ") for route in doing.routes)
     ]
-    assert writing == ["look after one's own account: logins, password, second factors, mail, terms"]
+    assert writing == [
+        "look after one's own account: logins, password, second factors, mail, terms",
+        "keep views of the worklist for oneself",
+    ]
 
 
 def test_what_only_admins_and_operators_change_takes_a_proof_or_says_why_not() -> None:
