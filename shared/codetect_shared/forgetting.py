@@ -26,6 +26,7 @@ FACTS = frozenset({
     "version", "study_version", "priority", "models", "model", "model_version", "attempt", "provider", "code",
     "findings", "warnings", "slices_done", "slices_total", "slices_analysed", "submitted_at", "upload_ms", "import_ms",
     "queued_ms", "inference_ms", "total_ms", "unlikeness", "cost", "label", "says", "model_says", "agrees", "state",
+    "changed",
 })
 # fmt: on
 

@@ -256,7 +256,8 @@ async def test_one_prefix_that_fails_holds_up_no_other(clinic: Clinic, hands: Ha
         upload = await clinic.submit(bodies(slices(1)))
         await hands.run()
         await clinic.ingest.storage.put("raw", f"{clinic.facility_id}/{upload['id']}/000009", b"late")
-    await clinic.sql("UPDATE uploads SET expires_at = expires_at - interval '1 hour'")
+    earlier = "UPDATE uploads SET expires_at = expires_at - interval '1 hour' WHERE facility_id = :f"
+    await clinic.sql(earlier, f=clinic.facility_id)
     ingest, stuck = clinic.ingest, f"{clinic.facility_id}/{upload['id']}/"
     await sweep(replace(ingest, storage=SomewhereAway(ingest.storage, stuck)))
     assert await clinic.keys("raw") == [f"{stuck}000009"]

@@ -50,6 +50,7 @@ VALUES: dict[str, Any] = {
     "findings": [Finding(label="grey", probability=0.7, threshold=0.5, positive=True)],
     "warnings": ["few_slices"],
     "models": ["tiny"],
+    "changed": ["tags"],
     "submitted_at": datetime(2026, 1, 1, tzinfo=UTC),
     "priority": "urgent",
     "submitted_by": OTHER,
