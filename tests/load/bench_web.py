@@ -8,6 +8,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,7 +17,7 @@ from codetect import Client
 from codetect.credentials import ApiClient
 from codetect_local.demo import SAMPLE, SLUG, Demo
 from codetect_local.stack import Stack
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.e2e.app import quiet_tab
 from tests.e2e.browser import FLAGS, chromium
@@ -42,7 +43,9 @@ async ([name, title]) => {
   const link = [...document.querySelectorAll("nav a")].find((each) => each.textContent === name);
   const from = performance.now();
   link.click();
-  return await window.shown(() => document.querySelector("h1")?.textContent === title) - from;
+  const late = new Promise((_, reject) => setTimeout(reject, 10_000, `${title} didn't come`));
+  const shown = window.shown(() => document.querySelector("main h1")?.textContent === title);
+  return await Promise.race([late, shown]) - from;
 }
 """
 Row = dict[str, Any]
@@ -61,12 +64,14 @@ async def cold(browser: Browser, home: str, path: str, selector: str, state: Any
 
 async def routes(page: Page) -> AsyncIterator[Row]:
     """From one entry of the menu to the next and back, with every page loaded once before."""
+    await page.locator("main h1").wait_for()
     names = await page.locator("nav[aria-label=Menu] a").all_inner_texts()
-    titles = {}
-    for name in names:
+    title = page.locator("main h1")
+    titles = {names[0]: await title.inner_text()}  # where one comes in
+    for before, name in pairwise(names):
         await page.get_by_role("navigation", name="Menu").get_by_role("link", name=name).click()
-        await page.wait_for_load_state("networkidle")
-        titles[name] = await page.locator("h1").inner_text()
+        await expect(title).not_to_have_text(titles[before])
+        titles[name] = await title.inner_text()
     for name in names:
         waits = []
         for _ in range(ROUNDS):
