@@ -8,16 +8,22 @@ const gateway = `http://127.0.0.1:${process.env.CODETECT_GATEWAY_PORT ?? 8080}`;
 
 const STYLED = "textElement.setAttribute('style', combinedStyle)";
 
-const KEEPS = "if (persist !== false)";
+const KEEPING = /\/node_modules\/(@cornerstonejs|dcmjs|loglevel)\//;
+const STORAGE = /\bwindow\.localStorage\b/g;
 
-/** Cornerstone's logger would keep its level in the browser's storage, where nothing but theme and language lies. */
-function loggerThatKeepsNothing(): Plugin {
+/** What the viewer's libraries would keep in the browser's storage, where nothing but theme and language lies, goes nowhere. */
+function viewerThatKeepsNothing(): Plugin {
+  let found = 0;
   return {
-    name: "logger-that-keeps-nothing",
+    name: "viewer-that-keeps-nothing",
+    apply: "build",
     transform(code, id) {
-      if (!id.endsWith("/loglevel/lib/loglevel.js")) return undefined;
-      if (!code.includes(KEEPS)) throw new Error("loglevel has changed: look for what it keeps in the browser's storage again");
-      return code.replace(KEEPS, "if (persist === true)");
+      if (!KEEPING.test(id) || !code.includes("window.localStorage")) return undefined;
+      found += 1;
+      return code.replace(STORAGE, "({})");
+    },
+    buildEnd(error) {
+      if (!error && found === 0) throw new Error("The viewer's libraries have changed: look for what they keep in the browser's storage again");
     },
   };
 }
@@ -35,7 +41,7 @@ function cornerstoneWithoutInlineStyle(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [react(), cornerstoneWithoutInlineStyle(), loggerThatKeepsNothing()],
+  plugins: [react(), cornerstoneWithoutInlineStyle(), viewerThatKeepsNothing()],
   // Only VTK's reader and writer of XML need it, which are never called; it is large.
   resolve: { alias: { xmlbuilder2: fileURLToPath(new URL("tools/no-xmlbuilder2.ts", import.meta.url)) } },
   build: {
