@@ -7,33 +7,25 @@ from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import asyncpg
-import pyotp
 import pytest
 from codetect_local.demo import SLUG, Demo
 from codetect_local.stack import Stack
 from playwright.async_api import Browser, Response
 
 from tests.e2e.browser import Visit, visit
+from tests.e2e.people import Somebody
 
 COOKIE = "__Host-codetect"
 EMAIL = f"paula-{secrets.token_hex(4)}@demo.example"  # another one each time, where a running stack is used
 
 
-class Paula:
-    """A member of the demo facility with an authenticator app, at her browser."""
+class Paula(Somebody):
+    """A member of the demo facility at her browser, where no page of the web app is open."""
 
-    def __init__(self, stack: Stack, known: dict[str, Any]) -> None:
-        self.stack, self.known = stack, known
-        self.home = stack.settings.address.format(SLUG)
-        self.elsewhere = stack.settings.address.format("admin")
-
-    async def sql(self, statement: str) -> None:
-        connection = await asyncpg.connect(self.stack.environment()["CODETECT_AUTH_DATABASE_SYSTEM_URL"])
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
+    @property
+    def elsewhere(self) -> str:
+        """Another facility's host."""
+        return self.stack.settings.address.format("admin")
 
     async def mfa_token(self, visit: Visit) -> str:
         """The first step of a login."""
@@ -41,13 +33,11 @@ class Paula:
         assert status == 200, step
         return str(step["mfa_token"])
 
-    async def log_in(self, visit: Visit) -> None:
-        """At the facility's own host, with a code, which works once in half a minute but for this."""
+    async def come_in(self, visit: Visit) -> None:
+        """At the facility's own host, by the API."""
         await visit.page.goto(self.home)
-        token = await self.mfa_token(visit)
-        await self.sql(f"UPDATE totp_factors SET last_step = 0 WHERE person_id = '{self.known['id']}'")
-        code = pyotp.TOTP(self.known["totp_secret"]).now()
-        status, answer = await visit.ask("POST", "/auth/mfa", {"mfa_token": token, "method": "totp", "code": code})
+        step = {"mfa_token": await self.mfa_token(visit), "method": "totp", "code": await self.code()}
+        status, answer = await visit.ask("POST", "/auth/mfa", step)
         assert status == 200, answer
 
     async def add_passkey(self, visit: Visit) -> None:
@@ -65,7 +55,7 @@ async def paula(stack: Stack) -> Paula:
     demo = Demo(stack)
     await demo.open_facility()
     who = ("--facility", SLUG, "--email", EMAIL, "--name", "Paula Passkey", "--role", "member", "--with-totp")
-    return Paula(stack, await demo.auth("create-person", *who))
+    return Paula(stack, SLUG, await demo.auth("create-person", *who))
 
 
 @pytest.fixture
@@ -94,7 +84,7 @@ async def log_in_with_passkey(tab: Visit, step: dict[str, str], **bent: Any) -> 
 
 
 async def test_a_passkey_made_in_a_browser_logs_in_after_the_password_and_alone(tab: Visit, paula: Paula) -> None:
-    await paula.log_in(tab)
+    await paula.come_in(tab)
     [cookie] = await tab.context.cookies()
     assert (cookie["name"], cookie["domain"]) == (COOKIE, f"{SLUG}.localhost")
     assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"], cookie["path"]) == (True, True, "Strict", "/")
@@ -119,14 +109,14 @@ async def test_a_passkey_made_in_a_browser_logs_in_after_the_password_and_alone(
 
 
 async def test_a_device_that_has_a_passkey_makes_no_second_one(tab: Visit, paula: Paula) -> None:
-    await paula.log_in(tab)
+    await paula.come_in(tab)
     await paula.add_passkey(tab)
     _, asked = await tab.ask("POST", "/auth/passkeys/options")
     assert await tab.make(asked["public_key"]) == "InvalidStateError"
 
 
 async def test_a_passkey_proves_again_who_is_there(tab: Visit, paula: Paula) -> None:
-    await paula.log_in(tab)
+    await paula.come_in(tab)
     await paula.add_passkey(tab)
     aged = "UPDATE sessions SET proven_at = clock_timestamp() - interval '1 hour' WHERE person_id = "
     await paula.sql(f"{aged}'{paula.known['id']}'")
@@ -144,7 +134,7 @@ async def test_a_passkey_proves_again_who_is_there(tab: Visit, paula: Paula) -> 
 
 async def test_a_device_that_asks_for_nothing_lets_nobody_in(tab: Visit, paula: Paula) -> None:
     """The browser gives up, since we require it; a page that asks for less gets an answer, and we refuse that."""
-    await paula.log_in(tab)
+    await paula.come_in(tab)
     await paula.add_passkey(tab)
     await tab.verified(False)
     _, asked = await tab.ask("POST", "/auth/passkeys/login/options", {})
@@ -159,7 +149,7 @@ async def test_a_device_that_asks_for_nothing_lets_nobody_in(tab: Visit, paula: 
 
 
 async def test_a_device_that_cannot_ask_is_not_registered(tab: Visit, paula: Paula) -> None:
-    await paula.log_in(tab)
+    await paula.come_in(tab)
     await tab.other_device(hasUserVerification=False, isUserVerified=False, transport="usb")
     _, asked = await tab.ask("POST", "/auth/passkeys/options")
     assert await tab.make(asked["public_key"]) == "NotAllowedError"
@@ -171,7 +161,7 @@ async def test_a_device_that_cannot_ask_is_not_registered(tab: Visit, paula: Pau
 
 
 async def test_a_passkey_of_one_host_is_none_at_another(tab: Visit, paula: Paula) -> None:
-    await paula.log_in(tab)
+    await paula.come_in(tab)
     await paula.add_passkey(tab)
     _, at_home = await tab.ask("POST", "/auth/passkeys/login/options", {})
     theirs = await tab.use(at_home["public_key"])
@@ -255,7 +245,7 @@ async def refused_as_cross_site(answer: Response) -> None:
 
 
 async def test_another_site_can_do_nothing_in_somebodys_name(tab: Visit, paula: Paula, evil: str) -> None:
-    await paula.log_in(tab)
+    await paula.come_in(tab)
     await paula.add_passkey(tab)
     _, asked = await tab.ask("POST", "/auth/passkeys/login/options", {})
     page = tab.page

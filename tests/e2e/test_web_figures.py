@@ -1,7 +1,6 @@
 """The figures in a browser against the complete stack: they move while one looks, and can be taken away."""
 
 import csv
-import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,11 +16,10 @@ from playwright.async_api import Locator, Page, expect
 from tests.e2e.app import accessible
 from tests.e2e.browser import Visit
 from tests.e2e.conftest import Command
-from tests.e2e.people import Somebody
+from tests.e2e.people import Somebody, picture
 from tests.e2e.slices import new_study
 
 SLOW_MS = 30_000
-SHOTS = os.environ.get("CODETECT_SHOTS")
 
 
 @pytest.fixture(scope="module")
@@ -67,19 +65,6 @@ async def saved(page: Page, title: str, what: str) -> Path:
     return Path(await (await coming.value).path())
 
 
-async def shots(page: Page, name: str) -> None:
-    """Pictures to look at, when somebody asks for them."""
-    if not SHOTS:
-        return
-    for theme in ("light", "dark"):
-        await page.emulate_media(color_scheme=theme)
-        for width in (1280, 390):
-            await page.set_viewport_size({"width": width, "height": 2200 if width == 1280 else 4400})
-            await page.screenshot(path=f"{SHOTS}/web-{name}-{theme}-{width}.png")
-    await page.emulate_media(color_scheme="light")
-    await page.set_viewport_size({"width": 1280, "height": 720})
-
-
 async def test_they_move_by_themselves(
     tab: Visit, fiona: Somebody, codetect: Command, tiny: str, tmp_path: Path
 ) -> None:
@@ -104,7 +89,7 @@ async def test_they_move_by_themselves(
     await expect(chart(page, "Time to result").locator(".recharts-line")).to_have_count(3)
     assert await page.evaluate("window.same"), "no reload"
     await accessible(page)
-    await shots(page, "figures")
+    await picture(page, "figures")
 
     # By keyboard: the newest day is where this study is.
     surface = refused.get_by_role("application")

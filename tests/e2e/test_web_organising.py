@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pydicom
 import pytest
 from codetect_local.demo import SLUG
 from codetect_local.stack import Stack
@@ -17,7 +16,7 @@ from tests.e2e.app import accessible, quiet_tab
 from tests.e2e.browser import Visit
 from tests.e2e.conftest import Command
 from tests.e2e.people import Somebody, picture
-from tests.e2e.test_cli import SAMPLE
+from tests.e2e.slices import new_study
 
 SLOW = 30_000
 
@@ -34,14 +33,9 @@ class Sent:
 
     def file(self, folder: Path, name: str) -> Path:
         """A slice that nobody has sent before, of a patient whom nobody else has."""
-        ds = pydicom.dcmread(SAMPLE / "0020.dcm")
-        ds.StudyInstanceUID, ds.SeriesInstanceUID = generate_uid(), generate_uid()
-        if name == "routine":
-            ds.StudyInstanceUID, ds.AccessionNumber = self.uid, self.accession
-        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-        ds.PatientName, ds.PatientID = f"{self.patient}^{name.title()}", f"ID-{name}"
-        ds.save_as(folder / f"{name}.dcm")
-        return folder / f"{name}.dcm"
+        who = {"PatientName": f"{self.patient}^{name.title()}", "PatientID": f"ID-{name}"}
+        known = {"StudyInstanceUID": self.uid, "AccessionNumber": self.accession} if name == "routine" else {}
+        return new_study(folder / name, **who, **known)
 
     def row(self, page: Page, name: str) -> Locator:
         """Its row in the list."""

@@ -58,8 +58,7 @@ async def analyses(stack: Stack, demo: dict[str, Any], codetect: Command, place:
     sent: list[Path] = []
     for number, name in enumerate(PATIENTS):
         who = {"PatientName": name, "PatientID": f"P-{1001 + number}", "AccessionNumber": f"A-{20261 + number}"}
-        (folder := place / f"patient-{number}").mkdir()
-        sent.append(new_study(folder, **who))
+        sent.append(new_study(place / f"patient-{number}", **who))
     found = []
     for path in [*sent, SAMPLE]:
         done = await codetect("submit", path, "--model", MODEL, "--json")

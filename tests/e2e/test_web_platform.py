@@ -1,6 +1,5 @@
 """The operators' page in a browser against the complete stack: facilities and models, from opening to taking back."""
 
-import os
 import re
 import secrets
 from collections.abc import AsyncIterator
@@ -19,10 +18,9 @@ from pydantic import SecretStr
 
 from tests.e2e.app import accessible, quiet_tab
 from tests.e2e.browser import Visit
-from tests.e2e.people import Somebody
+from tests.e2e.people import Somebody, picture
 from tests.inference.samples import bundle_files, zipped
 
-SHOTS = os.environ.get("CODETECT_SHOTS")
 SLOW_MS = 60_000  # a bundle is run once before it is kept
 
 
@@ -36,19 +34,6 @@ async def oona(stack: Stack, demo: dict[str, Any], browser: Browser) -> AsyncIte
         await oona.log_in(tab.page)
         await expect(tab.page).to_have_url(re.compile("/platform$"))
         yield tab
-
-
-async def shots(page: Page, name: str) -> None:
-    """Pictures to look at, when somebody asks for them."""
-    if not SHOTS:
-        return
-    for theme in ("light", "dark"):
-        await page.emulate_media(color_scheme=theme)
-        for width in (1280, 390):
-            await page.set_viewport_size({"width": width, "height": 1400 if width == 1280 else 2400})
-            await page.screenshot(path=f"{SHOTS}/web-{name}-{theme}-{width}.png")
-    await page.emulate_media(color_scheme="light")
-    await page.set_viewport_size({"width": 1280, "height": 720})
 
 
 def item(page: Page, name: str) -> Locator:
@@ -86,7 +71,7 @@ async def test_a_facility_is_opened_suspended_and_taken_back(oona: Visit, stack:
     await expect(ours.get_by_text("An invitation is on its way to bert@south.example.")).to_be_visible()
     await accessible(page)
 
-    await shots(page, "facilities")
+    await picture(page, "facilities")
 
     await ours.get_by_label("Reason").fill("An audit is under way.")
     await ours.get_by_role("button", name="Suspend").click()
@@ -159,7 +144,7 @@ async def test_a_model_comes_in_and_is_rolled_out_step_by_step(oona: Visit, ward
     await dialog.get_by_label("Share of the studies").fill("25")
     await dialog.get_by_role("button", name="Start a canary").click()
     await expect(new.get_by_text("Canary, 25 % · Everywhere")).to_be_visible(timeout=SLOW_MS)
-    await shots(page, "models")
+    await picture(page, "models")
     await ours.get_by_role("button", name="Roll back").click()
     await page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
     await expect(new.get_by_text("Canary, 25 %")).to_have_count(0)
@@ -203,7 +188,7 @@ async def test_the_health_page_shows_what_could_not_be_applied(oona: Visit, stac
     await expect(letter).to_contain_text("codetect.facility.reactivated.v1", timeout=SLOW_MS)
     await expect(letter).to_contain_text("ingest.facilities")
     await accessible(page)
-    await shots(page, "health")
+    await picture(page, "health")
     # Its consumer understands it no better the second time: it comes back, after having been away.
     async with page.expect_response(re.compile(rf"{event_id}/redeliver\?queue=")) as answered:
         await letter.get_by_role("button", name="Send again").click()

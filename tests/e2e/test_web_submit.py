@@ -2,23 +2,21 @@
 
 import asyncio
 import contextlib
-import io
 import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pydicom
 import pytest
 from codetect_local.demo import SLUG
 from codetect_local.stack import Stack
 from playwright.async_api import Dialog, Error, Page, Route, expect
-from pydicom.uid import generate_uid
 
 from tests.e2e.app import accessible
 from tests.e2e.browser import Visit
 from tests.e2e.people import Somebody, picture
+from tests.e2e.slices import copied
 from tests.e2e.test_cli import SAMPLE
 
 SLOW_MS = 30_000
@@ -30,21 +28,10 @@ async def sue(stack: Stack, demo: dict[str, Any]) -> Somebody:
     return await Somebody.made(stack, SLUG, "Sue Sender", "member")
 
 
-def study(folder: Path, patient: str, slices: Iterable[int] = range(20, 28), **changes: str) -> Path:
+def study(folder: Path, patient: str, slices: Iterable[int] = range(20, 28), **changes: Any) -> Path:
     """Slices of the sample as a study of a patient of its own, in a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    uid, series = generate_uid(), generate_uid()
-    for number in slices:
-        ds = pydicom.dcmread(SAMPLE / f"{number:04}.dcm")
-        ds.StudyInstanceUID, ds.SeriesInstanceUID = uid, series
-        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-        ds.PatientName, ds.PatientID = patient, f"ID {patient}"
-        for keyword, value in changes.items():
-            setattr(ds, keyword, value)
-        buffer = io.BytesIO()
-        ds.save_as(buffer)
-        (folder / f"{number:04}.dcm").write_bytes(buffer.getvalue())
-    return folder
+    paths = (SAMPLE / f"{number:04}.dcm" for number in slices)
+    return copied(folder, paths, PatientName=patient, PatientID=f"ID {patient}", **changes)
 
 
 class Gate:
