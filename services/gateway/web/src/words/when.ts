@@ -6,3 +6,8 @@ export function when(iso: string, language: string): string {
 export function day(iso: string, language: string): string {
   return new Date(iso).toLocaleDateString(language, { dateStyle: "medium" });
 }
+
+/** To the second, for what is compared with logs. */
+export function exactly(iso: string, language: string): string {
+  return new Date(iso).toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" });
+}

@@ -1,16 +1,17 @@
 /** One analysis: the images with what argues for its findings, and all that a reader has to know and may do. */
 import "./analysis.css";
 
-import { Tag } from "@blueprintjs/core";
 import { ArrowLeft } from "@blueprintjs/icons";
 import { type ReactNode, useState } from "react";
-import { Link, useParams, useSearchParams } from "react-router";
+import { Link, useParams } from "react-router";
 
 import { useGetMeQuery } from "../../api/api";
 import type { AnalysisOut } from "../../api/generated";
 import { Heading } from "../../parts/Heading";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { Skeleton } from "../../parts/Skeleton";
+import { StateTags } from "../../parts/StateTags";
+import { amended, useAddress } from "../../parts/useAddress";
 import { when } from "../../words/when";
 import { useLanguage, useWords } from "../../words/words";
 import { Actions } from "./Actions";
@@ -22,13 +23,12 @@ import { ModelCard } from "./ModelCard";
 import { Others } from "./Others";
 import { NoImages, Sides } from "./Sides";
 import { Standing } from "./Standing";
-import { foremost } from "./shown";
+import { foremost } from "../../parts/foremost";
 import { Superseded } from "./Superseded";
 import { firstSlice } from "./viewer/series";
 import { Warnings } from "./Warnings";
 import { words } from "./words";
 
-const INTENTS = { queued: "none", running: "primary", completed: "success", failed: "danger", cancelled: "none" } as const;
 
 export default function Analysis() {
   const { id = "" } = useParams();
@@ -87,18 +87,18 @@ function AnalysisOf({ id }: { id: string }) {
 
 /** The analysis that this one is compared with; the address names it. */
 function useOther() {
-  const [parameters, setParameters] = useSearchParams();
+  const [parameters, change] = useAddress();
   const id = parameters.get("with") ?? "";
   const skip = { skip: !id };
   const { currentData: analysis, error } = useGetAnalysisQuery({ analysisId: id }, skip);
   const { currentData: slices, error: noSlices } = useListSlicesQuery({ analysisId: id }, skip);
-  const choose = (other?: string) => setParameters(other ? { with: other } : {}, { replace: true });
+  const choose = (other?: string) => change((now) => amended(now, { with: other ?? "" }));
   const pictured = analysis && slices ? { analysis, slices } : undefined;
   return { id, pictured, error: error ?? noSlices, choose };
 }
 
 function Title({ analysis, children }: { analysis: AnalysisOut; children: ReactNode }) {
-  const { study_id: study, status, priority, created_at: created, model } = analysis;
+  const { study_id: study, created_at: created, model } = analysis;
   const t = useWords(words);
   const language = useLanguage();
   return (
@@ -107,10 +107,7 @@ function Title({ analysis, children }: { analysis: AnalysisOut; children: ReactN
         <ArrowLeft /> {t.back}
       </Link>
       <Heading>{t.title(study.slice(-8))}</Heading>
-      {priority === "urgent" && <Tag intent="danger">{t.urgent}</Tag>}
-      <Tag minimal intent={INTENTS[status]}>
-        {t[status]}
-      </Tag>
+      <StateTags analysis={analysis} />
       <span className="quiet">
         {model.title ?? model.name} · {t.received} {when(created, language)}
       </span>

@@ -10,7 +10,8 @@ import { useLanguage, useWords } from "../../words/words";
 import { useGetStudyQuery, useListAnalysesQuery, useListStudiesQuery } from "./api";
 import { Part } from "./Part";
 import { OF_STUDY } from "./place";
-import { foremost, percent } from "./shown";
+import { foremost } from "../../parts/foremost";
+import { percent } from "./shown";
 import { words } from "./words";
 
 interface Props {

@@ -6,7 +6,7 @@ import type { AnalysisOut, SliceList } from "../../api/generated";
 import { when } from "../../words/when";
 import { useLanguage, useWords } from "../../words/words";
 import { Images } from "./Images";
-import { foremost } from "./shown";
+import { foremost } from "../../parts/foremost";
 import { firstSlice, nearestTo, placeAlong, seriesOf } from "./viewer/series";
 import { words } from "./words";
 

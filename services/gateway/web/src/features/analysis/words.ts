@@ -1,3 +1,4 @@
+import { stateWords } from "../../words/states";
 import { catalogue } from "../../words/words";
 import { percent as exact } from "./shown";
 
@@ -5,16 +6,11 @@ const percent = (share: number, language: string) => `${(share * 100).toLocaleSt
 
 export const words = catalogue(
   {
+    ...stateWords.en,
     title: (study: string) => `Study ${study}`,
     back: "Worklist",
-    urgent: "Urgent",
     received: "Received",
     finished: "Finished",
-    queued: "Waiting",
-    running: "Running",
-    completed: "Done",
-    failed: "Failed",
-    cancelled: "Cancelled",
     superseded: "A newer analysis has taken this one's place.",
     supersededImages: "The study has had more images since; they have an analysis of their own.",
     openNewer: "Open the newer one",
@@ -161,16 +157,11 @@ export const words = catalogue(
     analysisOf: (when: string) => `Analysis of ${when}`,
   },
   {
+    ...stateWords.de,
     title: (study) => `Studie ${study}`,
     back: "Arbeitsliste",
-    urgent: "Dringend",
     received: "Eingegangen",
     finished: "Fertig",
-    queued: "Wartet",
-    running: "Läuft",
-    completed: "Fertig",
-    failed: "Gescheitert",
-    cancelled: "Abgebrochen",
     superseded: "Eine neuere Analyse hat diese abgelöst.",
     supersededImages: "Die Studie hat inzwischen mehr Bilder; diese haben eine eigene Analyse.",
     openNewer: "Die neuere öffnen",

@@ -2,9 +2,9 @@
 import "./figures.css";
 
 import { useEffect, useState } from "react";
-import { useSearchParams } from "react-router";
 
 import { Heading } from "../../parts/Heading";
+import { amended, useAddress } from "../../parts/useAddress";
 import { useLanguage, useWords } from "../../words/words";
 import { CHARTS, STAGES } from "./charts";
 import { Drift } from "./Drift";
@@ -21,18 +21,10 @@ export default function Figures() {
   const t = useWords(words);
   const language = useLanguage();
   const now = useNow();
-  const [parameters, setParameters] = useSearchParams();
+  const [parameters, set] = useAddress();
   const period = readPeriod(parameters, now);
   const stage = STAGES.find((each) => each === parameters.get("stage")) ?? "total";
-  const change = (changes: Record<string, string>) => {
-    // What the address says by now: in `parameters` a change that is still on its way would be missing, and be undone.
-    const after = new URLSearchParams(location.search);
-    for (const [name, value] of Object.entries(changes)) {
-      if (value) after.set(name, value);
-      else after.delete(name);
-    }
-    setParameters(after, { replace: true });
-  };
+  const change = (changes: Record<string, string>) => set((said) => amended(said, changes));
   const days = [period.from, lastDay(period, now)].map((each) => moment(each, "week", language)).join(" – ");
   const about = `${days} · ${ZONE}`;
   return (

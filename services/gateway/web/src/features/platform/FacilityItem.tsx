@@ -6,6 +6,7 @@ import type { Facility } from "../../api/generated";
 import { Field } from "../../parts/Field";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { Skeleton } from "../../parts/Skeleton";
+import { day } from "../../words/when";
 import { useLanguage, useWords } from "../../words/words";
 import { useChangeFacilityMutation, useGetChecklistOfQuery, useInviteFirstAdminMutation } from "./api";
 import { addressOf, domainsOf } from "./addresses";
@@ -33,7 +34,7 @@ export function FacilityItem({ facility }: { facility: Facility }) {
         {status === "suspended" && <Tag intent="warning">{t.suspended}</Tag>}
         <span className="quiet grow">{domains.join(", ")}</span>
         <time className="quiet" dateTime={created}>
-          {new Date(created).toLocaleDateString(language, { dateStyle: "medium" })}
+          {day(created, language)}
         </time>
       </div>
       <Collapse isOpen={open}>

@@ -5,6 +5,7 @@ import { Refresh } from "@blueprintjs/icons";
 import type { DeadLetter, Fitness, QueueOut } from "../../api/generated";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { Skeleton } from "../../parts/Skeleton";
+import { exactly } from "../../words/when";
 import { useLanguage, useWords } from "../../words/words";
 import { useGetPlatformHealthQuery, useListDeadLettersQuery, useRedeliverDeadLetterMutation } from "./api";
 import { words } from "./words";
@@ -138,7 +139,7 @@ function Letter({ letter: { id, type, queue, subject, died_at: died, trace_id: t
       <span>{subject}</span>
       <span className="quiet">
         {queue ?? t.unknownQueue}
-        {died && ` · ${new Date(died).toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" })}`}
+        {died && ` · ${exactly(died, language)}`}
         {` · ${t.event(id)}`}
         {trace && ` · ${t.trace(trace)}`}
       </span>

@@ -4,6 +4,7 @@ import { useState } from "react";
 
 import type { Facility, ModelOut, RolloutOut } from "../../api/generated";
 import { ProblemNote } from "../../parts/ProblemNote";
+import { day } from "../../words/when";
 import { useLanguage, useWords } from "../../words/words";
 import { useChangeModelMutation, useEndCanaryMutation, useEndShadowMutation } from "./api";
 import { Compare } from "./Compare";
@@ -85,7 +86,7 @@ function Version({ model: { name, version, active, created_at: created, card }, 
         </span>
         <span className="quiet">{card.labels.map(({ title }) => title).join(", ")}</span>
         <time className="quiet" dateTime={created}>
-          {new Date(created).toLocaleDateString(language, { dateStyle: "medium" })}
+          {day(created, language)}
         </time>
         <PopoverNext content={menu} placement="bottom-end">
           <Button variant="minimal" icon={<More />} loading={isLoading} aria-label={t.actions(`${name} ${version}`)} />

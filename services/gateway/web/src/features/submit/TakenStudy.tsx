@@ -1,25 +1,19 @@
 /** A study that was taken, and its analyses, live. */
-import { Intent, ProgressBar, Tag } from "@blueprintjs/core";
+import { ProgressBar, Tag } from "@blueprintjs/core";
 import { Link } from "react-router";
 
 import { useListAnalysesQuery } from "../../api/api";
-import type { AnalysisOut, Status, StudyOfUpload } from "../../api/generated";
+import type { AnalysisOut, StudyOfUpload } from "../../api/generated";
+import { foremost } from "../../parts/foremost";
 import { ProblemNote } from "../../parts/ProblemNote";
+import { ShortFinding } from "../../parts/ShortFinding";
 import { Skeleton } from "../../parts/Skeleton";
-import { findingName } from "../../words/findings";
+import { StateTags } from "../../parts/StateTags";
 import { useLanguage, useWords } from "../../words/words";
 import { inWords } from "../analysis/reasons";
-import { foremost } from "../worklist/rows";
 import { words as ofStates } from "../worklist/words";
 import { words } from "./words";
 
-const INTENTS: Record<Status, Intent> = {
-  queued: Intent.NONE,
-  running: Intent.PRIMARY,
-  completed: Intent.SUCCESS,
-  failed: Intent.DANGER,
-  cancelled: Intent.NONE,
-};
 const MOST = 200;
 
 export function TakenStudy({ study, uploadId }: { study: StudyOfUpload; uploadId: string }) {
@@ -52,24 +46,17 @@ function OneAnalysis({ analysis }: { analysis: AnalysisOut }) {
   const t = useWords(words);
   const states = useWords(ofStates);
   const language = useLanguage();
-  const { id, status, priority, model, slices_done: done, slices_total: all, findings, warnings, error, superseded } = analysis;
+  const { id, status, model, slices_done: done, slices_total: all, findings, warnings, error, superseded } = analysis;
   const first = foremost(findings);
   return (
     <div className="taken-analysis">
       <span className="taken-state">
-        {priority === "urgent" && <Tag intent="danger">{states.urgent}</Tag>}
-        <Tag minimal intent={INTENTS[status]}>
-          {states[status]}
-        </Tag>
+        <StateTags analysis={analysis} />
         {status === "running" && all > 0 && <ProgressBar intent="primary" value={done / all} stripes={false} aria-label={states.progress} />}
       </span>
       <span>{model.title ?? model.name}</span>
       <span>
-        {first && (
-          <>
-            <strong className={first.positive ? "alarming" : ""}>{findingName(first.label)}</strong> {Math.round(first.probability * 100)} %
-          </>
-        )}
+        {first && <ShortFinding finding={first} />}
         {warnings.length > 0 && (
           <Tag minimal intent="warning" title={warnings.map((each) => inWords(each, language)).join("\n")}>
             {states.warnings(warnings.length)}

@@ -1,23 +1,16 @@
-import { Intent, ProgressBar, Tag } from "@blueprintjs/core";
+import { ProgressBar, Tag } from "@blueprintjs/core";
 import { FolderClose, WarningSign } from "@blueprintjs/icons";
 import { memo } from "react";
 import { Link } from "react-router";
 
-import type { AnalysisOut, Status } from "../../api/generated";
-import { findingName } from "../../words/findings";
+import type { AnalysisOut } from "../../api/generated";
+import { foremost } from "../../parts/foremost";
+import { ShortFinding } from "../../parts/ShortFinding";
+import { StateTags } from "../../parts/StateTags";
 import { useLanguage, useWords } from "../../words/words";
 import { inWords } from "../analysis/reasons";
 import { Accession, Patient } from "./Patient";
-import { foremost } from "./rows";
 import { words } from "./words";
-
-const INTENTS: Record<Status, Intent> = {
-  queued: Intent.NONE,
-  running: Intent.PRIMARY,
-  completed: Intent.SUCCESS,
-  failed: Intent.DANGER,
-  cancelled: Intent.NONE,
-};
 
 interface Props {
   analysis: AnalysisOut;
@@ -33,10 +26,7 @@ export const Row = memo(function Row({ analysis, patients, moving }: Props) {
   return (
     <>
       <span role="gridcell" className="states">
-        {analysis.priority === "urgent" && <Tag intent="danger">{t.urgent}</Tag>}
-        <Tag minimal intent={INTENTS[status]}>
-          {t[status]}
-        </Tag>
+        <StateTags analysis={analysis} />
         {status === "running" && total > 0 && (
           <span title={t.slices(done, total)}>
             <ProgressBar intent="primary" value={done / total} aria-label={t.progress} stripes={false} />
@@ -92,19 +82,9 @@ function Finding({ analysis: { findings, error, warnings } }: { analysis: Analys
   }
   const first = foremost(findings);
   if (!first) return null;
-  const name = findingName(first.label);
-  const percent = `${Math.round(first.probability * 100)} %`;
   return (
     <>
-      {first.positive ? (
-        <>
-          <strong className="positive">{name}</strong> {percent}
-        </>
-      ) : (
-        <span className="quiet">
-          {name} {percent}
-        </span>
-      )}
+      <ShortFinding finding={first} />
       {warnings.length > 0 && (
         <Tag
           minimal

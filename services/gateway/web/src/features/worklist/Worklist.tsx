@@ -4,13 +4,13 @@ import "./worklist.css";
 import { InputGroup, NonIdealState } from "@blueprintjs/core";
 import { EyeOpen, Search } from "@blueprintjs/icons";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { useSearchParams } from "react-router";
 
 import { api, useGetMeQuery } from "../../api/api";
 import type { AnalysisOut } from "../../api/generated";
 import { Heading } from "../../parts/Heading";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { Skeleton } from "../../parts/Skeleton";
+import { useAddress } from "../../parts/useAddress";
 import { useWords } from "../../words/words";
 import { useWorklistInfiniteQuery } from "./api";
 import { BulkBar, type Opened } from "./BulkBar";
@@ -29,7 +29,7 @@ const NONE: ReadonlySet<string> = new Set();
 
 export default function Worklist() {
   const t = useWords(words);
-  const [parameters, setParameters] = useSearchParams();
+  const [parameters, setParameters] = useAddress();
   const query = parameters.toString();
   const [box, setBox] = useState(() => ({ key: 0, q: parameters.get("q") ?? "" }));
   const shown = useMemo(() => readShown(new URLSearchParams(query)), [query]);
@@ -47,14 +47,12 @@ export default function Worklist() {
   const bulk = useBulk();
 
   const set = useCallback(
-    (changes: Partial<Record<Name, string>>) =>
-      // What the address says by now: in `parameters` a change that is still on its way would be missing, and be undone.
-      setParameters(changed(new URLSearchParams(location.search), changes), { replace: true }),
+    (changes: Partial<Record<Name, string>>) => setParameters((now) => changed(now, changes)),
     [setParameters],
   );
   /** Also what stands in the search box: at once, while the address changes in a transition. */
   const show = (view: string) => {
-    setParameters(changed(new URLSearchParams(view), {}), { replace: true });
+    setParameters(() => changed(new URLSearchParams(view), {}));
     setBox({ key: box.key + 1, q: readShown(new URLSearchParams(view)).q });
   };
   // While another search is on its way, what was found before stays: no jumps.

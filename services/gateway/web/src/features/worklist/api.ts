@@ -63,6 +63,9 @@ export const { useWorklistInfiniteQuery, useIdentityQuery } = worklistApi.enhanc
 });
 
 const touched = new Set<string>();
+/** After these there may be another tag, folder or positive finding to filter by. */
+const COUNTED = new Set(["codetect.analysis.completed.v1", "codetect.analysis.organised.v1"]);
+let counted = false;
 
 listen({
   actionCreator: eventTold,
@@ -76,10 +79,13 @@ listen({
     }
     const first = touched.size === 0;
     touched.add(String(data["analysis_id"]));
+    counted ||= COUNTED.has(type);
     if (!first) return;
     await delay(TOGETHER_MS);
     const ids = [...touched];
     touched.clear();
+    if (counted) dispatch(api.util.invalidateTags([{ type: "analyses", id: "facets" }]));
+    counted = false;
     await catchUp(ids, dispatch, getState);
   },
 });
@@ -90,12 +96,7 @@ async function catchUp(ids: string[], dispatch: AppDispatch, getState: () => Roo
   if (lists.length === 0) return;
   const plain = lists.find(isPlain);
   const few = plain && ids.length <= FEW;
-  dispatch(
-    api.util.invalidateTags([
-      { type: "analyses", id: "facets" },
-      ...lists.filter((filters) => !few || !isPlain(filters)).map(listTag),
-    ]),
-  );
+  dispatch(api.util.invalidateTags(lists.filter((filters) => !few || !isPlain(filters)).map(listTag)));
   if (!few) return;
   const newest = async (analysisId: string) => {
     // One that is on its way may have been answered before this happened.

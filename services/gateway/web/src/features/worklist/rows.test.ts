@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
-import type { AnalysisOut, AnalysisPage, FindingOut } from "../../api/generated";
-import { foremost, organise, progress, putBack, upsert } from "./rows";
+import type { AnalysisOut, AnalysisPage } from "../../api/generated";
+import { organise, progress, putBack, upsert } from "./rows";
 
 const row = (id: string, status: AnalysisOut["status"] = "queued", at = "12:00:00.5") =>
   ({ id, status, slices_done: 0, slices_total: 0, created_at: `2026-11-26T${at}Z`, tags: [], folder: null, priority: "routine" }) as unknown as AnalysisOut;
@@ -9,8 +9,6 @@ const pages = (next: string | null = null): AnalysisPage[] => [
   { items: [row("a", "queued", "12:00:09"), row("b", "running", "12:00:07")], next: "n" },
   { items: [row("c", "completed", "12:00:05.000200")], next },
 ];
-const finding = (label: string, probability: number, positive: boolean) =>
-  ({ label, probability, positive, threshold: 0.5 }) as FindingOut;
 const ids = (of: AnalysisPage[]) => of.map(({ items }) => items.map(({ id }) => id));
 
 test("a new analysis goes on top, a known one stays where it is", () => {
@@ -56,10 +54,4 @@ test("progress is shown on what runs; what is over stays over", () => {
     ["running", 3],
     ["completed", 0],
   ]);
-});
-
-test("a positive finding comes before a likelier one that isn't", () => {
-  expect(foremost([finding("x", 0.9, false), finding("y", 0.4, true), finding("z", 0.6, true)])?.label).toBe("z");
-  expect(foremost([finding("x", 0.1, false), finding("y", 0.2, false)])?.label).toBe("y");
-  expect(foremost([])).toBeUndefined();
 });

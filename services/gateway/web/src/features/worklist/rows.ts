@@ -1,5 +1,5 @@
 /** What becomes of the rows that are there when something happens. Pages may be Immer drafts: they are changed. */
-import type { AnalysisOut, AnalysisPage, BulkChange, FindingOut } from "../../api/generated";
+import type { AnalysisOut, AnalysisPage, BulkChange } from "../../api/generated";
 
 /** What `analysis.progressed` tells. */
 export interface Progress {
@@ -81,9 +81,4 @@ export function organise(pages: AnalysisPage[], ids: ReadonlySet<string>, change
 /** The server said no: these rows are as they were, wherever they stand by now. */
 export function putBack(pages: AnalysisPage[], before: Organised): void {
   for (const row of pages.flatMap(({ items }) => items)) Object.assign(row, before.get(row.id));
-}
-
-/** The positive finding that is surest; the likeliest where none is. */
-export function foremost(findings: readonly FindingOut[]): FindingOut | undefined {
-  return findings.toSorted((a, b) => Number(b.positive) - Number(a.positive) || b.probability - a.probability)[0];
 }

@@ -1,20 +1,17 @@
+import { stateWords } from "../../words/states";
 import { catalogue } from "../../words/words";
 
 const of = (count: number, one: string, several: string) => (count === 1 ? one : `${count} ${several}`);
 
 export const words = catalogue(
   {
+    ...stateWords.en,
     title: "Worklist",
     search: "Search",
     filters: (count: number) => (count ? `Filters (${count})` : "Filters"),
     status: "State",
     anyStatus: "Any state",
     open: "Not done yet",
-    queued: "Waiting",
-    running: "Running",
-    completed: "Done",
-    failed: "Failed",
-    cancelled: "Cancelled",
     result: "Result",
     anyResult: "Any result",
     positive: "With a finding",
@@ -35,7 +32,6 @@ export const words = catalogue(
     urgentFirst: "Urgent first",
     mine: "Mine",
     clear: "Clear",
-    urgent: "Urgent",
     progress: "Progress",
     finding: "Finding",
     study: "Study",
@@ -108,17 +104,13 @@ export const words = catalogue(
     removed: (name: string) => `Removed the view “${name}”.`,
   },
   {
+    ...stateWords.de,
     title: "Arbeitsliste",
     search: "Suchen",
     filters: (count) => (count ? `Filter (${count})` : "Filter"),
     status: "Stand",
     anyStatus: "Jeder Stand",
     open: "Noch nicht fertig",
-    queued: "Wartet",
-    running: "Läuft",
-    completed: "Fertig",
-    failed: "Gescheitert",
-    cancelled: "Abgebrochen",
     result: "Ergebnis",
     anyResult: "Jedes Ergebnis",
     positive: "Mit Befund",
@@ -139,7 +131,6 @@ export const words = catalogue(
     urgentFirst: "Dringende zuerst",
     mine: "Meine",
     clear: "Zurücksetzen",
-    urgent: "Dringend",
     progress: "Fortschritt",
     finding: "Befund",
     study: "Studie",

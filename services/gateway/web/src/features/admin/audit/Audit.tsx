@@ -2,11 +2,11 @@
 import { AnchorButton, Button, FormGroup, HTMLSelect } from "@blueprintjs/core";
 import { Cross, Download } from "@blueprintjs/icons";
 import { useId } from "react";
-import { useSearchParams } from "react-router";
 
 import { serialize } from "../../../api/base";
 import { Field } from "../../../parts/Field";
 import { Heading } from "../../../parts/Heading";
+import { amended, useAddress } from "../../../parts/useAddress";
 import { useWords } from "../../../words/words";
 import { useApiClientsInfiniteQuery, useAuditEventsInfiniteQuery, useMembersInfiniteQuery } from "../api";
 import { Listed } from "../Listed";
@@ -21,7 +21,7 @@ const EXPORT = "/api/v1/audit-events";
 
 export default function Audit() {
   const t = useWords(words);
-  const [parameters, setParameters] = useSearchParams();
+  const [parameters, change] = useAddress();
   const filters = fromAddress(parameters);
   const list = useAuditEventsInfiniteQuery(filters, { refetchOnMountOrArgChange: true });
   const { data: people } = useMembersInfiniteQuery();
@@ -31,16 +31,7 @@ export default function Audit() {
     ...(people?.pages.flatMap(({ items }) => items.map(({ id, name }) => [id, name] as const)) ?? []),
   ]);
   const given = (name: string) => parameters.get(name) ?? "";
-  const set = (name: string) => (value: string) =>
-    setParameters(
-      (before) => {
-        const after = new URLSearchParams(before);
-        if (value) after.set(name, value);
-        else after.delete(name);
-        return after;
-      },
-      { replace: true },
-    );
+  const set = (name: string) => (value: string) => change((now) => amended(now, { [name]: value }));
   const link = (format: string) => `${EXPORT}?${serialize({ ...filters, format })}`;
   return (
     <>
@@ -78,7 +69,7 @@ export default function Audit() {
           />
           <Field label={t.target} placeholder="study/…" value={given("target")} onValue={set("target")} />
           {[...parameters].length > 0 && (
-            <Button icon={<Cross />} onClick={() => setParameters({}, { replace: true })}>
+            <Button icon={<Cross />} onClick={() => change(() => new URLSearchParams())}>
               {t.clear}
             </Button>
           )}

@@ -2,6 +2,7 @@ import { Tag } from "@blueprintjs/core";
 
 import type { AuditEvent } from "../../../api/generated";
 import { roleWords } from "../../../words/roles";
+import { exactly } from "../../../words/when";
 import { useLanguage, useWords } from "../../../words/words";
 import { words } from "./words";
 
@@ -17,7 +18,7 @@ export function Entry({ event, names }: { event: AuditEvent; names: ReadonlyMap<
   const language = useLanguage();
   const { at, subject, role, action, outcome, target, address } = event;
   const who = names.get(subject) ?? t[subject as "anonymous"] ?? `…${subject.slice(-8)}`;
-  const time = new Date(at).toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" });
+  const time = exactly(at, language);
   const facts = {
     [t.number]: event.number,
     [t.hash]: event.hash,

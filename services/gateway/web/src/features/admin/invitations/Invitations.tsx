@@ -1,60 +1,37 @@
 /** Who was invited: to send again, to take back; and inviting others, with or without a request. */
-import { Button, HTMLSelect, Tag } from "@blueprintjs/core";
+import { Button, Tag } from "@blueprintjs/core";
 import { NewPerson } from "@blueprintjs/icons";
 import { useState } from "react";
-import { useSearchParams } from "react-router";
 
 import { useInviteMutation, useResendInvitationMutation, useRevokeInvitationMutation } from "../../../api/api";
-import type { Invitation, InvitationState } from "../../../api/generated";
-import { Heading } from "../../../parts/Heading";
+import type { Invitation } from "../../../api/generated";
 import { ProblemNote } from "../../../parts/ProblemNote";
 import { useTell } from "../../../parts/useTell";
 import { roleWords } from "../../../words/roles";
 import { when } from "../../../words/when";
 import { useLanguage, useWords } from "../../../words/words";
 import { useInvitationsInfiniteQuery } from "../api";
-import { Listed } from "../Listed";
+import { ByState, useShownState } from "../ByState";
 import { Invite } from "./Invite";
 import { words } from "./words";
 
-const STATES: readonly InvitationState[] = ["open", "expired", "accepted", "revoked"];
+const STATES = ["open", "expired", "accepted", "revoked"] as const;
 
 export default function Invitations() {
   const t = useWords(words);
-  const [parameters, setParameters] = useSearchParams();
   const [inviting, setInviting] = useState(false);
-  const state = STATES.find((each) => each === parameters.get("status")) ?? "open";
-  const list = useInvitationsInfiniteQuery({ status: state }, { refetchOnMountOrArgChange: true, refetchOnFocus: true });
-  const empty =
-    state === "open" ? (
-      <>
-        <strong>{t.none}</strong>
-        {t.noneHelp}
-      </>
-    ) : (
-      t.noneOf
-    );
+  const status = useShownState(STATES);
+  const list = useInvitationsInfiniteQuery({ status }, { refetchOnMountOrArgChange: true, refetchOnFocus: true });
+  const invite = (
+    <Button intent="primary" icon={<NewPerson />} onClick={() => setInviting(true)}>
+      {t.invite}
+    </Button>
+  );
   return (
     <>
-      <div className="head">
-        <Heading>{t.title}</Heading>
-        <HTMLSelect
-          aria-label={t.state}
-          value={state}
-          onChange={({ currentTarget: { value } }) =>
-            setParameters(value === "open" ? {} : { status: value }, { replace: true })
-          }
-          options={STATES.map((value) => ({ value, label: t[value] }))}
-        />
-        <Button intent="primary" icon={<NewPerson />} onClick={() => setInviting(true)}>
-          {t.invite}
-        </Button>
-      </div>
-      <section className="panel" aria-label={t[state]}>
-        <Listed list={list} label={t.title} empty={empty}>
-          {(invitation) => <Row key={invitation.id} invitation={invitation} />}
-        </Listed>
-      </section>
+      <ByState states={STATES} words={t} list={list} tools={invite}>
+        {(invitation) => <Row key={invitation.id} invitation={invitation} />}
+      </ByState>
       {inviting && <Invite onClose={() => setInviting(false)} />}
     </>
   );

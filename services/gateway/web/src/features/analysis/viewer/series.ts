@@ -1,6 +1,6 @@
 /** The slices of an analysis as a viewer needs them: how they lie in the patient, and in which order to fetch them. */
 import type { AnalysisOut, SliceList } from "../../../api/generated";
-import { foremost } from "../shown";
+import { foremost } from "../../../parts/foremost";
 
 export type Vector = [number, number, number];
 
