@@ -1,7 +1,7 @@
 """The object store: S3 through the minio client, in threads, with presigned POST policies for uploads."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
@@ -15,6 +15,7 @@ from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
 from codetect_shared.settings import ServiceSettings
+from codetect_shared.threads import in_thread
 
 T = TypeVar("T")
 PIECE = 2**20
@@ -105,7 +106,7 @@ class Storage:
             if path.stat().st_size != int(response.headers.get("Content-Length", path.stat().st_size)):
                 raise StorageUnavailable(f"{key}: the answer was cut short")
 
-        await self._call(read)
+        await self._call(read, in_thread)
 
     async def put(self, bucket: Bucket, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         """Write an object whole, replacing one of the same key."""
@@ -149,10 +150,12 @@ class Storage:
         if not await self._call(lambda: self._client.bucket_exists(self.bucket("raw"))):
             raise StorageUnavailable(f"bucket {self.bucket('raw')} is missing")
 
-    async def _call(self, call: Callable[[], T]) -> T:
+    async def _call(
+        self, call: Callable[[], T], run: Callable[[Callable[[], T]], Awaitable[T]] = asyncio.to_thread
+    ) -> T:
         async with self._slots:
             try:
-                return await asyncio.to_thread(call)
+                return await run(call)
             except S3Error as error:
                 if error.code in ("NoSuchKey", "PreconditionFailed"):
                     raise ObjectMissing(error.object_name or "") from error

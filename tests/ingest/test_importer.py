@@ -1,14 +1,18 @@
 import asyncio
 import os
+import tempfile
+import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 import zarr
-from codetect_ingest.importer import Importer, forget_scratch, give_up
+from codetect_ingest.importer import Importer, give_up
 from codetect_ingest.models import UPLOADS
+from codetect_ingest.scratch import PREFIX, forget_scratch
 from codetect_ingest.settings import Settings
 from codetect_shared.jobs import LeaseLost
 from codetect_shared.storage import ObjectMissing, StorageUnavailable
@@ -292,6 +296,30 @@ async def test_while_the_store_is_away_the_upload_waits_and_loses_no_attempt(
     await clinic.sql("UPDATE uploads SET available_at = now() WHERE id = :id", id=upload["id"])
     await hands.run()
     assert (await clinic.show(upload))["state"] == "done"
+
+
+async def test_a_slow_writer_ends_before_its_folder_goes(
+    clinic: Clinic, hands: Hands, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The packs can't be stored while the volume is still being written."""
+    ended = []
+
+    def slowly(path: Path, shape: tuple[int, int, int], chunks: Iterable[bytes]) -> tuple[str, int]:
+        time.sleep(0.5)
+        ended.append(path.write_bytes(b"late"))
+        return "", 4
+
+    monkeypatch.setattr("codetect_ingest.assembly.write_volume", slowly)
+    await clinic.submit(bodies(slices(2)))
+    away = Away(clinic.ingest.storage, "put_file")
+    await Importer(settings, hands.db, away, hands.importer._children).run(await hands.take())
+    assert (ended, scratch()) == ([4], [])
+
+
+def scratch() -> list[str]:
+    """What lies in this process's scratch folders."""
+    folders = Path(tempfile.gettempdir()).glob(f"{PREFIX}{os.getpid()}-*")
+    return [path.name for folder in folders for path in folder.iterdir()]
 
 
 async def test_after_the_last_attempt_an_upload_says_so_and_keeps_its_originals(clinic: Clinic, hands: Hands) -> None:

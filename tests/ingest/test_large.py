@@ -1,7 +1,5 @@
 """Files that are too large to be held: through an upload, and through STOW-RS."""
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +8,6 @@ import pytest
 from codetect_ingest.assembly import sort_out
 from codetect_ingest.dicom.reading import LARGE
 from codetect_ingest.dicom.refusals import Refused
-from codetect_ingest.importer import SCRATCH
 from codetect_ingest.packs import Found
 from pydicom import uid
 from pydicom.encaps import encapsulate
@@ -18,7 +15,7 @@ from pydicom.uid import MRImageStorage
 
 from tests.ingest.conftest import Clinic, Hands, new_uids
 from tests.ingest.samples import ct, enhanced, images, streams, written
-from tests.ingest.test_importer import received, volume
+from tests.ingest.test_importer import received, scratch, volume
 from tests.ingest.test_kept import wants
 from tests.ingest.test_stow import multipart, store
 
@@ -69,12 +66,6 @@ async def test_nothing_stays_of_a_file_that_lies_about_its_frames(
         ("accepted", None),
     ]
     assert sorted(left) == ["000002-0000.chunk", "000002-0000.dcm"]
-
-
-def scratch() -> list[str]:
-    """What lies in this process's scratch folders."""
-    folders = Path(tempfile.gettempdir()).glob(f"{SCRATCH}{os.getpid()}-*")
-    return [path.name for folder in folders for path in folder.iterdir()]
 
 
 async def test_a_large_part_of_a_request_is_stored(clinic: Clinic, hands: Hands) -> None:

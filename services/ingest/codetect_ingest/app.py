@@ -20,10 +20,11 @@ from codetect_ingest.erasing import finish
 from codetect_ingest.export_routes import exports
 from codetect_ingest.facility_routes import facility
 from codetect_ingest.identity_routes import identities, of_uploads
-from codetect_ingest.importer import Importer, forget_scratch, give_up, give_up_assembly
+from codetect_ingest.importer import Importer, give_up, give_up_assembly
 from codetect_ingest.life_routes import life
 from codetect_ingest.models import ASSEMBLIES, DELIVERIES, UPLOADS
 from codetect_ingest.retention import retain
+from codetect_ingest.scratch import forget_scratch
 from codetect_ingest.service import Ingest
 from codetect_ingest.settings import Settings
 from codetect_ingest.sweep import sweep

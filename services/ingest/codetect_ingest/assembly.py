@@ -11,6 +11,7 @@ from uuid import UUID
 
 from codetect_shared.events import SeriesFacts
 from codetect_shared.storage import Storage
+from codetect_shared.threads import in_thread, together
 
 from codetect_ingest import objects
 from codetect_ingest.dicom.instance import Instance
@@ -181,14 +182,12 @@ class Assembler:
         series_id = study.series_id(uid)
         prefix = objects.attempt_prefix(self._facility_id, study.id, self._job_id, self._fence)
         new = [s.new for s in ordered if s.new]
-        paths, written = await asyncio.to_thread(write_packs, self._scratch, new)
+        paths, written = await in_thread(write_packs, self._scratch, new)
         places = {(one.number, one.frame): place for one, place in zip(new, written, strict=True)}
         lying = [_lies(s, prefix, series_id, places) for s in ordered]
         names = (objects.pack_name(series_id, number) for number in range(len(paths)))
-        _, facts = await asyncio.gather(
-            put_all(self._storage, {f"{prefix}{name}": path for name, path in zip(names, paths, strict=True)}),
-            self._volume(prefix, series_id, arrangement, ordered, before, lying),
-        )
+        packing = put_all(self._storage, {f"{prefix}{name}": path for name, path in zip(names, paths, strict=True)})
+        facts, _ = await together(self._volume(prefix, series_id, arrangement, ordered, before, lying), packing)
         return NewSeries(facts, ordered, prefix, places)
 
     async def _volume(
@@ -203,11 +202,11 @@ class Assembler:
         path = self._scratch / f"{series_id}.zip"
         chunks = await self._chunks(slices, before)
         shape = (len(slices), slices[0].instance.rows, slices[0].instance.columns)
-        sha256, size = await asyncio.to_thread(write_volume, path, shape, chunks)
+        sha256, size = await in_thread(write_volume, path, shape, chunks)
         volume = VolumeObject(key=f"{prefix}{objects.volume_name(series_id)}", sha256=sha256, bytes=size)
         manifest = _manifest(arrangement, slices, volume, lying)
         manifest_key = f"{prefix}{objects.manifest_name(series_id)}"
-        await asyncio.gather(
+        await together(
             self._storage.put_file("studies", volume.key, path, "application/zip"),
             self._storage.put("studies", manifest_key, manifest.model_dump_json().encode(), "application/json"),
         )
@@ -246,7 +245,7 @@ async def put_all(storage: Storage, files: Mapping[str, Path]) -> None:
         await storage.put_file("studies", key, path)
         await asyncio.to_thread(path.unlink)
 
-    await asyncio.gather(*(put(key, path) for key, path in files.items()))
+    await together(*(put(key, path) for key, path in files.items()))
 
 
 def _lies(one: Slice, prefix: str, series_id: UUID, places: Mapping[tuple[int, int], Place]) -> dict[str, str | int]:

@@ -3,7 +3,6 @@
 A deposit is one request's slices. It is an upload, too, already done: so what was refused is kept, and counted.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from uuid import UUID
 from codetect_shared import audit
 from codetect_shared.db import Database, uuid7
 from codetect_shared.storage import Storage
+from codetect_shared.threads import in_thread, together
 from codetect_shared.tokens import Principal
 from sqlalchemy import func, insert
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -102,8 +102,8 @@ class Deposit:
 
     async def _write(self, study_id: UUID, series_id: UUID, new: list[Found]) -> Packed:
         prefix = self._prefix(study_id)
-        (packs, places), (hu_packs, hu_places) = await asyncio.gather(
-            asyncio.to_thread(write_packs, self._scratch, new), asyncio.to_thread(write_hu_packs, self._scratch, new)
+        (packs, places), (hu_packs, hu_places) = await together(
+            in_thread(write_packs, self._scratch, new), in_thread(write_hu_packs, self._scratch, new)
         )
         files = {f"{prefix}{objects.pack_name(series_id, number)}": path for number, path in enumerate(packs)}
         files |= {f"{prefix}{objects.hu_name(series_id, number)}": path for number, path in enumerate(hu_packs)}

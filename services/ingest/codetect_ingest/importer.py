@@ -1,10 +1,6 @@
 """The importer: an upload's frozen files become studies. The way: intake, sorting out, assembly, filing, tidying."""
 
-import os
-import shutil
-import tempfile
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -27,12 +23,12 @@ from codetect_ingest.intake import IN_HAND_PER_CHILD, Intake, Reader
 from codetect_ingest.kept import file_kept, write_kept
 from codetect_ingest.models import ASSEMBLIES, UPLOADS, Study, Upload, UploadFile
 from codetect_ingest.packs import Found, Kept
+from codetect_ingest.scratch import scratch_folder
 from codetect_ingest.settings import Settings
 
 log = structlog.get_logger()
 AWAY_S = 5.0
 IMPORT_FAILED = "import_failed"
-SCRATCH = "codetect-import-"
 T = TypeVar("T", bound=JobRow)
 
 
@@ -145,24 +141,6 @@ class Importer:
             await self._storage.remove(bucket, keys)
         except StorageUnavailable as error:
             log.warning("not removed yet", bucket=bucket, error=repr(error))
-
-
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder of this process's own, gone after the block."""
-    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
-
-
-def forget_scratch() -> None:
-    """At the start: remove the scratch folders of importers that were killed, also of one that had our number.
-
-    In a container every importer is process 1.
-    """
-    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*-*"):
-        pid = folder.name.removeprefix(SCRATCH).partition("-")[0]
-        if pid == str(os.getpid()) or not Path("/proc", pid).exists():
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 async def give_up_assembly(session: AsyncSession, study: Study, error: Exception | None) -> None:

@@ -9,6 +9,7 @@ import structlog
 from codetect_shared import bus
 from codetect_shared.db import Database
 from codetect_shared.storage import ObjectMissing, Storage
+from codetect_shared.threads import in_thread
 from prometheus_client import Counter
 
 from codetect_ingest import filing, objects
@@ -47,12 +48,12 @@ class Reader:
         """
         async with self._turns:
             try:
-                self.found[number] = await asyncio.to_thread(self._prepare, number, source)
+                self.found[number] = await in_thread(self._prepare, number, source)
                 outcome = Outcome(FileState.ACCEPTED)
             except Refused as refused:
                 outcome = self.refuse(number, refused)
                 if refused.other and self._sealer.keeps_others and size_of(source) <= KEPT_BYTES:
-                    self.kept[number] = await asyncio.to_thread(self._keep, number, source, refused, refused.other)
+                    self.kept[number] = await in_thread(self._keep, number, source, refused, refused.other)
             finally:
                 if isinstance(source, Path):
                     await asyncio.to_thread(source.unlink)

@@ -22,11 +22,11 @@ from codetect_ingest.dicomweb.finding import checked_uid
 from codetect_ingest.dicomweb.parts import DICOM, parts
 from codetect_ingest.filing import StudyMoved
 from codetect_ingest.identities import sealer_of
-from codetect_ingest.importer import scratch_folder
 from codetect_ingest.intake import IN_HAND_PER_CHILD, Reader
 from codetect_ingest.models import now
 from codetect_ingest.packs import Found, Kept
 from codetect_ingest.quota import check_quota
+from codetect_ingest.scratch import scratch_folder
 from codetect_ingest.service import Ingest
 
 OUT_OF_RESOURCES = 0xA700
