@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
+from codetect_inference import engine
 from codetect_inference.bundle import LoadedBundle, open_bundle, open_folder
 from codetect_inference.engine import Engine, ProviderUnavailable, Way, providers, session_options
 from codetect_inference.preprocess import plan_series, prepare_batch
@@ -58,6 +59,27 @@ def test_a_gpus_fixed_batches_are_filled_up_and_cut_again(tiny: LoadedBundle, co
     logits, cams, _ = engine.run_filled(4, given)
     np.testing.assert_allclose(logits, given.mean((2, 3)), rtol=1e-5)
     np.testing.assert_allclose(cams[:, :, 0, 0], given.mean((2, 3)), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("library", "first"), [("libc.so.6", "tensorrt"), ("libnot-here.so.10", "cuda")])
+def test_auto_tries_tensorrt_only_where_its_library_is(
+    monkeypatch: pytest.MonkeyPatch, library: str, first: str
+) -> None:
+    """ONNX Runtime would say an error loudly and build the session twice."""
+    tried = []
+
+    class Session:
+        def __init__(self, _: bytes, __: object, asked: list[tuple[str, object]]) -> None:
+            tried.append(asked[0][0])
+
+        def get_providers(self) -> list[str]:
+            return [tried[-1]]
+
+    monkeypatch.setattr(engine, "TENSORRT", library)
+    monkeypatch.setattr(engine.ort, "get_available_providers", lambda: list(engine.PROVIDERS.values()))
+    monkeypatch.setattr(engine.ort, "InferenceSession", Session)
+    assert engine.open_session(tiny_model().SerializeToString(), "auto")[1] == first
+    assert tried == [engine.PROVIDERS[first]]
 
 
 def test_tensorrt_keeps_its_engines_and_leaves_the_rest_to_cuda(tmp_path: Path) -> None:

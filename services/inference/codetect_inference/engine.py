@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -25,6 +27,7 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
+TENSORRT = "libnvinfer.so.10"
 GPU_BATCH = 32  # one fixed size: each new shape makes CUDA plan and keep memory again
 
 
@@ -126,6 +129,8 @@ def open_session(
     for name in ("tensorrt", "cuda", "cpu") if wanted == "auto" else (wanted,):
         if PROVIDERS[name] not in ort.get_available_providers():
             continue
+        if name == "tensorrt" and wanted == "auto" and not has_tensorrt():
+            continue
         graph = model if name == "cpu" else halved(model) if half else unpacked(model)
         session = ort.InferenceSession(graph, session_options(name, threads), providers(name, half, cache))
         if session.get_providers()[0] == PROVIDERS[name]:  # without its libraries ONNX Runtime falls back in silence
@@ -135,6 +140,14 @@ def open_session(
         f"CODETECT_INFERENCE_PROVIDER is {wanted}, but ONNX Runtime {ort.__version__} here can only use {have}: "
         "install onnxruntime-gpu with its CUDA libraries and a driver, or choose auto or cpu"
     )
+
+
+def has_tensorrt() -> bool:
+    """Whether TensorRT's own library is here: the wheel has the provider always, the library never."""
+    with suppress(OSError):
+        ctypes.CDLL(TENSORRT)
+        return True
+    return False
 
 
 def providers(name: str, half: bool = True, cache: Path | None = None) -> list[tuple[str, dict[str, Any]]]:

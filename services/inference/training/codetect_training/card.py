@@ -22,7 +22,8 @@ def write_card(run: Path, models: Path, docs: Path) -> Path:
     draw_examples(bundle, docs / f"{NAME}-examples.jpg")
     page = docs / f"{NAME}.md"
     page.write_text(text(bundle, kept))
-    (docs / "trials.md").write_text(as_table(run.parent))
+    trials = docs / "trials.md"
+    trials.write_text(as_table(run.parent, trials.read_text() if trials.exists() else ""))
     return page
 
 

@@ -77,7 +77,7 @@ def unfound(said: Tensor) -> Tensor:
 
 def pretrained(run: Path) -> Student:
     """What answers, on the averaged weights that a contrastive run has reached; its answer begins with nothing."""
-    averaged = torch.load(run / "state.pt", weights_only=True)["averaged"]
+    averaged = torch.load(run / "state.pt", weights_only=True, map_location="cpu")["averaged"]
     start = "network."
     student = Student([])
     student.network.load_state_dict(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from codetect_training import device
 from codetect_training.contrastive import Contrasting, pretrained, probe
 from codetect_training.datasets.dataset import open_dataset
 from codetect_training.distil import FEATURES, Adviser, Distilling, Student
@@ -21,6 +23,15 @@ RUNS = Path(".training")
 BEFORE = Path("models/covid-ct-densenet169/1.1.0")  # the weights of 1.0.0
 MIXED = (("covid-ct", 4), ("sars-cov-2-ct", 2))  # of 8 turns; the others one each
 ALL_ALIKE = (("covid-ct", 2), ("sars-cov-2-ct", 4), ("luna16-slices", 2), ("lidc-idri-0001", 0))  # without labels
+KNOWN = (("covid-ct", 3), ("sars-cov-2-ct", 2), ("luna16-slices", 1))
+PAPERS = (("covid-ct", 3), ("sars-cov-2-ct", 0), ("luna16-slices", 1))
+# Steps that fitted into minutes of an NVIDIA H200, four teachers and then three students side by side.
+TEACHERS = {
+    ("papers", 0): (500, "COVID-CT and LUNA16", PAPERS),
+    ("papers", 2): (450, "COVID-CT and LUNA16", PAPERS),
+    ("known", 0): (550, "all slices whose label is known", KNOWN),
+    ("known", 2): (400, "all slices whose label is known", KNOWN),
+}
 COVID_FIRST = (("covid-ct", 2),)  # the smaller set, and the one that the paper's test split resembles
 
 
@@ -43,9 +54,21 @@ def fine_tuned(size: int, mixup: float) -> Task:
     return Supervised(teacher, teacher.body, mixup=mixup)
 
 
+def larger(size: int, runs: Path) -> Task:
+    """The same, as an experiment makes it."""
+    return fine_tuned(size, mixup=0.3)
+
+
 def from_nothing(runs: Path) -> Task:
     """DenseNet-169 on labels alone."""
     return Supervised(Student([]), None)
+
+
+def known(network: CamDenseNet) -> Task:
+    """DenseNet-169 going on from what it knows, on labels alone."""
+    student = Student([])
+    student.network = network
+    return Supervised(student, None)
 
 
 def tuned(runs: Path) -> Task:
@@ -57,13 +80,24 @@ def tuned(runs: Path) -> Task:
 def published() -> CamDenseNet:
     """DenseNet-169 as the bundle before this one has it."""
     train = open_dataset("chest-ct").part("train")
-    return take_back(BEFORE, torch.from_numpy(train.images(train.of("covid-ct")[::6], 224)))
+    typical = torch.from_numpy(train.images(train.of("covid-ct")[::6], 224))
+    return take_back(BEFORE, typical.to(torch.get_default_device()))
 
 
-def teacher(runs: Path) -> Adviser:
-    """The better fine-tuned teacher."""
-    found = load_teacher(0, runs / "teacher-covid" / "best.pt")
-    return Adviser(found, 160, found.width)
+def teacher(runs: Path, name: str = "teacher-covid", size: int = 0, side: int = 160) -> Adviser:
+    """A fine-tuned teacher; at first, the better of two."""
+    found = load_teacher(size, runs / name / "best.pt")
+    return Adviser(found, side, found.width)
+
+
+def four(runs: Path) -> list[Adviser]:
+    """Teachers of two sizes, each on COVID-CT and LUNA16 alone and on all that is known."""
+    return [teacher(runs, f"teacher-{data}-{size}", size, 224) for data, size in TEACHERS]
+
+
+def long(steps: int) -> Recipe:
+    """Many large batches, for a GPU."""
+    return Recipe((Stage(192, steps, 96),), average=0.998, look_every=steps // 20, turns=KNOWN, looked_at=("averaged",))
 
 
 def itself(side: int) -> Adviser:
@@ -74,6 +108,7 @@ def itself(side: int) -> Adviser:
     return Adviser(kept, side, FEATURES, seen=False)
 
 
+FOUR = tuple(f"teacher-{data}-{size}" for data, size in TEACHERS)
 EXPERIMENTS = {
     "teacher-both": Experiment(
         "EfficientNet-Lite0 with ImageNet weights, fine-tuned on the labelled slices of both sources",
@@ -105,6 +140,35 @@ EXPERIMENTS = {
         lambda runs: Distilling(published(), [teacher(runs), itself(192)], features=0.2, label_share=0.7),
         labelled=False,
         needs=("teacher-covid",),
+    ),
+    **{
+        f"teacher-{data}-{size}": Experiment(
+            f"EfficientNet-Lite{size} with ImageNet weights, fine-tuned on {says}",
+            Recipe((Stage(224, steps, 64),), 2e-3, 5e-4, 0.02, average=0.99, look_every=50, turns=turns),
+            partial(larger, size),
+            dataset="chest-ct-known",
+        )
+        for (data, size), (steps, says, turns) in TEACHERS.items()
+    },
+    "labels": Experiment(
+        "DenseNet-169 going on from 1.0.0, on all slices whose label is known",
+        long(2100),
+        lambda _: known(published()),
+        dataset="chest-ct-known",
+    ),
+    "advised": Experiment(
+        "DenseNet-169 going on from 1.0.0, advised by four teachers, labels counting half",
+        long(1500),
+        lambda runs: Distilling(published(), four(runs)),
+        dataset="chest-ct-known",
+        needs=FOUR,
+    ),
+    "advised-anew": Experiment(
+        "DenseNet-169 from random weights, advised by four teachers, labels counting half",
+        long(1650),
+        lambda runs: Distilling(CamDenseNet(), four(runs)),
+        dataset="chest-ct-known",
+        needs=FOUR,
     ),
     "contrastive": Experiment(
         "DenseNet-169 from random weights, without labels: contrastive (SimCLR) on all slices of train; AUC of a "
@@ -143,7 +207,7 @@ def train(name: str, threads: int, runs: Path = RUNS, quick: bool = False) -> Pa
     recipe = experiment.recipe
     if quick:
         recipe = replace(recipe, stages=tuple(replace(stage, steps=2) for stage in recipe.stages))
-    torch.set_num_threads(threads)
+    device.choose(threads)
     torch.manual_seed(recipe.seed)
     print(f"{name}: {experiment.says}", flush=True)
     Run(

@@ -38,7 +38,7 @@ def take_back(bundle: Path, images: Tensor) -> CamDenseNet:
         raise SystemExit(f"{bundle} has no weights named {', '.join(lacking[:3])}: it isn't of this network")
     network.load_state_dict({name: torch.from_numpy(found[name]) for name in wanted if name in found}, strict=False)
     hooks = [
-        named[norm].register_forward_pre_hook(unfold(torch.from_numpy(found[name + FOLDED])))
+        named[norm].register_forward_pre_hook(unfold(torch.from_numpy(found[name + FOLDED]).to(images.device)))
         for name, norm in behind.items()
     ]
     with torch.no_grad():

