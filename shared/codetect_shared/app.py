@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from codetect_shared import audit, bus, openapi, problems, telemetry
+from codetect_shared import audit, bus, openapi, problems, telemetry, telling
 from codetect_shared.db import Database
 from codetect_shared.settings import ServiceSettings
 from codetect_shared.storage import Storage
@@ -54,7 +54,7 @@ def create_app(
             client = await stack.enter_async_context(httpx.AsyncClient())
             app.state.jwks = JwksCache.over_http(client, str(settings.auth_url), settings.issuer)
             background = await stack.enter_async_context(asynccontextmanager(parts)(app))
-            await stack.enter_async_context(running(background))
+            await stack.enter_async_context(running([*background, lambda: telling.tell(settings.rabbitmq_url)]))
             log.info("started", port=settings.port)
             yield
             log.info("stopping")

@@ -323,10 +323,11 @@ TABLE = (
         ),
     ),
     Doing(
-        "see how services and queues fare, look at events that couldn't be applied and send them again",
+        "see how services and queues fare and what went wrong, look at events that couldn't be applied and send them again",
         OPERATORS,
         (
             "GET /api/v1/platform/health",
+            "GET /api/v1/platform/errors",
             "GET /api/v1/platform/dead-letters",
             "POST /api/v1/platform/dead-letters/{event_id}/redeliver",
         ),

@@ -60,11 +60,9 @@ async def follow(url: SecretStr, name: str, after: Cursor | int) -> AsyncIterato
             yield Cursor(offset, envelope.id), envelope
 
 
-async def last_offset(url: SecretStr, name: str) -> int | None:
-    """Offset of the stream's newest message; None when it is empty."""
-    async with bus.subscribe(
-        url, topology.LOG, name=name, prefetch=PREFETCH, arguments={"x-stream-offset": "last"}
-    ) as stream:
+async def last_offset(url: SecretStr, name: str, queue: str = topology.LOG) -> int | None:
+    """Offset of a stream's newest message; None when it is empty."""
+    async with bus.subscribe(url, queue, name=name, prefetch=PREFETCH, arguments={"x-stream-offset": "last"}) as stream:
         newest = None
         try:
             while True:

@@ -14,6 +14,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.tracebacks import ExceptionDictTransformer
 
+from codetect_shared import troubles
 from codetect_shared.origin import ORIGIN, Origin
 from codetect_shared.settings import ServiceSettings
 
@@ -43,6 +44,7 @@ def configure(settings: ServiceSettings, process: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            troubles.noticed,
             # Without the values of local variables: those can be secrets, or facts about a patient.
             structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(default=str),

@@ -37,6 +37,7 @@ EXCHANGE = "codetect.events"
 DEAD_LETTERS = "codetect.dead-letters"
 LOG = "codetect.log"
 LOG_DAYS = 30
+ERRORS = "codetect.errors"  # a stream of its own: no event, no facility's data (troubles.py)
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,13 @@ async def declare(channel: AbstractChannel) -> AbstractExchange:
     log_arguments: FieldTable = {"x-queue-type": "stream", "x-max-age": f"{LOG_DAYS}D"}
     log = await channel.declare_queue(LOG, durable=True, arguments=log_arguments)
     await log.bind(exchange, "#")
+    error_arguments: FieldTable = {
+        "x-queue-type": "stream",
+        "x-max-age": "7D",
+        "x-max-length-bytes": 16 * 2**20,
+        "x-stream-max-segment-size-bytes": 2**20,
+    }
+    await channel.declare_queue(ERRORS, durable=True, arguments=error_arguments)
     await channel.declare_queue(DEAD_LETTERS, durable=True, arguments={"x-queue-type": "quorum"})
     for queue in EVENT_QUEUES:
         arguments: FieldTable = {

@@ -187,6 +187,10 @@ async def test_the_health_page_shows_what_could_not_be_applied(oona: Visit, stac
     letter = page.get_by_role("region", name="Dead letters").locator("li", has_text=event_id)
     await expect(letter).to_contain_text("codetect.facility.reactivated.v1", timeout=SLOW_MS)
     await expect(letter).to_contain_text("ingest.facilities")
+    wrong = page.get_by_role("region", name="Recent errors").locator("li", has_text=event_id)
+    await expect(wrong.first).to_contain_text("dead letter", timeout=SLOW_MS)
+    await expect(wrong.first).to_contain_text("ingest")
+    await expect(wrong.first).to_contain_text("codetect_")
     await accessible(page)
     await picture(page, "health")
     # Its consumer understands it no better the second time: it comes back, after having been away.

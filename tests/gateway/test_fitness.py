@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import aio_pika
 import httpx
-from codetect_shared import bus, topology
+from codetect_shared import bus, telling, topology, troubles
 from codetect_shared.db import uuid7
 from codetect_shared.events import FacilityReactivated
 from codetect_shared.tokens import Role
@@ -16,6 +17,7 @@ from codetect_shared.tokens import Role
 from tests.gateway.conftest import DEMO, House, token
 
 HEALTH, LETTERS = "/api/v1/platform/health", "/api/v1/platform/dead-letters"
+ERRORS = "/api/v1/platform/errors"
 QUEUE = topology.FACILITIES.name
 
 
@@ -167,3 +169,23 @@ async def test_what_is_no_event_is_shown_without_its_content(house: House) -> No
         assert (letter["type"], letter["queue"]) == (None, None)
         assert (await client.post(f"{LETTERS}/{letter['id']}/redeliver")).status_code == 404
     await clear(house)
+
+
+async def test_what_went_wrong_in_any_process_is_told_to_operators_alone(house: House) -> None:
+    async with operator(house) as client:
+        process, said = f"test-{uuid7()}", "surprise"
+        other_process = asyncio.create_task(telling.tell(house.rabbitmq))
+        troubles.noticed(None, "error", {"event": said, "timestamp": datetime.now(UTC).isoformat(), "process": process})
+
+        async def told() -> Any:
+            answer = await client.get(ERRORS, params={"limit": 200})
+            return [each for each in answer.json()["items"] if each["process"] == process]
+
+        (one, *_) = await until(told)
+        other_process.cancel()
+        assert (one["said"], one["kind"], one["trace_id"]) == (said, None, None)
+        newest = (await client.get(ERRORS, params={"limit": 1})).json()["items"]
+        assert len(newest) == 1
+        assert (await client.get(ERRORS, params={"limit": 1000})).status_code == 422
+    async with house.client(DEMO, token(DEMO, Role.ADMIN)) as client:
+        assert (await client.get(ERRORS)).status_code == 403

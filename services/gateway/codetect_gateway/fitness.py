@@ -12,9 +12,10 @@ from uuid import UUID
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
-from codetect_shared import bus, topology
+from codetect_shared import bus, telling, topology
 from codetect_shared.problems import Forbidden, NotFound, ServiceUnavailable, Unauthenticated, responses
 from codetect_shared.tokens import Role, bearer
+from codetect_shared.troubles import Trouble
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic.json_schema import SkipJsonSchema
@@ -112,6 +113,13 @@ class DeadLetters(BaseModel):
     next: None = None
 
 
+class Troubles(BaseModel):
+    """The newest errors, newest first; the broker keeps them for a week."""
+
+    items: list[Trouble]
+    next: None = None
+
+
 @router.get("/health")
 async def get_platform_health(gateway: GatewayDep) -> Health:
     """Services, queues and their consumers, at this moment."""
@@ -143,6 +151,17 @@ async def redeliver_dead_letter(
             if shown and shown.id == event_id and shown.queue and queue in (None, shown.queue):
                 return await _move(channel, letter, shown.queue, NOT_OURS)
     raise LetterNotFound
+
+
+@router.get("/errors")
+async def list_recent_errors(
+    gateway: GatewayDep, limit: Annotated[int, Query(ge=1, le=200, description="How many.")] = 50
+) -> Troubles:
+    """What went wrong lately in any process: when, where and of what kind, with the ids that find it in logs."""
+    try:
+        return Troubles(items=await telling.latest(gateway.settings.rabbitmq_url, limit))
+    except bus.TRANSIENT as error:
+        raise BrokerAway from error
 
 
 async def _fitness(part: Part) -> Fitness:

@@ -61,6 +61,18 @@ const injectedRtkApi = api
         }),
         invalidatesTags: ["platform"],
       }),
+      listRecentErrors: build.query<
+        ListRecentErrorsApiResponse,
+        ListRecentErrorsApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/platform/errors`,
+          params: {
+            limit: queryArg.limit,
+          },
+        }),
+        providesTags: ["platform"],
+      }),
       getFacility: build.query<GetFacilityApiResponse, GetFacilityApiArg>({
         query: () => ({ url: `/api/v1/facility` }),
         providesTags: ["access"],
@@ -1411,6 +1423,12 @@ export type RedeliverDeadLetterApiArg = {
   /** Which of its dead letters; else the oldest. */
   queue?: string;
 };
+export type ListRecentErrorsApiResponse =
+  /** status 200 Successful Response */ Troubles;
+export type ListRecentErrorsApiArg = {
+  /** How many. */
+  limit?: number;
+};
 export type GetFacilityApiResponse =
   /** status 200 Successful Response */ PublicFacility;
 export type GetFacilityApiArg = void;
@@ -2302,6 +2320,29 @@ export type DeadLetter = {
 };
 export type DeadLetters = {
   items: DeadLetter[];
+  next?: null;
+};
+export type Trouble = {
+  at: string;
+  process: string;
+  /** In the service's own words, as its log says it. */
+  said: string;
+  /** The exception's class. */
+  kind?: string | null;
+  /** Where in our code: module and line. */
+  place?: string | null;
+  /** Finds it in the logs, as the answer's `x-request-id`. */
+  request_id?: string | null;
+  /** Finds it in logs and traces; null where none are made. */
+  trace_id?: string | null;
+  /** Of the event that was being applied. */
+  event_id?: string | null;
+  /** Of the job that was in hand. */
+  job?: string | null;
+  facility?: string | null;
+};
+export type Troubles = {
+  items: Trouble[];
   next?: null;
 };
 export type PublicFacility = {
@@ -3777,6 +3818,8 @@ export const {
   useListDeadLettersQuery,
   useLazyListDeadLettersQuery,
   useRedeliverDeadLetterMutation,
+  useListRecentErrorsQuery,
+  useLazyListRecentErrorsQuery,
   useGetFacilityQuery,
   useLazyGetFacilityQuery,
   useLogInMutation,

@@ -8,6 +8,7 @@ import { Skeleton } from "../../parts/Skeleton";
 import { exactly } from "../../words/when";
 import { useLanguage, useWords } from "../../words/words";
 import { useGetPlatformHealthQuery, useListDeadLettersQuery, useRedeliverDeadLetterMutation } from "./api";
+import { RecentErrors } from "./RecentErrors";
 import { words } from "./words";
 
 const EVERY_MS = 5000;
@@ -41,10 +42,7 @@ export function Health() {
           <DeadLetters key={dead} count={dead} />
         </>
       )}
-      <section className="item padded">
-        <h2>{t.errors}</h2>
-        <p>{t.errorsHelp}</p>
-      </section>
+      <RecentErrors />
     </>
   );
 }

@@ -35,4 +35,5 @@ export const {
   useGetPlatformHealthQuery,
   useListDeadLettersQuery,
   useRedeliverDeadLetterMutation,
+  useListRecentErrorsQuery,
 } = platformApi;

@@ -125,7 +125,10 @@ export const words = catalogue(
     sendAgain: "Send again",
     errors: "Recent errors",
     errorsHelp:
-      "They aren't gathered here. Each service writes them to its log with request and trace id: search there for the id that a message or a dead letter shows.",
+      "What went wrong in any process within a week, newest first: where, and the ids that find it in the logs. What an error says in detail stays there.",
+    noErrors: "None within a week.",
+    request: (id: string) => `request ${id}`,
+    job: (id: string) => `job ${id}`,
   },
   {
     title: "Plattform",
@@ -253,6 +256,9 @@ export const words = catalogue(
     sendAgain: "Noch einmal senden",
     errors: "Fehler der letzten Zeit",
     errorsHelp:
-      "Sie werden hier nicht gesammelt. Jeder Dienst schreibt sie mit Anfrage- und Spurnummer in sein Protokoll: Suchen Sie dort nach der Nummer, die eine Meldung oder ein unzustellbares Ereignis zeigt.",
+      "Was binnen einer Woche in irgendeinem Prozess schiefging, das Neueste zuerst: wo, und die Nummern, unter denen die Protokolle es führen. Was ein Fehler im Einzelnen sagt, bleibt dort.",
+    noErrors: "Keiner binnen einer Woche.",
+    request: (id) => `Anfrage ${id}`,
+    job: (id) => `Auftrag ${id}`,
   },
 );
