@@ -323,7 +323,7 @@ TABLE = (
         ),
     ),
     Doing(
-        "see how services and queues fare and what went wrong, look at events that couldn't be applied and send them again",
+        "see how the platform fares and what went wrong, look at events that couldn't be applied and send them again",
         OPERATORS,
         (
             "GET /api/v1/platform/health",

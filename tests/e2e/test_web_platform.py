@@ -191,6 +191,8 @@ async def test_the_health_page_shows_what_could_not_be_applied(oona: Visit, stac
     await expect(wrong.first).to_contain_text("dead letter", timeout=SLOW_MS)
     await expect(wrong.first).to_contain_text("ingest")
     await expect(wrong.first).to_contain_text("codetect_")
+    await wrong.first.scroll_into_view_if_needed()
+    await picture(page, "errors")
     await accessible(page)
     await picture(page, "health")
     # Its consumer understands it no better the second time: it comes back, after having been away.

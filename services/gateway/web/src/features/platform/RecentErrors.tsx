@@ -23,8 +23,8 @@ export function RecentErrors() {
       {!data && !error && <Skeleton lines={3} />}
       {data?.items.length === 0 && <p>{t.noErrors}</p>}
       <ul className="checks">
-        {data?.items.map((trouble, at) => (
-          <Line key={`${trouble.at} ${trouble.process} ${at}`} trouble={trouble} />
+        {data?.items.map((trouble) => (
+          <Line key={Object.values(trouble).join(" ")} trouble={trouble} />
         ))}
       </ul>
     </section>
