@@ -4,6 +4,7 @@ import { Download } from "@blueprintjs/icons";
 import { type ReactNode, useId, useRef, useState } from "react";
 
 import { save } from "../../parts/save";
+import { useTurn } from "../../parts/useTurn";
 import { useWords } from "../../words/words";
 import { csv } from "./lines";
 import { HEIGHT } from "./TimeChart";
@@ -32,14 +33,17 @@ interface Props {
   /** Instead of the chart where there is nothing to draw. */
   empty?: ReactNode;
   note?: ReactNode;
+  /** What is drawn is of another time; this one's is on its way. */
+  isOld?: boolean;
   children: ReactNode;
 }
 
-export function ChartCard({ title, file, about, legend, numbers, tools, empty, note, children }: Props) {
+export function ChartCard({ title, file, about, legend, numbers, tools, empty, note, isOld, children }: Props) {
   const t = useWords(words);
   const id = useId();
   const plot = useRef<HTMLDivElement>(null);
   const [open, setOpen] = useState(false);
+  const come = useTurn();
   const savePicture = async () => {
     const svg = plot.current?.querySelector<SVGSVGElement>("svg.recharts-surface");
     if (svg) save(`${file}.png`, await drawn(svg, title, about, legend.map(({ name }) => name)), "image/png");
@@ -51,7 +55,7 @@ export function ChartCard({ title, file, about, legend, numbers, tools, empty, n
     </Menu>
   );
   return (
-    <section className="chart" aria-labelledby={id}>
+    <section className={isOld ? "chart is-old" : "chart"} aria-labelledby={id} aria-busy={isOld}>
       <div className="chart-head">
         <h2 id={id}>{title}</h2>
         {tools}
@@ -69,7 +73,7 @@ export function ChartCard({ title, file, about, legend, numbers, tools, empty, n
       ) : (
         <>
           <div ref={plot} className="plot" style={{ height: HEIGHT }}>
-            {children}
+            {come && children}
           </div>
           <div className="chart-foot">
             <Legend names={legend} />

@@ -53,6 +53,7 @@ export function Series({ chart: { id, metric, by, shape, unit, naming }, period,
         shown: answer.times.map((time, at) => [moment(time, answer.interval, language), ...lines.map(({ values }) => write(values[at]))]),
         plain: answer.times.map((time, at) => [time, ...lines.map(({ values }) => values[at] ?? null)]),
       }}
+      isOld={!currentData && !error}
       note={error && <ProblemNote problem={error} retry={() => void refetch()} />}
       tools={
         id === "turnaround" && (
