@@ -12,7 +12,7 @@ from codetect_inference.models import ANALYSES
 from codetect_local.stack import Stack
 
 from tests.faults.ledger import Facility, Ledger
-from tests.faults.studies import new_study
+from tests.faults.studies import long_study, new_study
 
 CHANCE = random.Random(20261122)
 SERVICES = ["gateway", "auth", "mailer", "ingest", "importer", "inference", "worker", "analytics", "projector"]
@@ -102,7 +102,7 @@ async def test_a_service_that_starts_after_events_were_sent(stack: Stack, ledger
 
 
 async def test_a_worker_frozen_for_two_leases_then_thawed(stack: Stack, ledger: Ledger) -> None:
-    upload = await on_the_first_worker_alone(stack, ledger)
+    upload = await on_the_first_worker_alone(stack, ledger, new_study(45))
     stack.supervisor.kill("worker", signal.SIGSTOP)
     try:
         assert (await the_analysis(ledger, upload))["status"] == "running"
@@ -118,7 +118,7 @@ async def test_a_worker_frozen_for_two_leases_then_thawed(stack: Stack, ledger: 
 
 async def test_a_job_longer_than_its_lease(stack: Stack, ledger: Ledger) -> None:
     """The worker runs in bits of half a second, often enough to renew its lease; the other one must not take over."""
-    upload = await on_the_first_worker_alone(stack, ledger, slices=180)
+    upload = await on_the_first_worker_alone(stack, ledger, long_study(360))
     stack.supervisor.launch("worker-2")
     clock = asyncio.get_running_loop().time
     began = clock()
@@ -132,11 +132,11 @@ async def test_a_job_longer_than_its_lease(stack: Stack, ledger: Ledger) -> None
     assert (await the_analysis(ledger, upload))["attempts"] == 1
 
 
-async def on_the_first_worker_alone(stack: Stack, ledger: Ledger, slices: int = 45) -> str:
+async def on_the_first_worker_alone(stack: Stack, ledger: Ledger, study: list[bytes]) -> str:
     """Submit a long study while only one worker is there, and wait until that one has begun."""
     stack.supervisor.halt("worker-2")
     try:
-        upload = await ledger.submit(new_study(slices))
+        upload = await ledger.submit(study)
         async with asyncio.timeout(60):
             while not (found := await ledger.analyses(upload)) or found[0]["status"] == "queued":
                 await asyncio.sleep(0.02)
