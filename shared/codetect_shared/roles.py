@@ -196,21 +196,24 @@ TABLE = (
         ),
     ),
     Doing(
-        "read what readers said of findings, and how models fare (operators: everywhere)",
+        "read what readers said of findings and wrote down, and how models fare (operators: everywhere)",
         ALL,
         (
             "GET /api/v1/analyses/{analysis_id}/feedback",
+            "GET /api/v1/analyses/{analysis_id}/notes",
             "GET /api/v1/feedback",
             "GET /api/v1/models/{name}/{version}/watch",
         ),
     ),
     Doing(
-        "agree with findings or correct them, decide as a second reader, reopen a decision",
+        "agree with findings or correct them, decide as a second reader, reopen a decision, write notes",
         READERS,
         (
             "POST /api/v1/analyses/{analysis_id}/feedback",
             "POST /api/v1/feedback/{feedback_id}/adjudicate",
             "POST /api/v1/feedback/{feedback_id}/reopen",
+            "POST /api/v1/analyses/{analysis_id}/notes",
+            "DELETE /api/v1/analyses/{analysis_id}/notes/{note_id}",
         ),
     ),
     Doing("export readers' labels for training", EXPORTERS, ("GET /api/v1/feedback/labels.csv",)),

@@ -237,6 +237,33 @@ async def test_a_reader_agrees_corrects_and_sees_both(page: Page, analysis: dict
     await accessible(page)
 
 
+async def test_a_note_is_written_taken_back_and_had_again(
+    page: Page, person: Somebody, analysis: dict[str, Any]
+) -> None:
+    await page.goto(f"{person.home}/analyses/{analysis['id']}")
+    notes = page.locator(".bp6-section", has=page.get_by_role("heading", name="Notes on the study"))
+    form = notes.get_by_role("form", name="Write a note")
+    await form.get_by_label("Write a note").fill("Call Mr. Smith, born 12.03.1957")
+    await form.get_by_role("button", name="Keep").click()
+    await expect(form.get_by_role("alert")).to_contain_text("identif")
+    await form.get_by_label("Write a note").fill("Ask for the former study.\nLower left?")
+    await form.get_by_role("button", name="Keep").click()
+    note = notes.get_by_role("listitem")
+    await expect(note).to_have_count(1)
+    await expect(note).to_contain_text("Ask for the former study.")
+    await expect(form.get_by_label("Write a note")).to_have_value("")
+    await accessible(page)
+    await note.scroll_into_view_if_needed()
+    await for_eyes(page, "analysis-notes")
+    await note.get_by_role("button", name="Take back").click()
+    await expect(note).to_have_count(0)
+    assert (await asked(page, f"analyses/{analysis['id']}/notes"))["items"] == []
+    await page.get_by_role("button", name="Undo").click()
+    await expect(note).to_contain_text("Ask for the former study.")
+    await page.reload()
+    await expect(note).to_contain_text("Lower left?")
+
+
 async def test_what_comes_while_the_page_is_open_shows_by_itself(
     page: Page, codetect: Command, tiny: str, tmp_path: Path, person: Somebody
 ) -> None:

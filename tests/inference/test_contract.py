@@ -41,7 +41,9 @@ async def contract(house: House, facility: Facility) -> Contract:
         session.add(finding)
     admin = house.tokens.headers(facility.id, Role.ADMIN)
     view = await house.client.post("/api/v1/views", json={"name": "kept", "filters": "status=failed"}, headers=admin)
+    note = await house.client.post(f"/api/v1/analyses/{analysis.id}/notes", json={"text": "kept"}, headers=admin)
     known = {
+        "note_id": note.json()["id"],
         "view_id": view.json()["id"],
         "feedback_id": str(finding.id),
         "analysis_id": str(analysis.id),

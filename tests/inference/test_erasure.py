@@ -23,7 +23,7 @@ from tests.inference.test_worker import Gate, Meddling, analysing, taken_over
 
 TABLES = (
     *("analyses", "studies", "removals", "erasures", "outbox", "inbox", "models"),
-    *("feedback", "opinions", "rulings", "watched", "drifts"),
+    *("feedback", "opinions", "rulings", "watched", "drifts", "notes"),
 )
 
 
@@ -73,6 +73,8 @@ async def test_nothing_of_it_is_left_but_that_it_was_erased(
 ) -> None:
     analysis = await read(facility, house, tmp_path)
     await facility.ask("PATCH", f"/analyses/{analysis.id}", json={"tags": ["seen"], "folder": "Ward 3"})
+    noted = await facility.ask("POST", f"/analyses/{analysis.id}/notes", json={"text": "Ask again."})
+    assert noted.status_code == 201
     await facility.erase(analysis.study_id)
     await all_sent(house)
     await sweep(house.db, house.storage)

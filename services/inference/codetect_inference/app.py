@@ -13,6 +13,7 @@ from codetect_inference import model_routes, result_routes, routes
 from codetect_inference.consumers import HANDLERS
 from codetect_inference.feedback import routes as feedback_routes
 from codetect_inference.models import ANALYSES
+from codetect_inference.notes import routes as note_routes
 from codetect_inference.registry import Registry
 from codetect_inference.removals import sweep
 from codetect_inference.settings import Settings
@@ -28,6 +29,7 @@ ROUTERS = (
     model_routes.models,
     watch_routes.models,
     view_routes.views,
+    note_routes.notes,
 )
 
 

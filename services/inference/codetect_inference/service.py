@@ -9,7 +9,7 @@ from uuid import UUID
 from codetect_shared import audit, events, outbox
 from codetect_shared.jobs import PRIORITIES, UNAWAITED, URGENT, LeaseLost
 from codetect_shared.tokens import Principal
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,6 +18,7 @@ from codetect_inference.choose import choose_series
 from codetect_inference.explain import Explanation
 from codetect_inference.failures import SENTENCES, ModelNotFound, StudyNotFound, WrongState
 from codetect_inference.models import ANALYSES, Analysis, Erasure, Model, Removal, Status, Study, now
+from codetect_inference.notes.models import Note
 from codetect_inference.schemas import AnalysisChange
 from codetect_inference.stops import tell_stopped
 from codetect_inference.watch.counting import count
@@ -406,6 +407,7 @@ async def erase_study(session: AsyncSession, facility_id: UUID, event: events.St
     await session.execute(erased.on_conflict_do_update(index_elements=[Study.id], set_=gone))
     await session.execute(insert(Erasure).values(id=study_id, facility_id=facility_id).on_conflict_do_nothing())
     await superseding.hold(session, study_id)
+    await session.execute(delete(Note).where(Note.study_id == study_id))
     await _remove_all(session, Analysis.study_id == study_id)
     async with shadows.behind(session, facility_id):
         await _remove_all(session, Analysis.study_id == study_id)

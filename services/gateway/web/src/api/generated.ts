@@ -19,6 +19,7 @@ export const addTagTypes = [
   "feedback",
   "models",
   "views",
+  "notes",
   "analytics",
 ] as const;
 const injectedRtkApi = api
@@ -1373,6 +1374,29 @@ const injectedRtkApi = api
         }),
         invalidatesTags: ["views"],
       }),
+      listNotes: build.query<ListNotesApiResponse, ListNotesApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/analyses/${encodeURIComponent(String(queryArg.analysisId))}/notes`,
+        }),
+        providesTags: ["notes"],
+      }),
+      writeNote: build.mutation<WriteNoteApiResponse, WriteNoteApiArg>({
+        query: (queryArg) => ({
+          url: `/api/v1/analyses/${encodeURIComponent(String(queryArg.analysisId))}/notes`,
+          method: "POST",
+          body: queryArg.noteRequest,
+        }),
+        invalidatesTags: ["notes"],
+      }),
+      takeNoteBack: build.mutation<TakeNoteBackApiResponse, TakeNoteBackApiArg>(
+        {
+          query: (queryArg) => ({
+            url: `/api/v1/analyses/${encodeURIComponent(String(queryArg.analysisId))}/notes/${encodeURIComponent(String(queryArg.noteId))}`,
+            method: "DELETE",
+          }),
+          invalidatesTags: ["notes"],
+        },
+      ),
       analyticsSummary: build.query<
         AnalyticsSummaryApiResponse,
         AnalyticsSummaryApiArg
@@ -2244,6 +2268,22 @@ export type ChangeViewApiArg = {
 export type DeleteViewApiResponse = unknown;
 export type DeleteViewApiArg = {
   viewId: string;
+};
+export type ListNotesApiResponse =
+  /** status 200 Successful Response */ NoteList;
+export type ListNotesApiArg = {
+  analysisId: string;
+};
+export type WriteNoteApiResponse =
+  /** status 201 Successful Response */ NoteOut;
+export type WriteNoteApiArg = {
+  analysisId: string;
+  noteRequest: NoteRequest;
+};
+export type TakeNoteBackApiResponse = unknown;
+export type TakeNoteBackApiArg = {
+  analysisId: string;
+  noteId: string;
 };
 export type AnalyticsSummaryApiResponse =
   /** status 200 Successful Response */ Summary;
@@ -3686,6 +3726,21 @@ export type ViewChange = {
   name?: string | null;
   filters?: string | null;
 };
+export type NoteOut = {
+  id: string;
+  writer: string;
+  at: string;
+  /** Null: it is somebody else's, and you don't have the right `identity`. */
+  text: string | null;
+};
+export type NoteList = {
+  items: NoteOut[];
+  next?: null;
+};
+export type NoteRequest = {
+  /** Sealed. What plainly holds an identifier is refused. */
+  text: string;
+};
 export type AnalysisCounts = {
   queued?: number;
   running?: number;
@@ -4018,6 +4073,10 @@ export const {
   useCreateViewMutation,
   useChangeViewMutation,
   useDeleteViewMutation,
+  useListNotesQuery,
+  useLazyListNotesQuery,
+  useWriteNoteMutation,
+  useTakeNoteBackMutation,
   useAnalyticsSummaryQuery,
   useLazyAnalyticsSummaryQuery,
   useAnalyticsTimeseriesQuery,

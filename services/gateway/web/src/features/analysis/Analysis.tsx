@@ -20,6 +20,7 @@ import { Comparison } from "./Comparison";
 import { Details } from "./Details";
 import { Findings } from "./Findings";
 import { ModelCard } from "./ModelCard";
+import { Notes } from "./Notes";
 import { Others } from "./Others";
 import { NoImages, Sides } from "./Sides";
 import { Standing } from "./Standing";
@@ -76,6 +77,7 @@ function AnalysisOf({ id }: { id: string }) {
           {analysis.status === "completed" && me && (
             <Findings analysis={analysis} me={me} n={n} onN={setN} label={of} onLabel={setLabel} />
           )}
+          {me && <Notes analysisId={id} me={me} />}
           <Others analysis={analysis} compared={other.id} onCompare={other.choose} />
           <ModelCard model={analysis.model} />
           <Details analysis={analysis} />

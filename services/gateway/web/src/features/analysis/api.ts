@@ -17,6 +17,9 @@ export const {
   useRerunAnalysisMutation,
   useCancelAnalysisMutation,
   useCreateAnalysisMutation,
+  useListNotesQuery,
+  useWriteNoteMutation,
+  useTakeNoteBackMutation,
 } = api;
 
 const OVER = new Set(["codetect.analysis.completed.v1", "codetect.analysis.failed.v1", "codetect.analysis.cancelled.v1"]);

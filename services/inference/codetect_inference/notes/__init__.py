@@ -1,0 +1,1 @@
+"""What people write down beside a study's results."""
