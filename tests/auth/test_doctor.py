@@ -53,11 +53,11 @@ class NameServer(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def names(zone: Zone) -> AsyncIterator[str]:
-    port = free_block()
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: NameServer(zone), local_addr=("127.0.0.1", port))
+    # A port that was free before may be the one of the server before, which closes in its own time.
+    transport, _ = await loop.create_datagram_endpoint(lambda: NameServer(zone), local_addr=("127.0.0.1", 0))
     try:
-        yield f"127.0.0.1:{port}"
+        yield f"127.0.0.1:{transport.get_extra_info('sockname')[1]}"
     finally:
         transport.close()
 
