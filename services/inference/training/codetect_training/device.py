@@ -9,8 +9,7 @@ def choose(threads: int) -> None:
     """From here on, new tensors and modules are made where training computes."""
     torch.set_num_threads(threads)
     if torch.cuda.is_available():
-        torch.set_default_device("cuda")
-        torch.backends.cudnn.benchmark = True
+        torch.set_default_device("cuda")  # cuDNN isn't told to try its ways out: a minute before the first step
 
 
 def on_gpu() -> bool:
