@@ -18,15 +18,19 @@ LAST_S = 2.0
 async def tell(url: SecretStr) -> None:
     """Send what waits until cancelled, and at the end once more: what ends a process is told, too.
 
-    While the broker is away it waits, and nothing is logged of it here.
+    While the broker is away it waits, and nothing is logged of it here. No trouble of its own ends the process.
     """
-    try:
+
+    async def rounds() -> None:
         while True:
             await asyncio.sleep(LOOK_S)
             try:
                 await _send(url)
             except bus.TRANSIENT:
                 await asyncio.sleep(AWAY_S)
+
+    try:
+        await bus.forever(NAME, rounds)
     finally:
         last = asyncio.create_task(_send(url))  # this one is being cancelled, which connecting heeds
         await asyncio.wait([last], timeout=LAST_S)

@@ -1,11 +1,14 @@
 """Notes on a study: sealed, for whom they are, on whichever of its analyses, taken back by whoever wrote them."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from codetect_inference import service
 from codetect_inference.models import Analysis
 from codetect_inference.notes import keeping
 from codetect_shared.db import uuid7
+from codetect_shared.events import StudyErased
 from codetect_shared.tokens import Role, Scope
 
 from tests.inference.conftest import Facility, House, series
@@ -64,6 +67,19 @@ async def test_it_is_taken_back_by_its_writer_or_an_admin(analysis: Analysis, fa
     assert await texts(writer, analysis) == ["second"]
     assert (await admin.ask("DELETE", f"{where}/{second['id']}")).status_code == 204
     assert await texts(writer, analysis) == []
+
+
+async def test_none_is_left_behind_of_a_study_that_is_being_erased(
+    analysis: Analysis, facility: Facility, house: House
+) -> None:
+    (writer,) = readers(facility, 1)
+    async with house.db.facility(facility.id) as session:
+        await service.erase_study(session, facility.id, StudyErased(study_id=analysis.study_id))
+        late = asyncio.create_task(writer.ask("POST", f"/analyses/{analysis.id}/notes", json={"text": TEXT}))
+        await asyncio.sleep(0.3)
+        assert not late.done()
+    assert (await late).status_code == 404
+    assert await house.sql("SELECT 1 FROM notes WHERE study_id = $1", analysis.study_id) == []
 
 
 async def test_viewers_and_programs_write_none(analysis: Analysis, facility: Facility) -> None:

@@ -100,6 +100,18 @@ async def test_while_the_broker_is_away_errors_wait_and_nothing_is_logged_of_it(
     assert capsys.readouterr().out == ""
 
 
+async def test_no_trouble_of_its_own_ends_a_process(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(url: SecretStr) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(telling, "_send", broken)
+    task = asyncio.create_task(telling.tell(shop.rabbitmq))
+    await asyncio.sleep(0.5)
+    assert not task.done()
+    task.cancel()
+    await asyncio.wait([task])
+
+
 async def test_what_ends_a_process_is_told_at_its_end(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telling, "LOOK_S", 60)
     dying = asyncio.create_task(telling.tell(shop.rabbitmq))

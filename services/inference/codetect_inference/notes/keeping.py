@@ -3,14 +3,14 @@
 from uuid import UUID
 
 from codetect_shared import audit
-from codetect_shared.db import one_at_a_time, uuid7
+from codetect_shared.db import uuid7
 from codetect_shared.identifiers import refuse_identifiers
 from codetect_shared.problems import Conflict, NotFound
 from codetect_shared.sealing import seal, unseal
 from codetect_shared.tokens import Role
 from sqlalchemy import func, select
 
-from codetect_inference import queries
+from codetect_inference import queries, superseding
 from codetect_inference.feedback.giving import Desk
 from codetect_inference.feedback.sealing import facility_key
 from codetect_inference.models import Analysis
@@ -33,17 +33,21 @@ async def of_study(desk: Desk, analysis_id: UUID) -> list[NoteOut]:
     analysis = await queries.analysis(desk.session, analysis_id)
     its = select(Note).where(Note.study_id == analysis.study_id).order_by(Note.at, Note.id)
     notes = list(await desk.session.scalars(its))
-    others_shown = desk.who.sees_identities and any(str(note.writer) != desk.who.subject for note in notes)
-    if others_shown:
+    mine = {note.id for note in notes if str(note.writer) == desk.who.subject}
+    shown = [note for note in notes if desk.who.sees_identities or note.id in mine]
+    if len(shown) > len(mine):
         await _note(desk, "note.read", analysis)
-    return [NoteOut(id=note.id, writer=note.writer, at=note.at, text=await _text(desk, note)) for note in notes]
+    key = await facility_key(desk.session, desk.who.facility_id, desk.settings.master_key) if shown else b""
+    texts = {note.id: unseal(key, note.sealed_text, f"notes/{note.id}").decode() for note in shown}
+    return [NoteOut(id=note.id, writer=note.writer, at=note.at, text=texts.get(note.id)) for note in notes]
 
 
 async def write(desk: Desk, analysis_id: UUID, text: str) -> NoteOut:
     """Keep one more note on the analysis's study. Raises AnalysisNotFound, HoldsIdentifier, TooManyNotes."""
     refuse_identifiers("note", text)
+    # An erasure holds the study, too: whoever comes after it finds no analysis, and no note is left behind.
+    await superseding.hold(desk.session, (await queries.analysis(desk.session, analysis_id)).study_id)
     analysis = await queries.analysis(desk.session, analysis_id, lock=True)
-    await one_at_a_time(desk.session, f"notes/{analysis.study_id}")
     count = select(func.count()).select_from(Note).where(Note.study_id == analysis.study_id)
     if (await desk.session.scalar(count) or 0) >= MOST:
         raise TooManyNotes
@@ -72,10 +76,3 @@ async def take_back(desk: Desk, analysis_id: UUID, note_id: UUID) -> None:
 
 async def _note(desk: Desk, action: str, analysis: Analysis) -> None:
     await audit.record(desk.session, desk.who, action, study_id=analysis.study_id, target=f"analysis/{analysis.id}")
-
-
-async def _text(desk: Desk, note: Note) -> str | None:
-    if str(note.writer) != desk.who.subject and not desk.who.sees_identities:
-        return None
-    key = await facility_key(desk.session, note.facility_id, desk.settings.master_key)
-    return unseal(key, note.sealed_text, f"notes/{note.id}").decode()

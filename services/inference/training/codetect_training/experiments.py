@@ -54,8 +54,8 @@ def fine_tuned(size: int, mixup: float) -> Task:
     return Supervised(teacher, teacher.body, mixup=mixup)
 
 
-def larger(size: int, runs: Path) -> Task:
-    """The same, as an experiment makes it."""
+def teaching(size: int, runs: Path) -> Task:
+    """The same, strongly mixed, as an experiment makes it."""
     return fine_tuned(size, mixup=0.3)
 
 
@@ -145,7 +145,7 @@ EXPERIMENTS = {
         f"teacher-{data}-{size}": Experiment(
             f"EfficientNet-Lite{size} with ImageNet weights, fine-tuned on {says}",
             Recipe((Stage(224, steps, 64),), 2e-3, 5e-4, 0.02, average=0.99, look_every=50, turns=turns),
-            partial(larger, size),
+            partial(teaching, size),
             dataset="chest-ct-known",
         )
         for (data, size), (steps, says, turns) in TEACHERS.items()

@@ -23,9 +23,8 @@ def load_network(weights: Path | None) -> CamDenseNet:
     """The network with trained weights; without, as it begins (for trying things out, never for a bundle)."""
     network = CamDenseNet().eval()
     if weights:
-        found = torch.load(
-            weights, weights_only=True, map_location="cpu"
-        )  # a student's, with what only its training needed
+        # A student's, with what only its training needed.
+        found = torch.load(weights, weights_only=True, map_location="cpu")
         network.load_state_dict({name[8:]: value for name, value in found.items() if name.startswith("network.")})
     return network
 

@@ -1,8 +1,9 @@
 /** What people wrote down of the study, on whichever of its analyses. */
-import { Button, FormGroup, SectionCard, TextArea } from "@blueprintjs/core";
-import { type SyntheticEvent, useId, useState } from "react";
+import { Button, SectionCard } from "@blueprintjs/core";
+import { type SyntheticEvent, useState } from "react";
 
 import type { Me, NoteOut } from "../../api/generated";
+import { LongField } from "../../parts/LongField";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { Skeleton } from "../../parts/Skeleton";
 import { useTell } from "../../parts/useTell";
@@ -70,7 +71,6 @@ function Note({ note: { id, writer, at, text }, analysisId, me }: Props & { note
 
 function Write({ analysisId }: { analysisId: string }) {
   const t = useWords(words);
-  const id = useId();
   const [text, setText] = useState("");
   const [write, { isLoading, error }] = useWriteNoteMutation();
   const submit = async (event: SyntheticEvent) => {
@@ -80,17 +80,7 @@ function Write({ analysisId }: { analysisId: string }) {
   };
   return (
     <form className="opinion" aria-label={t.writeNote} onSubmit={(event) => void submit(event)}>
-      <FormGroup label={t.writeNote} labelFor={id} helperText={<span id={`${id}-help`}>{t.noteHelp}</span>}>
-        <TextArea
-          id={id}
-          fill
-          autoResize
-          maxLength={2000}
-          value={text}
-          aria-describedby={`${id}-help`}
-          onChange={({ currentTarget }) => setText(currentTarget.value)}
-        />
-      </FormGroup>
+      <LongField label={t.writeNote} hint={t.noteHelp} maxLength={2000} value={text} onValue={setText} />
       <ProblemNote problem={error} />
       <Button type="submit" size="small" loading={isLoading} disabled={!text.trim()}>
         {t.keepNote}

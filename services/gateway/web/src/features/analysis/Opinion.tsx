@@ -1,7 +1,8 @@
-import { Button, Checkbox, FormGroup, Radio, RadioGroup, TextArea } from "@blueprintjs/core";
+import { Button, Checkbox, Radio, RadioGroup } from "@blueprintjs/core";
 import { type SyntheticEvent, useId, useState } from "react";
 
 import type { Said, Says } from "../../api/generated";
+import { LongField } from "../../parts/LongField";
 import { useWords } from "../../words/words";
 import { words } from "./words";
 
@@ -41,17 +42,7 @@ export function Opinion({ title, start, n, busy, onSend, onDismiss }: Props) {
         ))}
       </RadioGroup>
       <Checkbox checked={marked} label={t.markSlice(n + 1)} onChange={({ currentTarget }) => setMarked(currentTarget.checked)} />
-      <FormGroup label={t.comment} labelFor={id} helperText={<span id={`${id}-help`}>{t.commentHelp}</span>}>
-        <TextArea
-          id={id}
-          fill
-          autoResize
-          maxLength={2000}
-          value={comment}
-          aria-describedby={`${id}-help`}
-          onChange={({ currentTarget }) => setComment(currentTarget.value)}
-        />
-      </FormGroup>
+      <LongField label={t.comment} hint={t.commentHelp} maxLength={2000} value={comment} onValue={setComment} />
       <div className="finding-tools">
         <Button type="submit" intent="primary" size="small" loading={busy}>
           {t.send}
