@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import structlog
+from aio_pika.abc import AbstractIncomingMessage
 from pydantic import SecretStr
-from sqlalchemy import Select, SmallInteger, and_, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Select, SmallInteger, and_, case, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -62,11 +64,33 @@ class Jobs(Generic[Job]):
     def __init__(self, table: type[Job], queue: str, *, lease_s: float = 30, max_attempts: int = 5) -> None:
         self.table, self.queue, self.lease_s, self.max_attempts = table, queue, lease_s, max_attempts
 
-    async def enqueue(self, session: AsyncSession, row: Job) -> None:
-        """Make a row due now, and wake a worker after the commit."""
+    async def enqueue(self, session: AsyncSession, row: Job, *, head_start_s: float = 0) -> None:
+        """Make a row due now, and wake a worker after the commit.
+
+        Who holds a lease on it already (`hold`) has `head_start_s` to take it before others may claim it.
+        """
         row.available_at = row.looked_at = func.clock_timestamp()
         row.lease_until, row.attempts = None, 0
+        if head_start_s:
+            lease_until, first = self.table.lease_until, self._in(head_start_s)
+            row.lease_until = case((lease_until > func.clock_timestamp(), func.least(lease_until, first)))
         await outbox.ask_to_look(session, self.queue, row)
+
+    async def hold(
+        self, db: Database, row_id: UUID, *which: ColumnElement[bool], lease_s: float | None = None
+    ) -> Job | None:
+        """Lease a row that isn't due yet, or renew that lease, 0 s to end it; None where it isn't `which` we mean."""
+        t = self.table
+        until = self._in(self.lease_s if lease_s is None else lease_s)
+        mine = update(t).where(t.id == row_id, t.available_at.is_(None), *which).values(lease_until=until)
+        async with db.system() as session:
+            return (await session.scalars(mine.returning(t))).one_or_none()
+
+    async def take(self, db: Database, held: Job) -> Job | None:
+        """Claim a row that was held and is due now; None when it isn't due, or someone else was quicker."""
+        async with db.system() as session:
+            t = self.table
+            return await self._claimed(session, t.id == held.id, t.fence == held.fence, t.available_at.is_not(None))
 
     async def claim(self, db: Database, *, urgent: bool = False) -> Job | None:
         """Take the due row that goes first, committed; None when nothing is due. `urgent`: of the urgent ones alone."""
@@ -93,8 +117,12 @@ class Jobs(Generic[Job]):
     async def _take(self, session: AsyncSession, priority: int) -> Job | None:
         t = self.table
         pick = self._due(select(t.id), priority).with_for_update(skip_locked=True, key_share=True).cte("pick")
+        return await self._claimed(session, t.id == pick.c.id)
+
+    async def _claimed(self, session: AsyncSession, *which: ColumnElement[bool]) -> Job | None:
+        t = self.table
         taken = {"fence": t.fence + 1, "attempts": t.attempts + 1, "lease_until": self._in(self.lease_s)}
-        return (await session.scalars(update(t).where(t.id == pick.c.id).values(**taken).returning(t))).one_or_none()
+        return (await session.scalars(update(t).where(*which).values(**taken).returning(t))).one_or_none()
 
     def _due(self, what: Select[Any], priority: int) -> Select[Any]:
         """Of the first due row of a priority."""
@@ -184,9 +212,19 @@ class Worker(Generic[Job]):
         self._stopping = asyncio.Event()
         self._in_hand = 0
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job is in hand."""
+        return self._in_hand > 0
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the process is to stop."""
+        return self._stopping.is_set()
+
     async def run(self) -> None:
         """Work until cancelled; then finish the job in hand within `drain_s`, or give it back."""
-        await self._until_stopped(self._serve)
+        await self.until_stopped(self._serve)
 
     async def overtake(self, hands: int) -> None:
         """One more hand beside `hands` of `run`, for urgent jobs that come while all of those are busy.
@@ -201,11 +239,12 @@ class Worker(Generic[Job]):
                 if self._stopping.is_set():
                     raise asyncio.CancelledError
                 if self._in_hand >= hands and (job := await self._jobs.claim(self._db, urgent=True)):
-                    await self._work(job)
+                    await self.work(job)
 
-        await self._until_stopped(serve)
+        await self.until_stopped(serve)
 
-    async def _until_stopped(self, serve: Callable[[], Awaitable[None]]) -> None:
+    async def until_stopped(self, serve: Callable[[], Awaitable[None]]) -> None:
+        """Serve, anew after every error, until cancelled; then leave `serve` its time to come to an end."""
         serving = asyncio.create_task(bus.forever(self._jobs.queue, serve))
         try:
             await asyncio.shield(serving)
@@ -221,7 +260,7 @@ class Worker(Generic[Job]):
         async with bus.subscribe(self._url, self._jobs.queue, name=self._jobs.queue, prefetch=1) as looks:
             await self._drain()
             while True:
-                message = await self._next(looks)
+                message = await self.next_look(looks)
                 job = await self._jobs.claim(self._db)
                 if job is None:
                     await message.ack()
@@ -231,11 +270,11 @@ class Worker(Generic[Job]):
                     await message.ack()
                 except Exception as error:
                     log.warning("look not acknowledged", error=repr(error))
-                await self._work(job)
+                await self.work(job)
                 await self._drain()
                 await looks.resume()
 
-    async def _next(self, looks: bus.Subscription) -> Any:
+    async def next_look(self, looks: bus.Subscription) -> AbstractIncomingMessage:
         """The next look; ends the serving when the process is to stop."""
         get, stop = asyncio.create_task(looks.get()), asyncio.create_task(self._stopping.wait())
         try:
@@ -250,11 +289,12 @@ class Worker(Generic[Job]):
     async def _drain(self) -> None:
         """Work until nothing is due."""
         while not self._stopping.is_set() and (job := await self._jobs.claim(self._db)):
-            await self._work(job)
+            await self.work(job)
         if self._stopping.is_set():
             raise asyncio.CancelledError
 
-    async def _work(self, job: Job) -> None:
+    async def work(self, job: Job) -> None:
+        """Work a job that was claimed, come what may."""
         with self._holding_one(), telemetry.working(self._jobs.queue, job.id, job.facility_id):
             try:
                 if job.attempts > self._jobs.max_attempts:

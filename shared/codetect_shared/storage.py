@@ -64,11 +64,11 @@ class Storage:
         policy.add_content_length_range_condition(1, max_bytes)
         return f"{self._public_url}/{self.bucket(bucket)}", self._public.presigned_post_policy(policy)
 
-    async def list(self, bucket: Bucket, prefix: str) -> list[Listed]:
-        """All objects below a prefix, by key."""
+    async def list(self, bucket: Bucket, prefix: str, *, after: str | None = None) -> list[Listed]:
+        """All objects below a prefix, by key; those alone whose key comes `after` that one."""
 
         def listing() -> list[Listed]:
-            found = self._client.list_objects(self.bucket(bucket), prefix=prefix, recursive=True)
+            found = self._client.list_objects(self.bucket(bucket), prefix=prefix, recursive=True, start_after=after)
             return [Listed(o.object_name or "", (o.etag or "").strip('"'), o.size or 0) for o in found if not o.is_dir]
 
         return await self._call(listing)

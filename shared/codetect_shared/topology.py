@@ -81,6 +81,7 @@ WEBHOOKS = EventQueue(
 )
 EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS, FACTS, ENDED, WEBHOOKS, AUDIT)
 
+UPLOADS_TO_READ = "ingest.reading"
 UPLOADS_TO_IMPORT = "ingest.uploads"
 STUDIES_TO_ASSEMBLE = "ingest.studies"
 RESULTS_TO_DELIVER = "ingest.deliveries"
@@ -88,6 +89,7 @@ ANALYSES_TO_RUN = "inference.analyses"
 MAILS_TO_SEND = "auth.mails"
 WEBHOOKS_TO_DELIVER = "auth.deliveries"
 JOB_QUEUES = (
+    UPLOADS_TO_READ,
     UPLOADS_TO_IMPORT,
     STUDIES_TO_ASSEMBLE,
     RESULTS_TO_DELIVER,

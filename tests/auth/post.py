@@ -59,7 +59,7 @@ class Post:
         claims = 0
         while job := await MAILS.claim(self.house.auth.db):
             claims += 1
-            await self._worker._work(job)
+            await self._worker.work(job)
         return claims
 
     async def pass_time(self, seconds: float) -> None:

@@ -12,6 +12,7 @@ from codetect_shared.outbox import Relay
 from fastapi import FastAPI
 
 from codetect_ingest import consumers, delivering, destination_routes, routes
+from codetect_ingest.ahead import Ahead, Shelf
 from codetect_ingest.children import Children
 from codetect_ingest.delivering import Deliverer
 from codetect_ingest.dicomweb import decoding, reading_routes, storing_routes
@@ -33,6 +34,7 @@ DRAIN_S = 15  # supervisors wait 20 s
 SWEEP_S = 60
 ERASE_S = 5
 DELIVERY_TIMEOUT_S = 30
+FOLLOWED = 2  # uploads read ahead side by side: one client may be slow
 # In this order: what has a name of its own below /studies before what could be an id there.
 ROUTERS = [
     routes.uploads,
@@ -84,12 +86,16 @@ def importer(settings: Settings) -> FastAPI:
         await asyncio.to_thread(children.warm)
         await asyncio.to_thread(forget_scratch)
         readiness(app, {"database": db.ping, "storage": storage.ping})
-        work = Importer(settings, db, storage, children)
+        shelf = Shelf()
+        work = Importer(settings, db, storage, children, shelf)
         url = settings.rabbitmq_url
         async with httpx.AsyncClient(timeout=DELIVERY_TIMEOUT_S, trust_env=False) as client:
             deliver = Deliverer(settings, db, storage, client)
+            imports = Worker(UPLOADS, db, url, work.run, give_up, drain_s=DRAIN_S)
+            ahead = Ahead(settings, db, storage, children, shelf, imports)
             yield [
-                Worker(UPLOADS, db, url, work.run, give_up, drain_s=DRAIN_S).run,
+                imports.run,
+                *[ahead.run] * (FOLLOWED if settings.read_ahead_bytes else 0),
                 Worker(ASSEMBLIES, db, url, work.assemble, give_up_assembly, drain_s=DRAIN_S).run,
                 Worker(DELIVERIES, db, url, deliver.run, delivering.give_up, drain_s=DRAIN_S).run,
             ]

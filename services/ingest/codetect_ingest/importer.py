@@ -15,11 +15,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import filing, objects, rows
+from codetect_ingest.ahead import Shelf
 from codetect_ingest.assembly import Assembler, NewStudy, sort_out, waiting_packs
 from codetect_ingest.children import Children
 from codetect_ingest.filing import StudyMoved
 from codetect_ingest.identities import Sealer, sealer_of, settings_of
-from codetect_ingest.intake import IN_HAND_PER_CHILD, Intake, Reader
+from codetect_ingest.intake import IN_HAND_PER_CHILD, Hand, Intake, Posted, Reader
 from codetect_ingest.kept import file_kept, write_kept
 from codetect_ingest.models import ASSEMBLIES, UPLOADS, Study, Upload, UploadFile
 from codetect_ingest.packs import Found, Kept
@@ -35,8 +36,11 @@ T = TypeVar("T", bound=JobRow)
 class Importer:
     """Imports one upload after the other, and assembles studies that came without `complete`."""
 
-    def __init__(self, settings: Settings, db: Database, storage: Storage, children: Children) -> None:
+    def __init__(
+        self, settings: Settings, db: Database, storage: Storage, children: Children, shelf: Shelf | None = None
+    ) -> None:
         self._settings, self._db, self._storage, self._children = settings, db, storage, children
+        self._shelf = shelf or Shelf()
 
     async def run(self, job: Upload) -> None:
         """Import and settle; while the object store is away, the upload waits and loses no attempt."""
@@ -59,10 +63,11 @@ class Importer:
         async with self._db.facility(job.facility_id) as session:
             sealer = await sealer_of(session, job.facility_id, self._settings.master_key)
             query = select(UploadFile).where(UploadFile.upload_id == job.id).order_by(UploadFile.number)
-            files = list(await session.scalars(query))
-        reader = Reader(self._children, sealer, scratch)
-        in_hand = IN_HAND_PER_CHILD * self._children.size
-        await Intake(self._db, self._storage, reader, job, scratch, in_hand).read(files)
+            files = [Posted(file.number, file.etag, file.size) for file in await session.scalars(query)]
+        early = self._shelf.take(job.id)
+        reader = early.reader if early and early.holds(sealer, files) else Reader(self._children, sealer, scratch)
+        hand = Hand(self._storage, reader, job, scratch)
+        await Intake(self._db, hand, IN_HAND_PER_CHILD * self._children.size).read(files)
         refused = reader.refused | sort_out(reader.found)
         staying = {number: frames for number, frames in reader.found.items() if number not in refused}
         assembler = Assembler(self._storage, scratch, job.facility_id, job.id, job.fence)

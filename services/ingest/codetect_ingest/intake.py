@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -21,7 +22,7 @@ from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.filing import Outcome
 from codetect_ingest.identities import Sealer
 from codetect_ingest.kept import SCRATCH, scratch_owner
-from codetect_ingest.models import FileState, Upload, UploadFile
+from codetect_ingest.models import FileState, Upload
 from codetect_ingest.packs import Found, Kept
 
 log = structlog.get_logger()
@@ -65,6 +66,17 @@ class Reader:
         self.refused[number] = why
         return Outcome.of(why)
 
+    @property
+    def outcomes(self) -> dict[int, Outcome]:
+        """What became of every file so far."""
+        accepted = dict.fromkeys(self.found, Outcome(FileState.ACCEPTED))
+        return accepted | {number: Outcome.of(why) for number, why in self.refused.items()}
+
+    def forget(self, number: int) -> None:
+        """Take a file for one that wasn't read."""
+        for read in (self.found, self.refused, self.kept):
+            read.pop(number, None)
+
     def _prepare(self, number: int, source: Source) -> list[Found]:
         return self._children.prepare(source, self._sealer.key.pseudonyms, lambda slices: self._take(number, slices))
 
@@ -92,20 +104,47 @@ class Reader:
         return Kept(number, why, other, sealed)
 
 
+@dataclass(frozen=True)
+class Posted:
+    """A file that lies in the raw bucket, by its number; size in bytes."""
+
+    number: int
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Hand:
+    """Takes an upload's posted files from the object store to a reader; large ones lie in `scratch` meanwhile."""
+
+    storage: Storage
+    reader: Reader
+    upload: Upload
+    scratch: Path
+
+    async def read(self, file: Posted) -> Outcome:
+        """Read a file. Raises ObjectMissing, StorageUnavailable, OSError."""
+        key = objects.raw_key(self.upload.facility_id, self.upload.id, file.number)
+        if file.size <= LARGE:
+            source: Source = await self.storage.get("raw", key, etag=file.etag)
+        else:
+            source = objects.large_path(self.scratch, file.number)
+            await self.storage.get_file("raw", key, source, etag=file.etag)
+        return await self.reader.read(file.number, source)
+
+
 class Intake:
-    """One upload's frozen files on their way through a reader."""
+    """One upload's frozen files, but for those that its reader has read already, on their way through a hand."""
 
-    def __init__(
-        self, db: Database, storage: Storage, reader: Reader, upload: Upload, scratch: Path, in_hand: int
-    ) -> None:
-        self._db, self._storage, self._reader, self._upload, self._scratch = db, storage, reader, upload, scratch
-        self._in_hand = in_hand
+    def __init__(self, db: Database, hand: Hand, in_hand: int) -> None:
+        self._db, self._hand, self._in_hand = db, hand, in_hand
         self._room = asyncio.Lock()  # for large files: one of them lies in the scratch folder at a time
-        self._unshown: dict[int, Outcome] = {}
+        self._unshown = hand.reader.outcomes
 
-    async def read(self, files: list[UploadFile]) -> None:
+    async def read(self, files: Iterable[Posted]) -> None:
         """Read every file. Raises StorageUnavailable, OSError."""
-        waiting = iter(files)
+        read = set(self._unshown)
+        waiting = (file for file in files if file.number not in read)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._show(done := asyncio.Event()))
             async with asyncio.TaskGroup() as hands:
@@ -113,26 +152,14 @@ class Intake:
                     hands.create_task(self._read_some(waiting))
             done.set()
 
-    async def _read_some(self, waiting: Iterator[UploadFile]) -> None:
+    async def _read_some(self, waiting: Iterator[Posted]) -> None:
         for file in waiting:
             async with self._room if file.size > LARGE else contextlib.nullcontext():
-                self._unshown[file.number] = await self._read(file)
-
-    async def _read(self, file: UploadFile) -> Outcome:
-        try:
-            source = await self._fetch(file)
-        except ObjectMissing:
-            return self._reader.refuse(file.number, Refused(Refusal.GONE))
-        return await self._reader.read(file.number, source)
-
-    async def _fetch(self, file: UploadFile) -> Source:
-        """Raises ObjectMissing, StorageUnavailable, OSError."""
-        key = objects.raw_key(self._upload.facility_id, self._upload.id, file.number)
-        if file.size <= LARGE:
-            return await self._storage.get("raw", key, etag=file.etag)
-        path = objects.large_path(self._scratch, file.number)
-        await self._storage.get_file("raw", key, path, etag=file.etag)
-        return path
+                try:
+                    outcome = await self._hand.read(file)
+                except ObjectMissing:
+                    outcome = self._hand.reader.refuse(file.number, Refused(Refusal.GONE))
+                self._unshown[file.number] = outcome
 
     async def _show(self, done: asyncio.Event) -> None:
         """Now and then, write down what has become of files: people watch."""
@@ -142,9 +169,9 @@ class Intake:
                     await done.wait()
                     return
             outcomes, self._unshown = self._unshown, {}
-            read = len(self._reader.found) + len(self._reader.refused)
+            reader, upload = self._hand.reader, self._hand.upload
             try:
-                async with self._db.facility(self._upload.facility_id) as session:
-                    await filing.record_progress(session, self._upload, outcomes, read)
+                async with self._db.facility(upload.facility_id) as session:
+                    await filing.record_progress(session, upload, outcomes, len(reader.found) + len(reader.refused))
             except bus.TRANSIENT as error:
                 log.warning("progress not shown", error=repr(error))

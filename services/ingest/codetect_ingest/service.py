@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import NoReturn
 from uuid import UUID
 
-from codetect_shared import audit, outbox
+from codetect_shared import audit, outbox, topology
 from codetect_shared.db import Database, one_at_a_time
 from codetect_shared.events import UploadCompleted, UploadOpened
 from codetect_shared.identifiers import refuse_identifiers
@@ -38,6 +38,7 @@ from codetect_ingest.schemas import (
 from codetect_ingest.settings import Settings
 
 GAPS_SHOWN = 100
+HEAD_START_S = 2  # for the importer that has read it already; others come to it when that one is gone
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ async def open_upload(
         upload.sealed_reference = key.seal(request.reference, upload.id)
     opened = UploadOpened(upload_id=upload.id, priority=request.priority, submitted_by=UUID(who.subject))
     await outbox.tell(session, upload, opened)
+    await _ask_to_read(session, ingest.settings, upload)
     await audit.record(session, who, "upload.open", target=f"upload/{upload.id}")
     return _opened(ingest, upload)
 
@@ -92,6 +94,7 @@ async def renew_upload(session: AsyncSession, ingest: Ingest, upload_id: UUID) -
     if upload.state != State.OPEN:
         raise problems.WrongState(f"The upload is {upload.state}; nothing more can be posted.")
     upload.expires_at = now() + timedelta(minutes=ingest.settings.upload_minutes)
+    await _ask_to_read(session, ingest.settings, upload)
     return _opened(ingest, upload)
 
 
@@ -173,6 +176,12 @@ async def _opened_before(session: AsyncSession, upload: Upload) -> Upload | None
     return known
 
 
+async def _ask_to_read(session: AsyncSession, settings: Settings, upload: Upload) -> None:
+    """Have an importer read what is posted while it arrives."""
+    if settings.read_ahead_bytes:
+        await outbox.ask_to_look(session, topology.UPLOADS_TO_READ, upload)
+
+
 async def _freeze(
     session: AsyncSession, settings: Settings, upload: Upload, claim: Claim, listed: list[Listed]
 ) -> None:
@@ -194,7 +203,7 @@ async def _freeze(
     await session.execute(insert(UploadFile), rows)
     upload.move(State.IMPORTING)
     upload.completed_at, upload.files_total, upload.stored_bytes = now(), len(rows), size
-    await UPLOADS.enqueue(session, upload)
+    await UPLOADS.enqueue(session, upload, head_start_s=HEAD_START_S)
     await outbox.tell(session, upload, UploadCompleted(upload_id=upload.id, files=len(rows), bytes=size))
 
 

@@ -21,6 +21,9 @@ class Settings(ServiceSettings):
     max_file_bytes: int = Field(512 * MIB, description="Size of one file.")
     max_total_bytes: int = Field(8192 * MIB, description="Size of an upload.")
     children: int = Field(os.cpu_count() or 1, description="Processes that read DICOM files side by side.")
+    read_ahead_bytes: int = Field(
+        2048 * MIB, description="Of an upload, so many bytes are read before it is completed, as they arrive; 0: none."
+    )
     destination_hosts: str = Field(
         "",
         description="Hosts that facilities may have results sent to, comma-separated: names, `*.domains`, addresses, "
