@@ -59,7 +59,7 @@ async def test_complete_asked_again_answers_the_same_and_queues_one_job(clinic: 
         "codetect.upload.opened.v1",
         "codetect.upload.completed.v1",
     ]
-    looks = await clinic.sql("SELECT 1 FROM outbox WHERE queue IS NOT NULL AND subject = :id", id=upload["id"])
+    looks = await clinic.sql("SELECT 1 FROM outbox WHERE queue = 'ingest.uploads' AND subject = :id", id=upload["id"])
     assert len(looks) == 1
 
 

@@ -275,3 +275,36 @@ async def test_looks_never_enter_the_stream(shop: Shop) -> None:
     async with running(relay(shop), worker(shop, run)):
         await until(shop, await enqueue(shop), "done")
     assert await streams.last_offset(shop.rabbitmq, "test") == before
+
+
+async def test_whoever_holds_a_row_that_comes_due_takes_it_first(shop: Shop) -> None:
+    task = Task(facility_id=shop.facility)
+    async with shop.db.facility(shop.facility) as session:
+        session.add(task)
+    held = await shop.jobs.hold(shop.db, task.id)
+    assert held is not None
+    assert await shop.jobs.hold(shop.db, task.id, Task.lease_until.is_(None)) is None  # held already
+    assert await shop.jobs.take(shop.db, held) is None  # not due
+    async with shop.db.facility(shop.facility) as session:
+        row = await session.get_one(Task, task.id)
+        await shop.jobs.enqueue(session, row, head_start_s=60)
+    assert await shop.jobs.claim(shop.db) is None
+    assert await shop.jobs.hold(shop.db, task.id) is None  # due: to be taken, not to be held
+    taken = await shop.jobs.take(shop.db, held)
+    assert taken is not None
+    assert (taken.id, taken.fence, taken.attempts) == (task.id, held.fence + 1, 1)
+    assert await shop.jobs.take(shop.db, held) is None
+    await settle(shop, taken)
+
+
+async def test_a_head_start_is_nobodys_where_nobody_holds_the_row(shop: Shop) -> None:
+    for let_go in (False, True):
+        task = Task(facility_id=shop.facility)
+        async with shop.db.facility(shop.facility) as session:
+            session.add(task)
+        if let_go:
+            await shop.jobs.hold(shop.db, task.id)
+            await shop.jobs.hold(shop.db, task.id, lease_s=0)
+        async with shop.db.facility(shop.facility) as session:
+            await shop.jobs.enqueue(session, await session.get_one(Task, task.id), head_start_s=60)
+        assert (await claimed(shop.jobs, shop.db)).id == task.id

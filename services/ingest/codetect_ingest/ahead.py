@@ -33,7 +33,7 @@ log = structlog.get_logger()
 LOOK_S = 0.03  # between looks at whether the upload has been completed
 LIST_S = 0.2  # between looks at what has been posted
 RENEW_S = UPLOADS.lease_s / 3
-PATIENCE_S = 60.0  # with a client that posts nothing more
+PATIENCE_S = 20.0  # with a client that posts nothing more
 MOST_FILES = 20_000
 MOST_S = 20 * 60.0  # the broker takes a message back that isn't acknowledged within half an hour
 OPEN = Upload.state == State.OPEN
@@ -142,10 +142,10 @@ class Following:
             if self._over.is_set() or full:
                 return
             early.reader.forget(file.number)
+            self._bytes += file.size
             with contextlib.suppress(ObjectMissing, StorageUnavailable):
                 await self._hand.read(file)
                 early.etags[file.number] = file.etag
-                self._bytes += file.size
                 self._news = time.monotonic()
 
     async def _rest(self) -> None:
