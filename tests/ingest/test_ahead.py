@@ -1,6 +1,7 @@
-"""Reading ahead: an upload's files are read while they arrive, and what came of it is used only where it still holds."""
+"""Reading ahead: files are read while they arrive, and what came of it is used only where it still holds."""
 
 import asyncio
+import hashlib
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -135,10 +136,7 @@ async def test_it_comes_to_the_same_as_without(clinic: Clinic, house: House) -> 
     first, second = ([series["volume_sha256"] for series in event["series"]] for event in events)
     assert first == second
     reports = [
-        {
-            n: report
-            for n, report in await clinic.sql("SELECT number, report FROM upload_files WHERE upload_id = :u", u=u)
-        }
+        dict(await clinic.sql("SELECT number, report FROM upload_files WHERE upload_id = :u", u=u))
         for u in (upload["id"], again["id"])
     ]
     assert reports[0] == reports[1]
@@ -293,6 +291,147 @@ async def test_an_importer_that_stops_leaves_the_upload_to_another(clinic: Clini
         await clinic.complete(upload, files)
     assert (await clinic.show(upload))["state"] == "done"
     assert other.storage.fetched == {"000001": 1}
+
+
+@pytest.fixture
+def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of our small slices fill a pack."""
+    monkeypatch.setattr("codetect_ingest.packing.PACK_BYTES", 4000)
+
+
+async def packed(clinic: Clinic, *, early: bool) -> bool:
+    """Whether packs lie in the store that were written before their upload was claimed, or after it."""
+    return any((".early-" in key) is early and key.endswith(".pack") for key in await clinic.keys("studies"))
+
+
+async def all_in_its_place(clinic: Clinic) -> bool:
+    """Every row's bytes are what it says, and no pack lies there that no row names."""
+    rows = await clinic.sql(
+        "SELECT key, \"offset\", length, facts ->> 'sha256' FROM instances WHERE facility_id = :f", f=clinic.facility_id
+    )
+    for key, offset, length, sha256 in rows:
+        body = await clinic.ingest.storage.get("studies", key, part=(offset, length))
+        assert hashlib.sha256(body).hexdigest() == sha256
+    named = {key for key, *_ in rows}
+    return named == {key for key in await clinic.keys("studies") if key.endswith(".pack")}
+
+
+@pytest.mark.usefixtures("small_packs")
+async def test_packs_are_written_as_they_fill_and_used(clinic: Clinic, house: House) -> None:
+    files = dict(enumerate(bodies(slices(5), slices(2)), 1))
+    upload = await clinic.open()
+    async with house.following(upload):
+        await clinic.post(upload, files)
+        await house.has_read(*files)
+        assert await packed(clinic, early=True)
+        await clinic.complete(upload, files)
+    shown = await clinic.show(upload)
+    assert [study["instances"] for study in shown["studies"]] in ([5, 2], [2, 5])
+    assert (await packed(clinic, early=True), await packed(clinic, early=False)) == (True, True)
+    assert await all_in_its_place(clinic)
+
+
+@pytest.mark.usefixtures("small_packs")
+@pytest.mark.parametrize("why", ["replaced", "odd", "patients"])
+async def test_a_pack_with_something_that_may_not_stay_goes(clinic: Clinic, house: House, why: str) -> None:
+    """Another version of a file, a slice that doesn't fit its series, and a study of two patients."""
+    series = slices(4)
+    files = dict(enumerate(bodies(series), 1))
+    upload = await clinic.open()
+    if why == "odd":
+        series[3].Rows, series[3].Columns = 8, 32
+        files[4] = written(series[3])
+    if why == "patients":
+        series[3].PatientID = "another"
+        files[4] = written(series[3])
+    async with house.following(upload):
+        await clinic.post(upload, files)
+        await house.has_read(*files)
+        assert await packed(clinic, early=True)
+        if why == "replaced":
+            series[0].PixelData = bytes(len(series[0].PixelData))
+            series[3].PixelData = bytes(len(series[3].PixelData))
+            files |= {1: written(series[0]), 4: written(series[3])}
+            await clinic.post(upload, {1: files[1], 4: files[4]})
+        await clinic.complete(upload, files)
+    shown = await clinic.show(upload)
+    accepted = [f["number"] for f in shown["files"] if f["state"] == "accepted"]
+    assert len(accepted) == {"replaced": 4, "odd": 3, "patients": 0}[why]
+    assert await all_in_its_place(clinic)
+
+
+@pytest.mark.usefixtures("small_packs")
+async def test_nothing_stays_of_an_upload_that_is_never_completed(
+    clinic: Clinic, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "PATIENCE_S", 1)
+    upload = await clinic.open()
+    files = dict(enumerate(bodies(slices(4)), 1))
+    async with house.following(upload):
+        await clinic.post(upload, files)
+        await house.has_read(*files)
+        assert await packed(clinic, early=True)
+    assert await clinic.keys("studies") == []
+
+
+@pytest.mark.usefixtures("small_packs")
+async def test_a_study_that_is_known_is_packed_once_it_is_completed(clinic: Clinic, house: House) -> None:
+    series = slices(6)
+    await clinic.submit(bodies(series[:2]))
+    await house.importer.run(await claimed(UPLOADS, clinic.ingest.db))
+    files = dict(enumerate(bodies(series[2:]), 1))
+    upload = await clinic.open()
+    house.storage.fetched.clear()
+    async with house.following(upload):
+        await clinic.post(upload, files)
+        await house.has_read(*files)
+        await clinic.complete(upload, files)
+    (study,) = (await clinic.show(upload))["studies"]
+    assert (study["version"], study["instances"]) == (2, 4)
+    assert not await packed(clinic, early=True)
+    assert await all_in_its_place(clinic)
+
+
+@pytest.mark.usefixtures("small_packs")
+async def test_what_a_killed_importer_packed_goes_with_the_next_try(clinic: Clinic, house: House) -> None:
+    files = dict(enumerate(bodies(slices(4)), 1))
+    upload = await clinic.open()
+    async with house.following(upload):
+        await clinic.post(upload, files)
+        await house.has_read(*files)
+        house.worker._stopping.set()
+        house.storage.remove = nowhere  # as if there were no time to tidy up
+    del house.storage.remove
+    assert await packed(clinic, early=True)
+    await clinic.complete(upload, files)
+    await house.importer.run(await claimed(UPLOADS, clinic.ingest.db))
+    assert (await clinic.show(upload))["studies"][0]["instances"] == 4
+    assert not await packed(clinic, early=True)
+    assert await all_in_its_place(clinic)
+
+
+async def nowhere(*_: object) -> None:
+    """Remove nothing."""
+
+
+@pytest.mark.usefixtures("small_packs")
+async def test_a_study_that_was_erased_meanwhile_takes_nothing_along(clinic: Clinic, house: House) -> None:
+    series = slices(4)
+    files = dict(enumerate(bodies(series), 1))
+    upload = await clinic.open()
+    async with house.following(upload):
+        await clinic.post(upload, files)
+        await house.has_read(*files)
+        assert await packed(clinic, early=True)
+        await clinic.submit(bodies(series[:1]))
+        await house.importer.run(await claimed(UPLOADS, clinic.ingest.db))
+        ((before,),) = await clinic.sql("SELECT id FROM studies WHERE facility_id = :f", f=clinic.facility_id)
+        answer = await clinic.ask("DELETE", f"/studies/{before}")
+        assert answer.is_success, answer.text
+        await clinic.complete(upload, files)
+    (study,) = (await clinic.show(upload))["studies"]
+    assert (study["study_id"] != str(before), study["instances"]) == (True, 4)
+    assert await all_in_its_place(clinic)
 
 
 @pytest.mark.usefixtures("quiet")

@@ -1,7 +1,7 @@
 """Reading ahead: files of an open upload are read as they arrive, so that less is left once it is completed.
 
-All that comes of it lies in a scratch folder until the upload is ours to import; what it read of files that were
-frozen otherwise is forgotten. ADR 107 has the reasons.
+All that comes of it lies in a scratch folder, and in packs that no row names, until the upload is ours to import; what
+was read of files that were frozen otherwise is forgotten. ADR 107 has the reasons.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from codetect_ingest.dicom.reading import LARGE
 from codetect_ingest.identities import Sealer, sealer_of
 from codetect_ingest.intake import Hand, Posted, Reader
 from codetect_ingest.models import UPLOADS, State, Upload
+from codetect_ingest.packing import Packer
 from codetect_ingest.scratch import scratch_folder
 from codetect_ingest.settings import Settings
 
@@ -42,10 +43,11 @@ FREE = or_(Upload.lease_until.is_(None), Upload.lease_until < func.clock_timesta
 
 @dataclass(frozen=True)
 class Early:
-    """What was read of an upload: by whose key, and which version of each file."""
+    """What was read of an upload: by whose key, which version of each file, and what of it is packed already."""
 
     reader: Reader
     sealer: Sealer
+    packer: Packer
     etags: dict[int, str] = field(default_factory=dict)
 
     def holds(self, sealer: Sealer, frozen: Iterable[Posted]) -> bool:
@@ -147,6 +149,7 @@ class Following:
                 await self._hand.read(file)
                 early.etags[file.number] = file.etag
                 self._news = time.monotonic()
+                await early.packer.add(early.reader.found.get(file.number, []))
 
     async def _rest(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -206,14 +209,18 @@ class Ahead:
             sealer = await sealer_of(session, upload.facility_id, self._settings.master_key)
         scratch = stack.enter_context(scratch_folder())
         reader = Reader(self._children, sealer, scratch)
-        early, hand = Early(reader, sealer), Hand(self._storage, reader, upload, scratch)
-        following, completed = Following(self._settings, self._db, hand, early, self._worker), False
+        early = Early(reader, sealer, Packer(self._db, self._storage, upload, scratch))
+        following = Following(
+            self._settings, self._db, Hand(self._storage, reader, upload, scratch), early, self._worker
+        )
+        job = None
         try:
-            completed = await following.until_completed(self._children.size)
+            if await following.until_completed(self._children.size):
+                job = await UPLOADS.take(self._db, upload)
         finally:
-            if not completed:
+            if job is None:
+                await early.packer.drop()
                 await UPLOADS.hold(self._db, upload.id, OPEN, lease_s=0)  # nobody need wait for us
-        job = await UPLOADS.take(self._db, upload) if completed else None
         if job:
             stack.enter_context(self._shelf.keeping(upload.id, early))
         return job

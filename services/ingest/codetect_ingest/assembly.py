@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
@@ -19,7 +19,7 @@ from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.dicom.series import Arrangement, arrange, duplicates, mixed_studies
 from codetect_ingest.dicom.volume import Manifest, ManifestInstance, VolumeObject, read_chunks, write_volume
 from codetect_ingest.models import InstanceRow
-from codetect_ingest.packs import Found, Place, write_packs
+from codetect_ingest.packs import Found, Pack, Place, Slot, packed_before, write_packs
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,11 @@ class Slice:
 
 @dataclass
 class NewSeries:
-    """A series' new version, its objects written below `prefix`; `places` are those of the new slices."""
+    """A series' new version, its objects written; `places` are those of the new slices."""
 
     facts: SeriesFacts
     slices: list[Slice]
-    prefix: str
-    places: dict[tuple[int, int], Place]
+    places: dict[Slot, Place]
 
 
 @dataclass
@@ -108,6 +107,11 @@ def waiting_packs(known: KnownStudy) -> set[str]:
     return {row.hu_key for series in known.series.values() for row in series.rows if row.hu_key}
 
 
+def used_packs(studies: Iterable[NewStudy]) -> set[str]:
+    """Return the packs that these studies' new slices lie in."""
+    return {place.key for study in studies for series in study.series for place in series.places.values()}
+
+
 def sort_out(found: Mapping[int, list[Found]]) -> dict[int, Refused]:
     """Return which files can't stay beside the others: second copies, and studies of more than one patient."""
     firsts = {number: frames[0].instance for number, frames in found.items()}
@@ -137,10 +141,15 @@ def by_series(slices: Iterable[Found]) -> list[tuple[tuple[str, str], list[Found
 
 
 class Assembler:
-    """Makes new versions of series; `job_id` and `fence` name the attempt that its objects belong to."""
+    """Makes new versions of series; `job_id` and `fence` name the attempt that its objects belong to.
 
-    def __init__(self, storage: Storage, scratch: Path, facility_id: UUID, job_id: UUID, fence: int) -> None:
-        self._storage, self._scratch = storage, scratch
+    Slices that lie in a pack of `packed` already, all of which is needed, are left where they lie.
+    """
+
+    def __init__(
+        self, storage: Storage, scratch: Path, facility_id: UUID, job_id: UUID, fence: int, packed: Sequence[Pack] = ()
+    ) -> None:
+        self._storage, self._scratch, self._packed = storage, scratch, packed
         self._facility_id, self._job_id, self._fence = facility_id, job_id, fence
 
     async def assemble(
@@ -182,13 +191,14 @@ class Assembler:
         series_id = study.series_id(uid)
         prefix = objects.attempt_prefix(self._facility_id, study.id, self._job_id, self._fence)
         new = [s.new for s in ordered if s.new]
-        paths, written = await in_thread(write_packs, self._scratch, new)
-        places = {(one.number, one.frame): place for one, place in zip(new, written, strict=True)}
-        lying = [_lies(s, prefix, series_id, places) for s in ordered]
-        names = (objects.pack_name(series_id, number) for number in range(len(paths)))
-        packing = put_all(self._storage, {f"{prefix}{name}": path for name, path in zip(names, paths, strict=True)})
+        places = packed_before(self._packed, study.id, new)
+        unpacked = [one for one in new if one.slot not in places]
+        paths, written = await in_thread(write_packs, self._scratch, unpacked, objects.pack_keys(prefix, series_id))
+        places |= {one.slot: place for one, place in zip(unpacked, written, strict=True)}
+        lying = [_lies(s, places) for s in ordered]
+        packing = put_all(self._storage, paths)
         facts, _ = await together(self._volume(prefix, series_id, arrangement, ordered, before, lying), packing)
-        return NewSeries(facts, ordered, prefix, places)
+        return NewSeries(facts, ordered, places)
 
     async def _volume(
         self,
@@ -248,12 +258,11 @@ async def put_all(storage: Storage, files: Mapping[str, Path]) -> None:
     await together(*(put(key, path) for key, path in files.items()))
 
 
-def _lies(one: Slice, prefix: str, series_id: UUID, places: Mapping[tuple[int, int], Place]) -> dict[str, str | int]:
+def _lies(one: Slice, places: Mapping[Slot, Place]) -> dict[str, str | int]:
     """Return where a slice's clean file lies."""
     if one.new:
-        place = places[one.new.number, one.new.frame]
-        pack_key = f"{prefix}{objects.pack_name(series_id, place.pack)}"
-        return {"key": pack_key, "offset": place.offset, "length": place.length}
+        place = places[one.new.slot]
+        return {"key": place.key, "offset": place.offset, "length": place.length}
     assert one.row is not None
     return {"key": one.row.key, "offset": one.row.offset, "length": one.row.length}
 

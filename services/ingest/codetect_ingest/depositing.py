@@ -102,10 +102,10 @@ class Deposit:
 
     async def _write(self, study_id: UUID, series_id: UUID, new: list[Found]) -> Packed:
         prefix = self._prefix(study_id)
-        (packs, places), (hu_packs, hu_places) = await together(
-            in_thread(write_packs, self._scratch, new), in_thread(write_hu_packs, self._scratch, new)
+        (files, places), (hu_packs, hu_places) = await together(
+            in_thread(write_packs, self._scratch, new, objects.pack_keys(prefix, series_id)),
+            in_thread(write_hu_packs, self._scratch, new),
         )
-        files = {f"{prefix}{objects.pack_name(series_id, number)}": path for number, path in enumerate(packs)}
         files |= {f"{prefix}{objects.hu_name(series_id, number)}": path for number, path in enumerate(hu_packs)}
         await put_all(self._storage, files)
         return Packed(study_id, series_id, list(zip(new, places, hu_places, strict=True)))
@@ -188,7 +188,7 @@ class Deposit:
         await rows.upsert_series(session, study, packed.series_id, first, self._sealer, None)
         prefix = self._prefix(study.id)
         values = [
-            rows.instance(study, packed.series_id, self.id, one, prefix, place, self._sealer)
+            rows.instance(study, packed.series_id, self.id, one, place, self._sealer)
             | {
                 "hu_key": f"{prefix}{objects.hu_name(packed.series_id, number)}",
                 "hu_offset": offset,

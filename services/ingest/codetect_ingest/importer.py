@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import filing, objects, rows
 from codetect_ingest.ahead import Shelf
-from codetect_ingest.assembly import Assembler, NewStudy, sort_out, waiting_packs
+from codetect_ingest.assembly import Assembler, NewStudy, sort_out, used_packs, waiting_packs
 from codetect_ingest.children import Children
 from codetect_ingest.filing import StudyMoved
 from codetect_ingest.identities import Sealer, sealer_of, settings_of
@@ -65,16 +65,20 @@ class Importer:
             query = select(UploadFile).where(UploadFile.upload_id == job.id).order_by(UploadFile.number)
             files = [Posted(file.number, file.etag, file.size) for file in await session.scalars(query)]
         early = self._shelf.take(job.id)
-        reader = early.reader if early and early.holds(sealer, files) else Reader(self._children, sealer, scratch)
+        fits = early is not None and early.holds(sealer, files)
+        reader = early.reader if early and fits else Reader(self._children, sealer, scratch)
         hand = Hand(self._storage, reader, job, scratch)
         await Intake(self._db, hand, IN_HAND_PER_CHILD * self._children.size).read(files)
         refused = reader.refused | sort_out(reader.found)
         staying = {number: frames for number, frames in reader.found.items() if number not in refused}
-        assembler = Assembler(self._storage, scratch, job.facility_id, job.id, job.fence)
+        packed = early.packer.packs if early and fits else []
+        assembler = Assembler(self._storage, scratch, job.facility_id, job.id, job.fence, packed)
         kept = [one for number, one in reader.kept.items() if number in refused]
         while (filed := await self._file(job, assembler, staying, kept, refused, sealer)) is None:
             log.info("something else came to the same study, or a new key, meanwhile; joining with it")
         await self._tidy(job, [file.number for file in files], filed)
+        if early:
+            await early.packer.drop(keeping=used_packs(filed))
 
     async def _file(
         self,
@@ -129,17 +133,16 @@ class Importer:
         await self._remove("raw", [objects.raw_key(job.facility_id, job.id, n) for n in posted])
         for study in filed:
             await self._remove("studies", waiting_packs(study.known) - study.still_waiting)
-            if job.fence > 1:
-                await self._remove("studies", await self._outdated(job, study.id))
+            await self._remove("studies", await self._outdated(job, study.id) - used_packs(filed))
 
-    async def _outdated(self, job: Upload, study_id: UUID) -> list[str]:
-        """List what earlier attempts at this upload wrote into a study."""
+    async def _outdated(self, job: Upload, study_id: UUID) -> set[str]:
+        """List what was written into a study for this upload before this attempt."""
         try:
             there = await self._storage.list("studies", objects.study_prefix(job.facility_id, study_id))
         except StorageUnavailable:
-            return []
+            return set()
         attempts = {one.key: objects.attempt_of(one.key) for one in there}
-        return [key for key, (of, fence) in attempts.items() if of == str(job.id) and fence < job.fence]
+        return {key for key, (of, fence) in attempts.items() if of == str(job.id) and fence < job.fence}
 
     async def _remove(self, bucket: Bucket, keys: Iterable[str]) -> None:
         try:

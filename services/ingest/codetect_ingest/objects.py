@@ -5,7 +5,9 @@ has the attempt's fence in its name: one that was taken for dead and goes on can
 """
 
 import hashlib
+import itertools
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -42,15 +44,20 @@ def attempt_prefix(facility_id: UUID, study_id: UUID, job_id: UUID, fence: int) 
     return f"{study_prefix(facility_id, study_id)}{job_id}.{fence}/"
 
 
+def early_prefix(facility_id: UUID, study_id: UUID, upload_id: UUID, token: str) -> str:
+    """Return the prefix of what is written into a study before its upload is claimed; `token` is its writer's own."""
+    return f"{study_prefix(facility_id, study_id)}{upload_id}.early-{token}/"
+
+
 def attempt_of(key: str) -> tuple[str, int]:
-    """Return job and fence of an object below a study's prefix; -1 where it has none."""
+    """Return job and fence of an object below a study's prefix; -1 where it has none, or was written early."""
     job, _, fence = key.split("/")[2].partition(".")
     return job, int(fence) if fence.isdigit() else -1
 
 
-def pack_name(series_id: UUID, number: int) -> str:
-    """Return the name of a pack of a series' clean files within an attempt's prefix."""
-    return f"{series_id}/{number:04}.pack"
+def pack_keys(prefix: str, series_id: UUID, numbers: Iterable[int] | None = None) -> Iterator[str]:
+    """Yield the keys of packs of a series' clean files below an attempt's prefix, one after the other."""
+    return (f"{prefix}{series_id}/{number:04}.pack" for number in numbers or itertools.count())
 
 
 def hu_name(series_id: UUID, number: int) -> str:

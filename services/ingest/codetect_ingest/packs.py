@@ -4,9 +4,10 @@ A few objects a series instead of one a slice: any instance is one range of one,
 pack are one small range (ADR 0025).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 from codetect_ingest.dicom.identity import Attributes, Identity
 from codetect_ingest.dicom.instance import Instance
@@ -15,6 +16,9 @@ from codetect_ingest.dicom.refusals import Refused
 from codetect_ingest.dicom.report import Report
 
 PACK_BYTES = 4 * 2**20  # what an object store keeps in one piece; larger objects cost it half as much again a byte
+
+
+Slot = tuple[int, int, str]  # number of the file, of the frame, and SHA-256 of the clean file
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,11 @@ class Found:
     clean: Path
     chunk: Path
 
+    @property
+    def slot(self) -> Slot:
+        """What it is known by among all that was read of an upload."""
+        return self.number, self.frame, self.instance.sha256
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -46,20 +55,36 @@ class Kept:
 class Place:
     """Where an instance lies inside which pack: its file, and its data set without the image; bytes."""
 
-    pack: int
+    key: str
     offset: int
     length: int
     header_offset: int
     header_length: int
 
 
-def write_packs(folder: Path, slices: Sequence[Found]) -> tuple[list[Path], list[Place]]:
-    """Write the clean files of these slices as packs; return them, and the place of each slice."""
-    paths: list[Path] = []
+@dataclass(frozen=True)
+class Pack:
+    """A pack that lies in the store already, below a study's prefix."""
+
+    key: str
+    study_id: UUID
+    places: dict[Slot, Place]
+
+
+def packed_before(packs: Iterable[Pack], study_id: UUID, slices: Iterable[Found]) -> dict[Slot, Place]:
+    """Return the places of slices in packs of their study that hold nothing else: what isn't needed must not stay."""
+    needed = {one.slot for one in slices}
+    useful = (pack.places for pack in packs if pack.study_id == study_id and pack.places.keys() <= needed)
+    return {slot: place for places in useful for slot, place in places.items()}
+
+
+def write_packs(folder: Path, slices: Sequence[Found], keys: Iterator[str]) -> tuple[dict[str, Path], list[Place]]:
+    """Write the clean files of these slices as packs; return these by their keys, and the place of each slice."""
+    paths: dict[str, Path] = {}
     places: list[Place] = []
-    for number, group in enumerate(_groups(slices, [one.clean for one in slices])):
-        paths.append(folder / f"{group[0].clean.stem}.pack")
-        places += _write_pack(paths[-1], number, group)
+    for key, group in zip(keys, _groups(slices, [one.clean for one in slices]), strict=False):
+        paths[key] = folder / f"{group[0].clean.stem}.pack"
+        places += _write_pack(paths[key], key, group)
     return paths, places
 
 
@@ -77,7 +102,7 @@ def write_hu_packs(folder: Path, slices: Sequence[Found]) -> tuple[list[Path], l
     return paths, places
 
 
-def _write_pack(path: Path, number: int, slices: Sequence[Found]) -> list[Place]:
+def _write_pack(path: Path, key: str, slices: Sequence[Found]) -> list[Place]:
     headers = bytearray()
     places = []
     with path.open("wb") as pack:
@@ -89,7 +114,7 @@ def _write_pack(path: Path, number: int, slices: Sequence[Found]) -> list[Place]
             pack.write(data)
         tail = pack.tell()
         pack.write(headers)
-    return [Place(number, offset, length, tail + header, size) for offset, length, header, size in places]
+    return [Place(key, offset, length, tail + header, size) for offset, length, header, size in places]
 
 
 def _groups(slices: Sequence[Found], files: Sequence[Path]) -> Iterator[list[Found]]:

@@ -9,7 +9,6 @@ from sqlalchemy import delete, insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from codetect_ingest import objects
 from codetect_ingest.assembly import NewSeries, Slice
 from codetect_ingest.dicom.identity import Identity
 from codetect_ingest.identities import Sealer
@@ -129,8 +128,8 @@ def _slice(
     sealed: Mapping[str, bytes | None],
 ) -> dict[str, Any]:
     if one.new:
-        place = series.places[one.new.number, one.new.frame]
-        row = instance(study, series.facts.series_id, upload.id, one.new, series.prefix, place, sealer)
+        place = series.places[one.new.slot]
+        row = instance(study, series.facts.series_id, upload.id, one.new, place, sealer)
     else:
         row = {name: getattr(one.row, name) for name in INSTANCE_COLUMNS}
         row["sealed_identity"] = sealed.get(row["sop_instance_uid"])
@@ -138,9 +137,9 @@ def _slice(
 
 
 def instance(
-    study: Study, series_id: UUID, upload_id: UUID, found: Found, prefix: str, place: Place, sealer: Sealer
+    study: Study, series_id: UUID, upload_id: UUID, found: Found, place: Place, sealer: Sealer
 ) -> dict[str, Any]:
-    """Return the row of an instance that was read, its file at `place` in a pack below `prefix`."""
+    """Return the row of an instance that was read, its file at `place` in a pack."""
     facts = found.instance
     return {
         "series_id": series_id,
@@ -153,7 +152,7 @@ def instance(
         "instance_number": facts.instance_number,
         "index": None,
         "bucket": "studies",
-        "key": f"{prefix}{objects.pack_name(series_id, place.pack)}",
+        "key": place.key,
         "source": found.number,
         "facts": facts.model_dump(mode="json"),
         "sealed_identity": sealer.instance(found.identity, series_id, facts.sop_instance_uid),
