@@ -304,6 +304,13 @@ async def packed(clinic: Clinic, *, early: bool) -> bool:
     return any((".early-" in key) is early and key.endswith(".pack") for key in await clinic.keys("studies"))
 
 
+async def packed_early(clinic: Clinic) -> None:
+    """Wait until a pack lies there."""
+    async with asyncio.timeout(10):
+        while not await packed(clinic, early=True):
+            await asyncio.sleep(0.02)
+
+
 async def all_in_its_place(clinic: Clinic) -> bool:
     """Every row's bytes are what it says, and no pack lies there that no row names."""
     rows = await clinic.sql(
@@ -323,7 +330,7 @@ async def test_packs_are_written_as_they_fill_and_used(clinic: Clinic, house: Ho
     async with house.following(upload):
         await clinic.post(upload, files)
         await house.has_read(*files)
-        assert await packed(clinic, early=True)
+        await packed_early(clinic)
         await clinic.complete(upload, files)
     shown = await clinic.show(upload)
     assert [study["instances"] for study in shown["studies"]] in ([5, 2], [2, 5])
@@ -347,7 +354,7 @@ async def test_a_pack_with_something_that_may_not_stay_goes(clinic: Clinic, hous
     async with house.following(upload):
         await clinic.post(upload, files)
         await house.has_read(*files)
-        assert await packed(clinic, early=True)
+        await packed_early(clinic)
         if why == "replaced":
             series[0].PixelData = bytes(len(series[0].PixelData))
             series[3].PixelData = bytes(len(series[3].PixelData))
@@ -370,7 +377,7 @@ async def test_nothing_stays_of_an_upload_that_is_never_completed(
     async with house.following(upload):
         await clinic.post(upload, files)
         await house.has_read(*files)
-        assert await packed(clinic, early=True)
+        await packed_early(clinic)
     assert await clinic.keys("studies") == []
 
 
@@ -399,8 +406,9 @@ async def test_what_a_killed_importer_packed_goes_with_the_next_try(clinic: Clin
     async with house.following(upload):
         await clinic.post(upload, files)
         await house.has_read(*files)
-        house.worker._stopping.set()
+        await packed_early(clinic)
         house.storage.remove = nowhere  # as if there were no time to tidy up
+        house.worker._stopping.set()
     del house.storage.remove
     assert await packed(clinic, early=True)
     await clinic.complete(upload, files)
@@ -422,7 +430,7 @@ async def test_a_study_that_was_erased_meanwhile_takes_nothing_along(clinic: Cli
     async with house.following(upload):
         await clinic.post(upload, files)
         await house.has_read(*files)
-        assert await packed(clinic, early=True)
+        await packed_early(clinic)
         await clinic.submit(bodies(series[:1]))
         await house.importer.run(await claimed(UPLOADS, clinic.ingest.db))
         ((before,),) = await clinic.sql("SELECT id FROM studies WHERE facility_id = :f", f=clinic.facility_id)
