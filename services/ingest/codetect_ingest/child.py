@@ -15,6 +15,7 @@ from codetect_ingest.dicom.deidentify import Pseudonyms
 from codetect_ingest.dicom.instance import prepare
 from codetect_ingest.dicom.other import named_by, other_of
 from codetect_ingest.dicom.refusals import Refusal, Refused
+from codetect_ingest.dicom.remembering import only_of
 
 READY = b"ready"
 ACCEPTED, REFUSED = b"accepted", b"refused"
@@ -48,6 +49,7 @@ def live(pipe: Connection, memory_bytes: int, orphan_s: float, answer: Answer) -
 
 def answer_slices(file: BinaryIO, key: bytes) -> Iterator[list[bytes]]:
     """Prepare a file: its slices, clean and as HU, or why it is refused and what can be told of it all the same."""
+    only_of(key)
     try:
         for one in prepare(file, Pseudonyms(key)):
             yield [ACCEPTED, one.model_dump_json(exclude={"clean", "hu"}).encode(), one.clean, one.hu]
