@@ -66,14 +66,19 @@ class Instance(BaseModel):
     bytes: int
 
 
-class PreparedSlice(BaseModel):
-    """A slice with its clean DICOM file (`header`: where its data set without the image lies) and its HU."""
+class Facts(BaseModel):
+    """What is told of a slice; `header` is where its data set without the image lies in its clean file."""
 
     instance: Instance
     identity: Identity
     attributes: Attributes
     report: Report
     header: tuple[int, int]
+
+
+class PreparedSlice(Facts):
+    """A slice with its clean DICOM file and its HU."""
+
     clean: bytes
     hu: bytes
 
