@@ -17,7 +17,6 @@ import numpy as np
 import pydicom
 import pytest
 from codetect_ingest import exporting, querying, tables
-from codetect_ingest.dicom.writing import write
 from codetect_ingest.dicomweb.problems import NothingThere
 from codetect_ingest.exporting import View
 from codetect_ingest.retention import retain
@@ -28,7 +27,7 @@ from pydicom.dataset import Dataset
 
 from tests.ingest.conftest import Clinic, Hands
 from tests.ingest.lives import actions, asking, change_settings, keep_study, problem
-from tests.ingest.samples import SAMPLE, ct
+from tests.ingest.samples import SAMPLE, ct, written
 from tests.ingest.test_importer import Away, bodies, slices
 from tests.ingest.test_kept import scout_of
 
@@ -137,7 +136,7 @@ async def test_a_result_is_exported_beside_its_images(clinic: Clinic, hands: Han
     study_id, _ = await keep_study(clinic, hands)
     result = ct()
     result.SeriesInstanceUID, result.SOPInstanceUID = "2.25.11", "2.25.12"
-    body = write(result).data
+    body = written(result)
     key = f"{clinic.facility_id}/{study_id}/result.dcm"
     await clinic.ingest.storage.put("results", key, body)
     await clinic.sql(

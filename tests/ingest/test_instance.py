@@ -1,8 +1,12 @@
+from io import BytesIO
+
 import numpy as np
+import pydicom
 import pytest
 from codetect_ingest.dicom.deidentify import Pseudonyms
 from codetect_ingest.dicom.instance import SLICE_CODEC, prepare
 from codetect_ingest.dicom.refusals import Refusal, Refused
+from pydicom.uid import ImplicitVRLittleEndian
 
 from tests.ingest.samples import BIG, KEY, SAMPLE, big, ct, written
 
@@ -28,6 +32,15 @@ def test_a_slice_becomes_facts_a_clean_file_and_compressed_hu() -> None:
 def test_preparing_again_makes_the_same_bytes() -> None:
     data = next(SAMPLE.glob("*.dcm")).read_bytes()
     assert list(prepare(data, PSEUDONYMS)) == list(prepare(data, Pseudonyms(KEY)))
+
+
+@pytest.mark.parametrize("changes", [{}, {"ImageType": ["ORIGINAL", "PRIMARY", *["AXIAL"] * 20_000]}, {"KVP": 120}])
+def test_a_clean_file_is_written_as_pydicom_writes_it(changes: dict[str, object]) -> None:
+    source = ct(**changes)
+    source.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian  # where a value may be longer than 64 KiB
+    (found,) = prepare(written(source), PSEUDONYMS)
+    again = pydicom.dcmread(BytesIO(found.clean))
+    assert written(again) == found.clean
 
 
 def test_facts_name_nobody() -> None:

@@ -1,3 +1,5 @@
+from io import BytesIO
+
 import numpy as np
 import pydicom
 import pytest
@@ -25,6 +27,27 @@ def with_values(*values: int, dtype: str = "<i2", **changes: object) -> Dataset:
 def test_hu_is_slope_times_stored_plus_intercept() -> None:
     assert hu(with_values(0, 24, 1024)).tolist() == [[-1024, -1000, 0]]
     assert hu(with_values(0, 10, 20, RescaleSlope="0.5", RescaleIntercept="-10.25")).tolist() == [[-10, -5, 0]]
+
+
+@pytest.mark.parametrize("intercept", [0, -1024, 32767, -32768, 40000, -65535, 70000, 999999])
+@pytest.mark.parametrize("dtype", ["i1", "u1", "<i2", "<u2"])
+def test_whole_intercepts_are_added_in_as_many_bits_as_it_takes(dtype: str, intercept: int) -> None:
+    info = np.iinfo(dtype)
+    for values in ([info.min, info.max], [info.max, info.max - 1], [info.min, info.min + 1], [0, 1]):
+        bits = {"BitsAllocated": info.bits, "BitsStored": info.bits, "HighBit": info.bits - 1}
+        signed = {"PixelRepresentation": int(info.min < 0)}
+        ds = with_values(*values, dtype=dtype, RescaleIntercept=intercept, **bits, **signed)
+        assert hu(ds).tolist() == [[min(max(v + intercept, -32768), 32767) for v in values]]
+
+
+def test_a_usual_image_is_taken_as_pydicom_takes_it() -> None:
+    for changes in ({}, {"PixelRepresentation": 0}, {"PlanarConfiguration": 0}, {"NumberOfFrames": 1}):
+        data = written(with_values(-5, 7, 1000, -32768, 32767, **changes))
+        found, theirs = stored_values(read(data)), pydicom.dcmread(BytesIO(data)).pixel_array
+        assert (found.dtype, found.tolist()) == (theirs.dtype, theirs.tolist())
+    for changes in ({"PhotometricInterpretation": "ODD"}, {"PhotometricInterpretation": ["MONOCHROME2", "ODD"]}):
+        with pytest.raises(Refused):
+            stored_values(read(written(ct(**changes))))
 
 
 @pytest.mark.parametrize(

@@ -7,47 +7,43 @@ import resource
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
-from multiprocessing.connection import Connection
-from multiprocessing.reduction import recv_handle
 from typing import BinaryIO
 
 from codetect_ingest.dicom.deidentify import Pseudonyms
 from codetect_ingest.dicom.instance import prepare
 from codetect_ingest.dicom.other import named_by, other_of
 from codetect_ingest.dicom.refusals import Refusal, Refused
+from codetect_ingest.dicom.remembering import only_of
+from codetect_ingest.line import Line
 
 READY = b"ready"
 ACCEPTED, REFUSED = b"accepted", b"refused"
-SENT, LENT = b"s", b"l"
 Answer = Callable[[BinaryIO, bytes], Iterable[list[bytes]]]  # a file and a word about it, to answers in parts
 
 
-def live(pipe: Connection, memory_bytes: int, orphan_s: float, answer: Answer) -> None:
-    """Say that we are there, then answer one file after another until the pipe closes.
+def live(line: Line, memory_bytes: int, orphan_s: float, answer: Answer) -> None:
+    """Say that we are there, then answer one file after another until the line closes.
 
     The alarm is for a child whose parent was killed.
     """
     _limit(memory_bytes)
     with contextlib.suppress(EOFError, OSError):
-        pipe.send_bytes(READY)
+        line.send([READY])
         while True:
-            asked = pipe.recv_bytes()
-            lent = asked[:1] == LENT
-            with open(recv_handle(pipe), "rb") if lent else BytesIO(pipe.recv_bytes()) as file:
-                answers = answered(answer, file, asked[1:])
+            asked, *sent = line.receive(memory_bytes)
+            with BytesIO(sent[0]) if sent else open(line.borrow(), "rb") as file:
                 signal.setitimer(signal.ITIMER_REAL, orphan_s)
-                for parts in answers:
+                for parts in answered(answer, file, asked):
                     signal.setitimer(signal.ITIMER_REAL, 0)
-                    pipe.send_bytes(len(parts).to_bytes(4, "big"))
-                    for part in parts:
-                        pipe.send_bytes(part)
+                    line.send(parts)
                     signal.setitimer(signal.ITIMER_REAL, orphan_s)
                 signal.setitimer(signal.ITIMER_REAL, 0)
-            pipe.send_bytes(bytes(4))
+            line.send([])
 
 
 def answer_slices(file: BinaryIO, key: bytes) -> Iterator[list[bytes]]:
     """Prepare a file: its slices, clean and as HU, or why it is refused and what can be told of it all the same."""
+    only_of(key)
     try:
         for one in prepare(file, Pseudonyms(key)):
             yield [ACCEPTED, one.model_dump_json(exclude={"clean", "hu"}).encode(), one.clean, one.hu]

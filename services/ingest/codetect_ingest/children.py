@@ -18,17 +18,18 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import forkserver
-from multiprocessing.connection import Connection
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
-from multiprocessing.reduction import send_handle
 from pathlib import Path
 from typing import TypeVar
 
-from codetect_ingest.child import LENT, READY, SENT, Answer, answer_slices, live
+from codetect_ingest.child import READY, Answer, answer_slices, live
 from codetect_ingest.dicom.instance import PreparedSlice
 from codetect_ingest.dicom.reading import MAX_FRAMES
 from codetect_ingest.dicom.refusals import Refusal, Refused
+from codetect_ingest.line import Line, line
 from codetect_ingest.spoken import slices_of
+from codetect_ingest.watch import Watch
 
 FILES_PER_CHILD = 500
 START_S = 60.0  # until a child is there, which takes none of a file's time
@@ -37,7 +38,6 @@ EARNED_S = 1.0  # with each answer, to make the next
 MEMORY_BYTES = 512 * 2**20
 ANSWER_BYTES = 256 * 2**20
 ANSWER_RATIO = 16  # answers to one file may be so many times as large as the file, on top
-ANSWER_PARTS = 10_000
 ANSWERS = MAX_FRAMES
 PRELOADED = "codetect_ingest.dicom.instance"
 OURS = "CODETECT_"
@@ -57,10 +57,10 @@ class NotStarted(TimeoutError):
 
 @dataclass(eq=False)
 class Child:
-    """A process and our end of its pipe; `files` it has read so far."""
+    """A process and our end of its line; `files` it has read so far."""
 
     process: ForkServerProcess
-    pipe: Connection
+    line: Line
     files: int = 0
     ready: bool = False
 
@@ -69,7 +69,7 @@ class Child:
         if self.ready:
             return
         try:
-            self.ready = self.pipe.poll(START_S) and self.pipe.recv_bytes() == READY
+            self.ready = bool(wait([self.line.socket], START_S)) and self.line.receive(len(READY)) == [READY]
         except (EOFError, OSError):
             self.ready = False
         if not self.ready:
@@ -82,25 +82,22 @@ class Allowance:
 
     most_s: float
     left_s: float
+    watch: Watch
 
     @contextlib.contextmanager
     def limit(self, child: Child) -> Iterator[None]:
-        """Talk to a child inside; the timer's kill ends one that hangs, even in the middle of an answer."""
-        late, started = threading.Event(), time.monotonic()
-
-        def kill() -> None:
-            late.set()
-            child.process.kill()
-
-        timer = threading.Timer(self.left_s, kill)
-        timer.start()
+        """Talk to a child inside; the watch kills one that hangs, even in the middle of an answer."""
+        started, broken = time.monotonic(), False
+        self.watch.begin(child, self.left_s, child.process.kill)
         try:
             yield
         except (EOFError, OSError):
-            raise (Refused(Refusal.TIMEOUT) if late.is_set() else Died(Refusal.UNREADABLE)) from None
+            broken = True
         finally:
-            timer.cancel()
+            late = not self.watch.end(child)
             self.left_s -= time.monotonic() - started
+        if broken:
+            raise Refused(Refusal.TIMEOUT) if late else Died(Refusal.UNREADABLE)
 
     def earn(self) -> None:
         """Give time for the next answer."""
@@ -129,6 +126,7 @@ class Children:
         self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
         self.size = size
         self._alive: set[Child] = set()
+        self._watch = Watch()
         self._closed = False
         atexit.register(self.close)
         for _ in range(size):
@@ -160,7 +158,7 @@ class Children:
         try:
             if child is None or not child.process.is_alive():
                 child = self._start(instead_of=child)
-            allowance = Allowance(self._timeout_s, self._timeout_s)
+            allowance = Allowance(self._timeout_s, self._timeout_s, self._watch)
             try:
                 answer, healthy = self._converse(child, source, word, allowance, understand)
             except Died:
@@ -200,6 +198,7 @@ class Children:
         """End every child, also those at work: whoever waits for one gets `UNREADABLE`, and buries it."""
         atexit.unregister(self.close)
         self._closed = True
+        self._watch.close()
         for child in list(self._alive):
             child.process.kill()
         with contextlib.suppress(queue.Empty):
@@ -211,7 +210,7 @@ class Children:
         if instead_of:
             self._end(instead_of)
         _run_forkserver()
-        ours, theirs = self._context.Pipe()
+        ours, theirs = line()
         process = self._context.Process(
             target=live,
             args=(theirs, self._memory_bytes, 2 * self._timeout_s, self._answer),
@@ -229,7 +228,7 @@ class Children:
         self._alive.discard(child)
         child.process.kill()
         child.process.join()
-        child.pipe.close()
+        child.line.close()
 
 
 def _run_forkserver() -> None:
@@ -249,7 +248,7 @@ def _answers(child: Child, source: Source, word: bytes, allowance: Allowance) ->
         with allowance.limit(child):
             if number == 0:
                 _show(child, source, word)
-            answer = _received(child.pipe, min(left, ANSWER_BYTES))
+            answer = child.line.receive(max(0, min(left, ANSWER_BYTES)))
             if number == ANSWERS and answer:
                 raise OSError("too many answers")
         if not answer:
@@ -267,23 +266,8 @@ def size_of(source: Source) -> int:
 def _show(child: Child, source: Source, word: bytes) -> None:
     """Send a file, or lend it, to be read only: a child opens none itself."""
     if isinstance(source, bytes):
-        child.pipe.send_bytes(SENT + word)
-        child.pipe.send_bytes(source)
+        child.line.send([word, source])
         return
-    child.pipe.send_bytes(LENT + word)
+    child.line.send([word])
     with source.open("rb") as file:
-        send_handle(child.pipe, file.fileno(), child.process.pid)
-
-
-def _received(pipe: Connection, left: int) -> list[bytes]:
-    """Take an answer's parts, bounded in number and in sum; none at the end. Raises OSError for more."""
-    count = int.from_bytes(pipe.recv_bytes(4), "big")
-    if count > ANSWER_PARTS:
-        raise OSError("too many parts")
-    parts: list[bytes] = []
-    for _ in range(count):
-        if left <= 0:
-            raise OSError("too many bytes")
-        parts.append(pipe.recv_bytes(left))
-        left -= len(parts[-1])
-    return parts
+        child.line.lend(file.fileno())

@@ -1,12 +1,11 @@
 """What a child says of a file, read with suspicion: the file may have taken it over."""
 
-import json
 from collections.abc import Iterator
 
 from pydicom.uid import UID
 
 from codetect_ingest.child import REFUSED
-from codetect_ingest.dicom.instance import PreparedSlice
+from codetect_ingest.dicom.instance import Facts, PreparedSlice
 from codetect_ingest.dicom.other import Other
 from codetect_ingest.dicom.refusals import Refusal, Refused
 
@@ -39,7 +38,7 @@ def _two_uids(text: bytes) -> tuple[str, str]:
 
 
 def _slice(facts: bytes, clean: bytes, hu: bytes) -> PreparedSlice:
-    found = PreparedSlice.model_validate(json.loads(facts) | {"clean": clean, "hu": hu})
+    found = Facts.model_validate_json(facts)
     if not 0 <= found.header[0] <= found.header[1] <= len(clean):
         raise ValueError("a header outside of its file")
-    return found
+    return PreparedSlice.model_construct(**vars(found), clean=clean, hu=hu)

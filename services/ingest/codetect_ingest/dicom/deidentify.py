@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.datadict import dictionary_VM, dictionary_VR
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_sequence
@@ -28,13 +28,15 @@ from pydicom.valuerep import format_number_as_ds
 from codetect_ingest.dicom.encoding import dataset_of
 from codetect_ingest.dicom.pixels import padding_range
 from codetect_ingest.dicom.reading import NATIVE, transfer_syntax, value, words
+from codetect_ingest.dicom.remembering import Said, element_of, remembered, said, tag_of
+from codetect_ingest.dicom.writing import meta_of
 
 # fmt: off
 CODES = (
     "ImageType", "BodyPartExamined", "ScanOptions", "RotationDirection", "PatientPosition", "LossyImageCompression",
     "LossyImageCompressionMethod", "BurnedInAnnotation",
 )
-TEXTS = ("Manufacturer", "ManufacturerModelName", "ConvolutionKernel", "FilterType")
+TEXTS = {"Manufacturer": 64, "ManufacturerModelName": 64, "ConvolutionKernel": 16, "FilterType": 16}  # longest
 NUMBERS = (
     "SliceThickness", "KVP", "DataCollectionDiameter", "ReconstructionDiameter", "DistanceSourceToDetector",
     "DistanceSourceToPatient", "GantryDetectorTilt", "TableHeight", "ExposureTime", "XRayTubeCurrent", "Exposure",
@@ -61,7 +63,7 @@ IDENTIFYING = (
 # fmt: on
 LONGEST_SHIFT_DAYS = 3650
 INSIDE_WORDS = 4  # letters from which on a name is looked for inside of words, too
-LONGEST = {"LO": 64, "SH": 16}
+WHOLE = {keyword: dictionary_VR(keyword) == "IS" for keyword in NUMBERS}
 PROFILE = {
     "113100": "Basic Application Confidentiality Profile",
     "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
@@ -114,7 +116,7 @@ def patient_of(ds: Dataset) -> str:
     )
     if identity:
         return f"id\0{identity}"
-    return f"name\0{name}\0{born}" if name else f"study\0{ds.StudyInstanceUID}"
+    return f"name\0{name}\0{born}" if name else f"study\0{value(ds, 'StudyInstanceUID')}"
 
 
 def deidentify(ds: Dataset, stored: NDArray[np.integer], pseudonyms: Pseudonyms) -> Dataset:
@@ -127,13 +129,13 @@ def deidentify(ds: Dataset, stored: NDArray[np.integer], pseudonyms: Pseudonyms)
     for keyword in CODES:
         plain = [word for word in words(ds, keyword) if PLAIN_CODE.fullmatch(word)]
         _keep(found, keyword, [word for word in plain if not _names_someone(word, names)])
-    for keyword in TEXTS:
+    for keyword, longest in TEXTS.items():
         text = str(value(ds, keyword) or "").strip()
         if PLAIN_TEXT.fullmatch(text) and not _names_someone(text, names):
-            _keep(found, keyword, text[: LONGEST[dictionary_VR(keyword)]].strip())
-    for keyword in NUMBERS:
-        number = _plain_numbers(ds, keyword)
-        if dictionary_VR(keyword) != "IS" or str(number) not in names:
+            _keep(found, keyword, text[:longest].strip())
+    for keyword, whole in WHOLE.items():
+        number = _numbers(ds, keyword)
+        if not whole or str(number) not in names:
             _keep(found, keyword, number)
     padding = padding_range(ds)
     if padding:
@@ -143,14 +145,15 @@ def deidentify(ds: Dataset, stored: NDArray[np.integer], pseudonyms: Pseudonyms)
         _keep(found, keyword, shifted(value(ds, keyword), pseudonyms.shift_days(patient)))
     _complete(found)
     inverted = words(ds, "PhotometricInterpretation") == ["MONOCHROME1"]
-    frame_of_reference = str(value(ds, "FrameOfReferenceUID") or f"of {ds.SeriesInstanceUID}")
+    series = value(ds, "SeriesInstanceUID")
+    frame_of_reference = str(value(ds, "FrameOfReferenceUID") or f"of {series}")
     found |= {
         "PhotometricInterpretation": "MONOCHROME1" if inverted else "MONOCHROME2",
         "SOPClassUID": uid.CTImageStorage,
         "Modality": "CT",
-        "SOPInstanceUID": pseudonyms.uid(ds.SOPInstanceUID),
-        "StudyInstanceUID": pseudonyms.uid(ds.StudyInstanceUID),
-        "SeriesInstanceUID": pseudonyms.uid(ds.SeriesInstanceUID),
+        "SOPInstanceUID": pseudonyms.uid(value(ds, "SOPInstanceUID")),
+        "StudyInstanceUID": pseudonyms.uid(value(ds, "StudyInstanceUID")),
+        "SeriesInstanceUID": pseudonyms.uid(series),
         "FrameOfReferenceUID": pseudonyms.uid(frame_of_reference),
         "PatientID": pseudonyms.patient(patient),
         "PatientIdentityRemoved": "YES",
@@ -162,18 +165,18 @@ def deidentify(ds: Dataset, stored: NDArray[np.integer], pseudonyms: Pseudonyms)
     if syntax in NATIVE or syntax == uid.RLELossless:
         found["HighBit"] = found["BitsStored"] - 1
     clean = dataset_of(found, signed=found["PixelRepresentation"] == 1)
-    clean.file_meta = FileMetaDataset()
-    clean.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian if syntax in NATIVE else syntax
+    given = uid.ExplicitVRLittleEndian if syntax in NATIVE else syntax
+    clean.file_meta = meta_of(uid.CTImageStorage, found["SOPInstanceUID"], given)
     clean[PIXEL_DATA] = DataElement(PIXEL_DATA, *_pixels(ds, syntax, stored), already_converted=True)
     return clean
 
 
-def _pixels(ds: Dataset, syntax: uid.UID, stored: NDArray[np.integer]) -> tuple[str, bytes]:
+def _pixels(ds: Dataset, syntax: uid.UID, stored: NDArray[np.integer]) -> tuple[str, bytes | memoryview]:
     """Return the image's VR and exactly its own bytes; `stored_values` has stripped what hid between or behind them."""
     if syntax not in NATIVE:
         return "OB", encapsulate([next(generate_frames(ds.PixelData, number_of_frames=1))])
-    little = stored.astype(stored.dtype.newbyteorder("<"), copy=False).tobytes()
-    return "OB" if stored.dtype.itemsize == 1 else "OW", little
+    little = np.ascontiguousarray(stored, stored.dtype.newbyteorder("<"))
+    return "OB" if stored.dtype.itemsize == 1 else "OW", little.data.cast("B")
 
 
 def _complete(found: dict[str, Any]) -> None:
@@ -191,9 +194,22 @@ def _keep(known: dict[str, Any], keyword: str, found: Any) -> None:
         known[keyword] = found
 
 
-def _plain_numbers(ds: Dataset, keyword: str) -> Any:
+def _numbers(ds: Dataset, keyword: str) -> Any:
     """Return numbers as numbers: a decimal string is written anew, so nothing else travels in it."""
-    found = value(ds, keyword)
+    one = said(ds, tag_of(keyword))
+    return _said_numbers(one, keyword) if one else _plain_numbers(value(ds, keyword), keyword)
+
+
+@remembered
+def _said_numbers(one: Said, keyword: str) -> Any:
+    try:
+        found = element_of(one).value
+    except Exception:
+        return None
+    return _plain_numbers(found, keyword)
+
+
+def _plain_numbers(found: Any, keyword: str) -> Any:
     values = list(found) if isinstance(found, MultiValue) else [found]
     if found in (None, "") or (len(values) > 1 and dictionary_VM(keyword) == "1"):
         return None
@@ -220,8 +236,13 @@ AS_PLAIN: dict[str, Callable[[Any], Any]] = {
 
 def shifted(date: Any, days: int) -> str | None:
     """Move a date back; a date that isn't one goes."""
+    return _moved_back(str(date).replace(".", "").strip()[:8], days)
+
+
+@remembered
+def _moved_back(date: str, days: int) -> str | None:
     try:
-        found = datetime.datetime.strptime(str(date).replace(".", "").strip()[:8], "%Y%m%d").date()
+        found = datetime.datetime.strptime(date, "%Y%m%d").date()
         return (found - datetime.timedelta(days=days)).strftime("%Y%m%d")
     except (ValueError, OverflowError):
         return None

@@ -9,9 +9,11 @@ from typing import Any
 
 import pydicom
 from pydantic import BaseModel, ConfigDict
-from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+
+from codetect_ingest.dicom.remembering import Said, element_of, remembered, said, tag_of
 
 Attributes = dict[str, Any]
 
@@ -58,15 +60,26 @@ def as_json(ds: Dataset, keywords: tuple[str, ...]) -> Attributes:
     """Return these attributes as DICOM JSON (PS3.18 F.2), by tag; absent and unreadable ones are missing."""
     found: Attributes = {}
     for keyword in keywords:
-        tag = tag_for_keyword(keyword)
+        tag = tag_of(keyword)
         try:
-            if tag is not None and tag in ds:
-                attribute = ds[tag].to_json_dict(None, 0)
-                if len(str(attribute)) <= LONGEST and "\x00" not in str(attribute.get("Value", "")):
-                    found[f"{tag:08X}"] = attribute
+            one = said(ds, tag)
+            attribute = _said_json(one) if one else _json(ds[tag]) if tag in ds else None
         except Exception:  # noqa: S112 - a value that breaks DICOM's rules names nobody that could be found again
             continue
+        if attribute is not None:
+            found[f"{tag:08X}"] = attribute
     return found
+
+
+def _json(element: DataElement) -> Attributes | None:
+    attribute: Attributes = element.to_json_dict(None, 0)
+    short = len(str(attribute)) <= LONGEST and "\x00" not in str(attribute.get("Value", ""))
+    return attribute if short else None
+
+
+@remembered
+def _said_json(one: Said) -> Attributes | None:
+    return _json(element_of(one))
 
 
 def restore(clean: Dataset, *levels: Mapping[str, Any]) -> Dataset:

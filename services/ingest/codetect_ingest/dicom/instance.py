@@ -18,7 +18,7 @@ from codetect_ingest.dicom.deidentify import Pseudonyms, deidentify
 from codetect_ingest.dicom.identity import Attributes, Identity, as_json, identity_of
 from codetect_ingest.dicom.multiframe import frames_of
 from codetect_ingest.dicom.pixels import hounsfield, stored_values
-from codetect_ingest.dicom.reading import numbers, read, tolerant
+from codetect_ingest.dicom.reading import numbers, read, tolerant, value
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.dicom.report import Report, report
 from codetect_ingest.dicom.writing import Written, write
@@ -66,14 +66,19 @@ class Instance(BaseModel):
     bytes: int
 
 
-class PreparedSlice(BaseModel):
-    """A slice with its clean DICOM file (`header`: where its data set without the image lies) and its HU."""
+class Facts(BaseModel):
+    """What is told of a slice; `header` is where its data set without the image lies in its clean file."""
 
     instance: Instance
     identity: Identity
     attributes: Attributes
     report: Report
     header: tuple[int, int]
+
+
+class PreparedSlice(Facts):
+    """A slice with its clean DICOM file and its HU."""
+
     clean: bytes
     hu: bytes
 
@@ -121,26 +126,26 @@ def _geometry(ds: Dataset) -> tuple[Pair, Vector, Orientation]:
 def _instance(clean: Dataset, geometry: tuple[Pair, Vector, Orientation], written: Written) -> Instance:
     spacing, position, orientation = geometry
     return Instance(
-        patient_id=clean.PatientID,
-        study_instance_uid=clean.StudyInstanceUID,
-        series_instance_uid=clean.SeriesInstanceUID,
-        sop_instance_uid=clean.SOPInstanceUID,
-        frame_of_reference_uid=clean.FrameOfReferenceUID,
-        study_date=clean.StudyDate or None,
-        instance_number=clean.InstanceNumber,
-        rows=clean.Rows,
-        columns=clean.Columns,
-        bits_allocated=clean.BitsAllocated,
+        patient_id=value(clean, "PatientID"),
+        study_instance_uid=value(clean, "StudyInstanceUID"),
+        series_instance_uid=value(clean, "SeriesInstanceUID"),
+        sop_instance_uid=value(clean, "SOPInstanceUID"),
+        frame_of_reference_uid=value(clean, "FrameOfReferenceUID"),
+        study_date=value(clean, "StudyDate") or None,
+        instance_number=value(clean, "InstanceNumber"),
+        rows=value(clean, "Rows"),
+        columns=value(clean, "Columns"),
+        bits_allocated=value(clean, "BitsAllocated"),
         pixel_spacing_mm=spacing,
         position_mm=position,
         orientation=orientation,
-        slice_thickness_mm=clean.SliceThickness,
-        sop_class_uid=clean.SOPClassUID,
-        modality=clean.Modality,
-        manufacturer=clean.Manufacturer or None,
-        convolution_kernel=clean.get("ConvolutionKernel"),
-        body_part=clean.get("BodyPartExamined"),
-        transfer_syntax_uid=clean.file_meta.TransferSyntaxUID,
+        slice_thickness_mm=value(clean, "SliceThickness"),
+        sop_class_uid=value(clean, "SOPClassUID"),
+        modality=value(clean, "Modality"),
+        manufacturer=value(clean, "Manufacturer") or None,
+        convolution_kernel=value(clean, "ConvolutionKernel"),
+        body_part=value(clean, "BodyPartExamined"),
+        transfer_syntax_uid=value(clean.file_meta, "TransferSyntaxUID"),
         sha256=hashlib.sha256(written.data).hexdigest(),
         bytes=len(written.data),
     )

@@ -1,7 +1,5 @@
 """Stored pixel values and Hounsfield units."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
@@ -12,6 +10,7 @@ from rle.utils import encode_pixel_data
 from codetect_ingest.dicom.codestream import shape, stripped
 from codetect_ingest.dicom.reading import NATIVE, integer, numbers, transfer_syntax, value
 from codetect_ingest.dicom.refusals import Refusal, Refused
+from codetect_ingest.dicom.remembering import tag_of
 
 AIR_HU = -1024
 DECODERS = {
@@ -20,6 +19,9 @@ DECODERS = {
     uid.RLELossless: "",  # any: pydicom's own reads on past what stands between segments
 }
 INT16_MIN, INT16_MAX = -32768, 32767
+PLAIN = NATIVE - {uid.ExplicitVRBigEndian}
+USUAL = {"SamplesPerPixel": 1, "BitsAllocated": 16, "PhotometricInterpretation": "MONOCHROME2"}
+UNUSUAL = {"PlanarConfiguration", "NumberOfFrames", "ExtendedOffsetTable", "FloatPixelData", "DoubleFloatPixelData"}
 
 
 def stored_values(ds: Dataset) -> NDArray[np.integer]:
@@ -36,7 +38,8 @@ def stored_values(ds: Dataset) -> NDArray[np.integer]:
             _replace(ds, syntax, encapsulate([_stream(ds, syntax)]))
             # one decoder: what it calls damaged isn't shown to a slower and less strict one (ADR 0023)
             ds.pixel_array_options(decoding_plugin=DECODERS.get(syntax, "pylibjpeg"))
-        found = ds.pixel_array
+        plain = _plain(ds, syntax)
+        found = ds.pixel_array if plain is None else plain
     except (Refused, MemoryError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException:  # the RLE decoder's Rust panics aren't Exceptions
@@ -62,20 +65,45 @@ def hounsfield(stored: NDArray[np.integer], ds: Dataset) -> NDArray[np.int16]:
     )
     if slope == 0:
         raise Refused(Refusal.MALFORMED, "RescaleSlope")
-    hu: NDArray[Any]
     if slope == 1 and intercept.is_integer() and stored.dtype.itemsize < 4:
-        hu = stored.astype(np.int32)
-        hu += np.int32(intercept)
+        units = _moved(stored, int(intercept))
     else:
         hu = stored.astype(np.float32)
         hu *= np.float32(slope)
         hu += np.float32(intercept)
         np.rint(hu, out=hu)
-    units = np.clip(hu, INT16_MIN, INT16_MAX, out=hu).astype(np.int16)
+        units = np.clip(hu, INT16_MIN, INT16_MAX, out=hu).astype(np.int16)
     padding = padding_range(ds)
     if padding:
-        units[(stored >= padding[0]) & (stored <= padding[1])] = AIR_HU
+        first, last = padding
+        np.copyto(units, AIR_HU, where=stored == first if first == last else (stored >= first) & (stored <= last))
     return units
+
+
+def _moved(stored: NDArray[np.integer], by: int) -> NDArray[np.int16]:
+    """Add to values of 8 or 16 bits, clipped; where nothing is to be clipped, 16 bits do on the way, too."""
+    if int(stored.min()) + by >= INT16_MIN and int(stored.max()) + by <= INT16_MAX:
+        units = stored.astype(np.int16)
+        units += np.array(by).astype(np.int16)  # modulo 2^16, as what wraps on the way comes back
+        return units
+    hu = stored.astype(np.int32)
+    hu += np.int32(by)
+    return np.clip(hu, INT16_MIN, INT16_MAX, out=hu).astype(np.int16)
+
+
+def _plain(ds: Dataset, syntax: uid.UID) -> NDArray[np.integer] | None:
+    """Return an image of the usual kind as it lies in the file, not copied; None for any other: pydicom knows them."""
+    rows, columns, stored, signed = (
+        value(ds, keyword) for keyword in ("Rows", "Columns", "BitsStored", "PixelRepresentation")
+    )
+    usual = syntax in PLAIN and {k: value(ds, k) for k in USUAL} == USUAL
+    whole = all(type(each) is int for each in (rows, columns, stored, signed))
+    if not (usual and whole and 1 <= stored <= 16 and signed in (0, 1)) or any(tag_of(k) in ds for k in UNUSUAL):
+        return None
+    data = value(ds, "PixelData")
+    if not (isinstance(data, bytes) and len(data) == 2 * rows * columns):
+        return None
+    return np.frombuffer(data, "<i2" if signed else "<u2").reshape(rows, columns)
 
 
 def _replace(ds: Dataset, syntax: uid.UID, pixels: bytes | None = None) -> None:

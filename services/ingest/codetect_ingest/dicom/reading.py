@@ -22,6 +22,7 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import ReadableBuffer
 
 from codetect_ingest.dicom.refusals import Refusal, Refused
+from codetect_ingest.dicom.remembering import element_of, said, tag_of
 
 LARGE = 32 * 2**20  # bytes
 MAX_ROWS = MAX_COLUMNS = 4096
@@ -140,7 +141,8 @@ def transfer_syntax(ds: Dataset) -> uid.UID:
 def value(ds: Dataset, keyword: str) -> Any:
     """Return an attribute's value, or None where there is none or its encoding can't be read."""
     try:
-        return ds.get(keyword)
+        one = said(ds, tag := tag_of(keyword))
+        return element_of(one).value if one else ds.get(keyword) if tag in ds._dict else None
     except Exception:
         return None
 
