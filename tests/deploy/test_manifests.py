@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+from codetect_ingest.app import FOLLOWED
+from codetect_ingest.settings import Settings
 from codetect_local import orthanc
 from codetect_local.services import PROCESSES
 
@@ -255,6 +257,17 @@ def test_compose_runs_the_same_processes(compose: dict) -> None:
             addresses[f"CODETECT_{service.upper()}_URL"]
             == f"http://{service}:{ports[f'CODETECT_{service.upper()}_PORT']}"
         )
+
+
+def test_who_reads_dicom_has_room_for_the_largest_upload_and_what_is_read_ahead(objects: dict, compose: dict) -> None:
+    """Clean slices, their HU and volumes come to twice the upload; beyond its limit a pod is evicted."""
+    most = {name: Settings.model_fields[name].default for name in ("max_total_bytes", "read_ahead_bytes")}
+    needed = 2 * most["max_total_bytes"] + FOLLOWED * 2 * most["read_ahead_bytes"]
+    for name in ("ingest", "importer"):
+        (tmp,) = (v for v in objects["Deployment"][name]["spec"]["template"]["spec"]["volumes"] if v["name"] == "tmp")
+        assert int(tmp["emptyDir"]["sizeLimit"].removesuffix("Gi")) * 2**30 >= needed
+        assert not compose[name].get("tmpfs")
+        assert [v["target"] for v in compose[name]["volumes"]] == ["/tmp"]  # noqa: S108
 
 
 def test_compose_shows_the_world_the_door_the_store_and_the_mail_alone(compose: dict) -> None:

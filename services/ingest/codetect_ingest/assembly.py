@@ -1,6 +1,7 @@
 """Slices to studies: what came, joined with what is known, as new versions of series ready to be filed."""
 
 import asyncio
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,9 @@ from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.dicom.series import Arrangement, arrange, duplicates, mixed_studies
 from codetect_ingest.dicom.volume import Manifest, ManifestInstance, VolumeObject, read_chunks, write_volume
 from codetect_ingest.models import InstanceRow
-from codetect_ingest.packs import Found, Pack, Place, Slot, packed_before, write_packs
+from codetect_ingest.packs import Found, Pack, Place, Slot, packed_before, packs_of, write_packs
+
+PACKS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -190,41 +193,39 @@ class Assembler:
             return None
         series_id = study.series_id(uid)
         prefix = objects.attempt_prefix(self._facility_id, study.id, self._job_id, self._fence)
-        new = [s.new for s in ordered if s.new]
-        places = packed_before(self._packed, study.id, new)
-        unpacked = [one for one in new if one.slot not in places]
-        paths, written = await in_thread(write_packs, self._scratch, unpacked, objects.pack_keys(prefix, series_id))
-        places |= {one.slot: place for one, place in zip(unpacked, written, strict=True)}
-        lying = [_lies(s, places) for s in ordered]
-        packing = put_all(self._storage, paths)
-        facts, _ = await together(self._volume(prefix, series_id, arrangement, ordered, before, lying), packing)
+        volume, places = await together(
+            self._volume(prefix, series_id, ordered, before),
+            self._places(study.id, prefix, series_id, [s.new for s in ordered if s.new]),
+        )
+        manifest = _manifest(arrangement, ordered, volume, [_lies(s, places) for s in ordered])
+        manifest_key = f"{prefix}{objects.manifest_name(series_id)}"
+        await self._storage.put("studies", manifest_key, manifest.model_dump_json().encode(), "application/json")
+        facts = SeriesFacts.model_validate(
+            manifest.model_dump(include=set(SeriesFacts.model_fields))
+            | {"series_id": series_id, "manifest_key": manifest_key}
+            | {"volume_key": volume.key, "volume_sha256": volume.sha256}
+        )
         return NewSeries(facts, ordered, places)
 
+    async def _places(self, study_id: UUID, prefix: str, series_id: UUID, new: list[Found]) -> dict[Slot, Place]:
+        """Write packs of the slices that don't lie in one yet; return where all of them lie."""
+        places = packed_before(self._packed, study_id, new)
+        unpacked = [one for one in new if one.slot not in places]
+        keys = objects.pack_keys(prefix, series_id)
+        written = await put_packs(self._storage, self._scratch, unpacked, keys)
+        return places | {one.slot: place for one, place in zip(unpacked, written, strict=True)}
+
     async def _volume(
-        self,
-        prefix: str,
-        series_id: UUID,
-        arrangement: Arrangement,
-        slices: list[Slice],
-        before: SeriesFacts | None,
-        lying: list[dict[str, str | int]],
-    ) -> SeriesFacts:
+        self, prefix: str, series_id: UUID, slices: list[Slice], before: SeriesFacts | None
+    ) -> VolumeObject:
         path = self._scratch / f"{series_id}.zip"
         chunks = await self._chunks(slices, before)
         shape = (len(slices), slices[0].instance.rows, slices[0].instance.columns)
         sha256, size = await in_thread(write_volume, path, shape, chunks)
         volume = VolumeObject(key=f"{prefix}{objects.volume_name(series_id)}", sha256=sha256, bytes=size)
-        manifest = _manifest(arrangement, slices, volume, lying)
-        manifest_key = f"{prefix}{objects.manifest_name(series_id)}"
-        await together(
-            self._storage.put_file("studies", volume.key, path, "application/zip"),
-            self._storage.put("studies", manifest_key, manifest.model_dump_json().encode(), "application/json"),
-        )
+        await self._storage.put_file("studies", volume.key, path, "application/zip")
         path.unlink()
-        return SeriesFacts.model_validate(
-            manifest.model_dump(include=set(SeriesFacts.model_fields))
-            | {"series_id": series_id, "manifest_key": manifest_key, "volume_key": volume.key, "volume_sha256": sha256}
-        )
+        return volume
 
     async def _chunks(self, slices: list[Slice], before: SeriesFacts | None) -> Iterator[bytes]:
         """Fetch the objects that known slices lie in; new ones are read from the scratch folder, each in its turn."""
@@ -246,6 +247,16 @@ def _in_order(slices: list[Slice], volume: list[bytes], packs: Mapping[str, byte
             yield packs[one.row.hu_key][begin : begin + (one.row.hu_length or 0)]
         elif one.row and one.row.index is not None:
             yield volume[one.row.index]
+
+
+async def put_packs(storage: Storage, folder: Path, slices: list[Found], keys: Iterator[str]) -> list[Place]:
+    """Write slices as packs, so many at once that the folder holds little of them twice; return their places."""
+    groups, places = packs_of(slices, keys), list[Place]()
+    while len(places) < len(slices):
+        paths, some = await in_thread(write_packs, folder, itertools.islice(groups, PACKS_AT_ONCE))
+        await put_all(storage, paths)
+        places += some
+    return places
 
 
 async def put_all(storage: Storage, files: Mapping[str, Path]) -> None:

@@ -19,13 +19,13 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import filing, objects, rows
-from codetect_ingest.assembly import KnownStudy, by_series, put_all, strangers
+from codetect_ingest.assembly import KnownStudy, by_series, put_all, put_packs, strangers
 from codetect_ingest.dicom.refusals import Refused
 from codetect_ingest.filing import Outcome, StudyMoved
 from codetect_ingest.identities import Sealer, settings_of
 from codetect_ingest.kept import file_kept, write_kept
 from codetect_ingest.models import FileState, InstanceRow, State, Study, Upload, UploadFile, now
-from codetect_ingest.packs import Found, Kept, Place, write_hu_packs, write_packs
+from codetect_ingest.packs import Found, Kept, Place, write_hu_packs
 
 TRIES = 5
 
@@ -102,12 +102,12 @@ class Deposit:
 
     async def _write(self, study_id: UUID, series_id: UUID, new: list[Found]) -> Packed:
         prefix = self._prefix(study_id)
-        (files, places), (hu_packs, hu_places) = await together(
-            in_thread(write_packs, self._scratch, new, objects.pack_keys(prefix, series_id)),
-            in_thread(write_hu_packs, self._scratch, new),
+        hu_packs, hu_places = await in_thread(write_hu_packs, self._scratch, new)
+        files = {f"{prefix}{objects.hu_name(series_id, number)}": path for number, path in enumerate(hu_packs)}
+        places, _ = await together(
+            put_packs(self._storage, self._scratch, new, objects.pack_keys(prefix, series_id)),
+            put_all(self._storage, files),
         )
-        files |= {f"{prefix}{objects.hu_name(series_id, number)}": path for number, path in enumerate(hu_packs)}
-        await put_all(self._storage, files)
         return Packed(study_id, series_id, list(zip(new, places, hu_places, strict=True)))
 
     def _prefix(self, study_id: UUID) -> str:

@@ -14,7 +14,7 @@ from codetect_shared.threads import in_thread
 from codetect_ingest import filing, objects
 from codetect_ingest.assembly import KnownStudy, put_all
 from codetect_ingest.models import Upload
-from codetect_ingest.packs import PACK_BYTES, Found, Pack, write_packs
+from codetect_ingest.packs import PACK_BYTES, Found, Pack, packs_of, write_packs
 
 log = structlog.get_logger()
 
@@ -56,7 +56,7 @@ class Packer:
             return
         prefix = objects.early_prefix(self._upload.facility_id, study.id, self._upload.id, self._token)
         keys = objects.pack_keys(prefix, study.series_id(slices[0].instance.series_instance_uid), self._numbers)
-        paths, places = await in_thread(write_packs, self._scratch, slices, keys)
+        paths, places = await in_thread(write_packs, self._scratch, packs_of(slices, keys))
         self._keys |= paths.keys()
         try:
             await put_all(self._storage, paths)

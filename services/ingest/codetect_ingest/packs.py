@@ -78,11 +78,19 @@ def packed_before(packs: Iterable[Pack], study_id: UUID, slices: Iterable[Found]
     return {slot: place for places in useful for slot, place in places.items()}
 
 
-def write_packs(folder: Path, slices: Sequence[Found], keys: Iterator[str]) -> tuple[dict[str, Path], list[Place]]:
-    """Write the clean files of these slices as packs; return these by their keys, and the place of each slice."""
+Group = tuple[list[Found], str]  # what goes into a pack, and its key
+
+
+def packs_of(slices: Sequence[Found], keys: Iterator[str]) -> Iterator[Group]:
+    """Yield slices in groups that fill a pack, each with its key."""
+    return zip(_groups(slices, [one.clean for one in slices]), keys, strict=False)
+
+
+def write_packs(folder: Path, groups: Iterable[Group]) -> tuple[dict[str, Path], list[Place]]:
+    """Write the clean files of each group as a pack; return these by their keys, and the place of each slice."""
     paths: dict[str, Path] = {}
     places: list[Place] = []
-    for key, group in zip(keys, _groups(slices, [one.clean for one in slices]), strict=False):
+    for group, key in groups:
         paths[key] = folder / f"{group[0].clean.stem}.pack"
         places += _write_pack(paths[key], key, group)
     return paths, places
