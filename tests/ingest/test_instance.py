@@ -8,7 +8,7 @@ from codetect_ingest.dicom.instance import SLICE_CODEC, prepare
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from pydicom.uid import ImplicitVRLittleEndian
 
-from tests.ingest.samples import BIG, KEY, SAMPLE, big, ct, written
+from tests.ingest.samples import BIG, KEY, SAMPLE, big, ct, item, written
 
 PSEUDONYMS = Pseudonyms(KEY)
 
@@ -41,6 +41,13 @@ def test_a_clean_file_is_written_as_pydicom_writes_it(changes: dict[str, object]
     (found,) = prepare(written(source), PSEUDONYMS)
     again = pydicom.dcmread(BytesIO(found.clean))
     assert written(again) == found.clean
+
+
+def test_a_sequence_that_cannot_be_read_is_replaced_like_any() -> None:
+    source = ct(DeidentificationMethodCodeSequence=[item(CodeValue="113100", CodingSchemeDesignator="DCM")])
+    data = written(source).replace(b"\x08\0\0\x01SH", b"\x08\0\0\x01SM")
+    (found,) = prepare(data, PSEUDONYMS)
+    assert "DeidentificationMethodCodeSequence" in found.report["replaced"]
 
 
 def test_facts_name_nobody() -> None:

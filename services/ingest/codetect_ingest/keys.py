@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+from pydantic_core import from_json
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -86,7 +87,7 @@ class FacilityKey:
 
     def unseal_identity(self, sealed: bytes, owner: UUID | str) -> dict[str, Any]:
         """Return the attributes that `seal_identity` was given. Raises InvalidTag for another owner or key."""
-        found: dict[str, Any] = json.loads(self._opened(Use.IDENTITIES, sealed, owner))
+        found: dict[str, Any] = from_json(self._opened(Use.IDENTITIES, sealed, owner))
         return found
 
     def seal_bytes(self, data: bytes, owner: UUID | str) -> bytes:

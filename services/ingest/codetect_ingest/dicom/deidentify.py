@@ -10,7 +10,7 @@ import hmac
 import re
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,7 @@ IDENTIFYING = (
 )
 # fmt: on
 LONGEST_SHIFT_DAYS = 3650
+USUAL_NAMES = 2048  # letters of all of a file's names together
 INSIDE_WORDS = 4  # letters from which on a name is looked for inside of words, too
 WHOLE = {keyword: dictionary_VR(keyword) == "IS" for keyword in NUMBERS}
 PROFILE = {
@@ -124,25 +125,26 @@ def deidentify(ds: Dataset, stored: NDArray[np.integer], pseudonyms: Pseudonyms)
 
     Compressed pixel data is kept as it came, any other is written anew as Explicit VR Little Endian.
     """
-    patient, names = patient_of(ds), _identifying_words(ds)
+    patient, names = patient_of(ds), _names_of(ds)
     found: dict[str, Any] = dict.fromkeys(EMPTY)
     for keyword in CODES:
         plain = [word for word in words(ds, keyword) if PLAIN_CODE.fullmatch(word)]
-        _keep(found, keyword, [word for word in plain if not _names_someone(word, names)])
+        _keep(found, keyword, [word for word in plain if not names.stand_in(word)])
     for keyword, longest in TEXTS.items():
         text = str(value(ds, keyword) or "").strip()
-        if PLAIN_TEXT.fullmatch(text) and not _names_someone(text, names):
+        if PLAIN_TEXT.fullmatch(text) and not names.stand_in(text):
             _keep(found, keyword, text[:longest].strip())
     for keyword, whole in WHOLE.items():
         number = _numbers(ds, keyword)
-        if not whole or str(number) not in names:
+        if not whole or not names.hold(str(number)):
             _keep(found, keyword, number)
     padding = padding_range(ds)
     if padding:
         found["PixelPaddingValue"] = padding[0]
         _keep(found, "PixelPaddingRangeLimit", padding[1] if padding[1] != padding[0] else None)
+    days = pseudonyms.shift_days(patient)
     for keyword in DATES:
-        _keep(found, keyword, shifted(value(ds, keyword), pseudonyms.shift_days(patient)))
+        _keep(found, keyword, shifted(value(ds, keyword), days))
     _complete(found)
     inverted = words(ds, "PhotometricInterpretation") == ["MONOCHROME1"]
     series = value(ds, "SeriesInstanceUID")
@@ -248,16 +250,35 @@ def _moved_back(date: str, days: int) -> str | None:
         return None
 
 
-def _identifying_words(ds: Dataset) -> set[str]:
+class Names(NamedTuple):
+    """A file's own names, numbers and dates; the long ones count inside of words, too."""
+
+    long: frozenset[str]
+    short: frozenset[str]
+
+    def hold(self, word: str) -> bool:
+        """Whether it is one of them."""
+        return word in self.long or word in self.short
+
+    def stand_in(self, text: str) -> bool:
+        """Whether one of them stands in a text: long ones anywhere, short ones as words alone."""
+        anywhere = text.upper()
+        return any(name in anywhere for name in self.long) or not self.short.isdisjoint(_words(text))
+
+
+def _names_of(ds: Dataset) -> Names:
     """Collect this file's names, numbers and dates: people type them where they don't belong."""
-    anywhere, persons = (_words(" ".join(str(value(ds, k) or "") for k in part)) for part in (IDENTIFYING, PERSONS))
-    return {w for w in anywhere if len(w) >= INSIDE_WORDS} | {w for w in persons if len(w) > 1 and w.isalpha()}
+    anywhere, persons = (" ".join(str(value(ds, k) or "") for k in part) for part in (IDENTIFYING, PERSONS))
+    usual = len(anywhere) + len(persons) <= USUAL_NAMES
+    return _usual_names_in(anywhere, persons) if usual else _names_in(anywhere, persons)
 
 
-def _names_someone(text: str, names: set[str]) -> bool:
-    """Whether one of the names stands in a text: long ones anywhere, short ones as words alone."""
-    anywhere, words_alone = text.upper(), _words(text)
-    return any(name in (anywhere if len(name) >= INSIDE_WORDS else words_alone) for name in names)
+def _names_in(anywhere: str, persons: str) -> Names:
+    short = frozenset(w for w in _words(persons) if 1 < len(w) < INSIDE_WORDS and w.isalpha())
+    return Names(frozenset(w for w in _words(anywhere) if len(w) >= INSIDE_WORDS), short)
+
+
+_usual_names_in = remembered(_names_in)
 
 
 def _words(text: str) -> set[str]:

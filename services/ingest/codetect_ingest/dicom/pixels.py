@@ -32,14 +32,16 @@ def stored_values(ds: Dataset) -> NDArray[np.integer]:
     what was looked at.
     """
     syntax = transfer_syntax(ds)
+    plain = _plain(ds, syntax)
+    if plain is not None:
+        return _stored_bits(plain, ds)
     _replace(ds, syntax)
     try:
         if syntax not in NATIVE:
             _replace(ds, syntax, encapsulate([_stream(ds, syntax)]))
             # one decoder: what it calls damaged isn't shown to a slower and less strict one (ADR 0023)
             ds.pixel_array_options(decoding_plugin=DECODERS.get(syntax, "pylibjpeg"))
-        plain = _plain(ds, syntax)
-        found = ds.pixel_array if plain is None else plain
+        found = ds.pixel_array
     except (Refused, MemoryError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException:  # the RLE decoder's Rust panics aren't Exceptions

@@ -320,7 +320,7 @@ def _complete(ds: Dataset) -> None:
         "SamplesPerPixel": 1,
         "PhotometricInterpretation": "MONOCHROME2",
         "PixelRepresentation": 0,
-        "BitsStored": ds.BitsAllocated,
+        "BitsStored": value(ds, "BitsAllocated"),
     }
     for keyword, found in usual.items():
         if value(ds, keyword) in (None, ""):

@@ -56,14 +56,13 @@ def only_of(facility: bytes) -> None:
 def said(ds: Dataset, tag: int) -> Said | None:
     """Return an element as it is encoded; None where it is absent, long, or pydicom has to look at the data set."""
     element = ds._dict.get(tag)  # type: ignore[call-overload]
-    if not isinstance(element, RawDataElement) or element.length > LONGEST or tag == CHARACTER_SET:
+    if not isinstance(element, RawDataElement):
         return None
-    data, vr = element.value, element.VR
-    if (vr or _usual_vr(tag)) not in PLAIN or len(data or b"") != element.length:
+    _, vr, length, data, _, implicit, little, _, _ = element
+    if length > LONGEST or length != len(data or b"") or (vr or _usual_vr(tag)) not in PLAIN or tag == CHARACTER_SET:
         return None
     charset = ds.original_character_set or ds._character_set
-    encoded = charset if isinstance(charset, str) else tuple(charset)
-    return Said(tag, vr, data, element.is_implicit_VR, element.is_little_endian, encoded)
+    return Said(tag, vr, data, implicit, little, charset if isinstance(charset, str) else tuple(charset))
 
 
 @remembered

@@ -12,7 +12,7 @@ from codetect_ingest.dicomweb.elements import LONG_HEADER, META, Element, elemen
 
 MEDIA_STORAGE_SOP_INSTANCE_UID, SOP_INSTANCE_UID = 0x00020003, 0x00080018
 SHAPES = 256
-Step = tuple[int, int, int]  # what is copied from where to where; the tag that is put after it, 0: none
+Step = slice | int  # what is copied, or the tag of what is put
 
 
 class Shape(NamedTuple):
@@ -39,12 +39,8 @@ class Splicer:
 
     def _anew(self, file: bytes, begin: int, end: int, put: Mapping[int, bytes]) -> bytes:
         """Return a data set that lies there, with these elements."""
-        pieces = []
-        for start, stop, tag in self._shape(file, begin, end, put).steps:
-            pieces.append(file[start:stop])
-            if tag:
-                pieces.append(put[tag])
-        return b"".join(pieces)
+        steps = self._shape(file, begin, end, put).steps
+        return b"".join([put[step] if isinstance(step, int) else file[step] for step in steps])
 
     def _shape(self, file: bytes, begin: int, end: int, put: Iterable[int]) -> Shape:
         key = (begin, end, *put)
@@ -54,9 +50,13 @@ class Splicer:
                 self._shapes.clear()
             walked = list(elements(file, begin, end))
             headers = struct.Struct("<" + "".join(_header(one) for one in walked))
-            steps = tuple(_steps(walked, begin, end, sorted(put), self._drop))
+            steps = [step for step in _steps(walked, begin, end, sorted(put), self._drop) if not _empty(step)]
             shape = self._shapes[key] = Shape(headers, headers.unpack_from(file, begin), steps)
         return shape
+
+
+def _empty(step: Step) -> bool:
+    return isinstance(step, slice) and step.start == step.stop
 
 
 def _header(one: Element) -> str:
@@ -77,11 +77,11 @@ def _steps(walked: Iterable[Element], begin: int, end: int, put: Sequence[int], 
     number, copied = 0, begin
     for tag, _, at, _, after in walked:
         while number < len(put) and put[number] <= tag:
-            yield copied, at, put[number]
+            yield from (slice(copied, at), put[number])
             copied = after if put[number] == tag else at
             number += 1
         if tag in drop:
-            yield copied, at, 0
+            yield slice(copied, at)
             copied = after
-    yield copied, end, 0
-    yield from ((end, end, tag) for tag in put[number:])
+    yield slice(copied, end)
+    yield from put[number:]
