@@ -1,6 +1,7 @@
 """The object store: S3 through the minio client, in threads, with presigned POST policies for uploads."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,12 +65,15 @@ class Storage:
         policy.add_content_length_range_condition(1, max_bytes)
         return f"{self._public_url}/{self.bucket(bucket)}", self._public.presigned_post_policy(policy)
 
-    async def list(self, bucket: Bucket, prefix: str, *, after: str | None = None) -> list[Listed]:
-        """All objects below a prefix, by key; those alone whose key comes `after` that one."""
+    async def list(
+        self, bucket: Bucket, prefix: str, *, after: str | None = None, most: int | None = None
+    ) -> list[Listed]:
+        """All objects below a prefix, by key; of those whose key comes `after` that one, `most` at most."""
 
         def listing() -> list[Listed]:
             found = self._client.list_objects(self.bucket(bucket), prefix=prefix, recursive=True, start_after=after)
-            return [Listed(o.object_name or "", (o.etag or "").strip('"'), o.size or 0) for o in found if not o.is_dir]
+            some = itertools.islice((o for o in found if not o.is_dir), most)
+            return [Listed(o.object_name or "", (o.etag or "").strip('"'), o.size or 0) for o in some]
 
         return await self._call(listing)
 
@@ -118,7 +122,7 @@ class Storage:
         self, bucket: Bucket, key: str, path: Path, content_type: str = "application/octet-stream"
     ) -> None:
         """Write an object from a file, in parts when it is large."""
-        await self._call(lambda: self._client.fput_object(self.bucket(bucket), key, str(path), content_type))
+        await self._call(lambda: self._client.fput_object(self.bucket(bucket), key, str(path), content_type), in_thread)
 
     async def remove(self, bucket: Bucket, keys: Iterable[str]) -> None:
         """Remove objects; those that are gone already do not matter."""

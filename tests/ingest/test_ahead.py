@@ -36,9 +36,14 @@ class Counting:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self.fetched: Counter[str] = Counter()
+        self.listed = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
+
+    async def list(self, bucket: Any, prefix: str, **rest: Any) -> list[Any]:
+        self.listed += bucket == "raw"
+        return list(await self._storage.list(bucket, prefix, **rest))
 
     async def get(self, bucket: Any, key: str, **rest: Any) -> bytes:
         body = await self._storage.get(bucket, key, **rest)
@@ -59,17 +64,19 @@ class House:
         self.worker = Worker(UPLOADS, db, settings.rabbitmq_url, self.importer.run, give_up)
         self.ahead = Ahead(settings, db, self.storage, children, shelf, self.worker)
 
-    async def follow(self, upload: Mapping[str, Any]) -> Upload | None:
+    async def follow(self, upload: Mapping[str, Any], *, again: bool = False) -> Upload | None:
         """Read ahead, and import when it is ours to import."""
-        async with self.ahead.followed(UUID(upload["id"])) as job:
+        async with self.ahead.followed(UUID(upload["id"]), again=again) as job:
             if job:
                 await self.worker.work(job)
             return job
 
     @asynccontextmanager
-    async def following(self, upload: Mapping[str, Any]) -> AsyncIterator["asyncio.Task[Upload | None]"]:
+    async def following(
+        self, upload: Mapping[str, Any], *, again: bool = False
+    ) -> AsyncIterator["asyncio.Task[Upload | None]"]:
         """Meanwhile, read ahead; at the end it has to come to its end by itself."""
-        task = asyncio.create_task(self.follow(upload))
+        task = asyncio.create_task(self.follow(upload, again=again))
         try:
             yield task
             async with asyncio.timeout(30):
@@ -143,24 +150,75 @@ async def test_it_comes_to_the_same_as_without(clinic: Clinic, house: House) -> 
     assert set(reports[0]) == {1, 2, 3, 4}
 
 
-async def test_a_file_that_was_replaced_is_read_again(clinic: Clinic, house: House) -> None:
-    """Once while others arrive, once just before it is completed."""
+async def test_a_file_that_was_replaced_is_read_again_once_it_is_frozen(clinic: Clinic, house: House) -> None:
+    """Not before: what waits to be packed must not change under the packer."""
     (first, second), (other, _) = slices(2), slices(2)
     upload = await clinic.open()
     async with house.following(upload):
         await clinic.post(upload, {2: written(other)})
         await house.has_read(2)
-        await clinic.post(upload, {2: written(second)})  # below it something is missing yet: it is looked at again
-        async with asyncio.timeout(20):
-            while house.storage.fetched["000002"] < 2:
-                await asyncio.sleep(0.02)
-        await clinic.post(upload, {1: written(other)})
-        await house.has_read(1, 2)
+        await clinic.post(upload, {2: written(second)})
         await clinic.post(upload, {1: written(first)})
+        await house.has_read(1, 2)
+        assert house.storage.fetched["000002"] == 1
         await clinic.complete(upload, {1: written(first), 2: written(second)})
     (study,) = (await clinic.show(upload))["studies"]
     assert study["instances"] == 2
-    assert house.storage.fetched == {"000001": 2, "000002": 2}
+    assert house.storage.fetched == {"000001": 1, "000002": 2}
+
+
+@pytest.mark.usefixtures("small_packs")
+async def test_a_file_that_comes_in_two_versions_is_never_packed_as_the_other(clinic: Clinic, house: House) -> None:
+    """One that waits for its pack is posted anew, as another patient's, and then as it was."""
+    (one, two, three), (strange,) = slices(3), slices(1)
+    files = {2: written(one), 3: written(two), 4: written(three)}
+    upload = await clinic.open()
+    async with house.following(upload):
+        await clinic.post(upload, {2: files[2]})
+        await house.has_read(2)
+        await clinic.post(upload, {2: written(strange)})
+        await asyncio.sleep(0.5)
+        await clinic.post(upload, {3: files[3], 4: files[4]})
+        await house.has_read(2, 3, 4)
+        await packed_early(clinic)
+        await clinic.post(upload, {2: files[2]})
+        await clinic.complete(upload, files)
+    assert [study["instances"] for study in (await clinic.show(upload))["studies"]] == [3]
+    assert await all_in_its_place(clinic)
+
+
+@pytest.mark.usefixtures("small_packs")
+@pytest.mark.parametrize("how", ["replaced", "abandoned"])
+async def test_a_patient_that_was_wrong_at_first_settles_nothing(
+    clinic: Clinic, house: House, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Only what stays says whose study it is."""
+    series = slices(4)
+    right = dict(enumerate(bodies(series), 1))
+    for one in series:
+        one.PatientID = "wrong"
+    wrong = dict(enumerate(bodies(series), 1))
+    upload = await clinic.open()
+    if how == "abandoned":
+        monkeypatch.setattr(reading, "PATIENCE_S", 1)
+    async with house.following(upload):
+        await clinic.post(upload, wrong)
+        await house.has_read(*wrong)
+        await packed_early(clinic)
+        if how == "replaced":
+            await clinic.post(upload, right)
+            await clinic.complete(upload, right)
+    if how == "abandoned":
+        upload = await clinic.submit(right.values())
+        await house.importer.run(await claimed(UPLOADS, clinic.ingest.db))
+    shown = await clinic.show(upload)
+    assert {f["state"] for f in shown["files"]} == {"accepted"}
+    assert await all_in_its_place(clinic)
+    studies = await clinic.sql(
+        "SELECT patient_id, study_date FROM studies WHERE facility_id = :f", f=clinic.facility_id
+    )
+    assert [len(patient) for patient, _ in studies] == [20]
+    assert studies[0][1]
 
 
 async def test_what_facilities_wish_otherwise_meanwhile_counts(clinic: Clinic, house: House) -> None:
@@ -229,16 +287,20 @@ async def test_it_is_asked_for_again_when_a_client_comes_back(clinic: Clinic) ->
 
 
 async def test_only_so_much_is_read_ahead(clinic: Clinic, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = dict(enumerate(bodies(slices(3)), 1))
-    monkeypatch.setattr(house.settings, "read_ahead_bytes", len(files[1]) + len(files[2]))
+    """What was read then waits for the upload to be completed, however long, and nobody lists it again and again."""
+    monkeypatch.setattr(reading, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(house.settings, "read_ahead_bytes", 1)
+    files = dict(enumerate(bodies(slices(5)), 1))
     upload = await clinic.open()
     async with house.following(upload):
         await clinic.post(upload, files)
-        await house.has_read(1, 2)
-        await asyncio.sleep(0.5)
-        await house.has_read(1, 2)
+        await asyncio.sleep(2)
+        assert 1 <= len(house.storage.fetched) <= 2  # each hand had one
+        listed = house.storage.listed
+        await asyncio.sleep(1)
+        assert house.storage.listed == listed
         await clinic.complete(upload, files)
-    assert (await clinic.show(upload))["studies"][0]["instances"] == 3
+    assert (await clinic.show(upload))["studies"][0]["instances"] == 5
     assert set(house.storage.fetched.values()) == {1}
 
 
@@ -275,6 +337,38 @@ async def test_a_full_disk_costs_the_reading_alone(
     await clinic.complete(upload, files)
     await house.importer.run(await claimed(UPLOADS, clinic.ingest.db))
     assert (await clinic.show(upload))["state"] == "done"
+
+
+async def test_who_was_taken_for_dead_keeps_nobody_from_it(clinic: Clinic, house: House) -> None:
+    """A follower that finds another lease than its own lets go of nothing, and claims nothing that is open."""
+    files = dict(enumerate(bodies(slices(1)), 1))
+    upload = await clinic.open()
+    async with house.following(upload) as following:
+        await clinic.post(upload, files)
+        await house.has_read(1)
+        await clinic.sql(
+            "UPDATE uploads SET lease_until = clock_timestamp() + interval '60 seconds' WHERE id = :u", u=upload["id"]
+        )
+        async with asyncio.timeout(reading.RENEW_S + 5):
+            assert await asyncio.shield(following) is None
+    ((left,),) = await clinic.sql(
+        "SELECT extract(epoch FROM lease_until - clock_timestamp()) FROM uploads WHERE id = :u", u=upload["id"]
+    )
+    assert left > HEAD_START_S
+
+
+async def test_one_that_died_over_it_is_followed_by_another(
+    clinic: Clinic, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(UPLOADS, "lease_s", 1.5)
+    files = dict(enumerate(bodies(slices(1)), 1))
+    upload = await clinic.open()
+    assert await UPLOADS.hold(clinic.ingest.db, UUID(upload["id"]), reading.OPEN)
+    async with house.following(upload, again=True):
+        await clinic.post(upload, files)
+        await house.has_read(1)
+        await clinic.complete(upload, files)
+    assert house.storage.fetched == {"000001": 1}
 
 
 async def test_an_importer_that_stops_leaves_the_upload_to_another(clinic: Clinic, house: House) -> None:

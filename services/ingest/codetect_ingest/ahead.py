@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from codetect_shared import bus, topology
 from codetect_shared.db import Database
 from codetect_shared.jobs import Worker
 from codetect_shared.storage import ObjectMissing, Storage, StorageUnavailable
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from codetect_ingest import objects
 from codetect_ingest.children import Children
@@ -34,9 +35,11 @@ log = structlog.get_logger()
 LOOK_S = 0.03  # between looks at whether the upload has been completed
 LIST_S = 0.2  # between looks at what has been posted
 RENEW_S = UPLOADS.lease_s / 3
-PATIENCE_S = 20.0  # with a client that posts nothing more
-MOST_FILES = 20_000
+BEGIN_S = 5.0  # for a client to post its first file
+PATIENCE_S = 30.0  # with one that posts nothing more
 MOST_S = 20 * 60.0  # the broker takes a message back that isn't acknowledged within half an hour
+MOST_SLICES = 10_000
+TIDY_S = 3.0
 OPEN = Upload.state == State.OPEN
 FREE = or_(Upload.lease_until.is_(None), Upload.lease_until < func.clock_timestamp())
 
@@ -80,76 +83,121 @@ class Shelf:
 
 
 class Following:
-    """One open upload on its way: what is posted is read, as long as no job is in hand that somebody waits for."""
+    """One open upload on its way: what is posted is read, once, while no job is in hand that somebody waits for.
 
-    def __init__(self, settings: Settings, db: Database, hand: Hand, early: Early, worker: Worker[Upload]) -> None:
+    `held` is its row as it was leased last: who finds another lease there has been taken for dead.
+    """
+
+    def __init__(
+        self, settings: Settings, db: Database, hand: Hand, early: Early, worker: Worker[Upload], held: Upload
+    ) -> None:
         self._settings, self._db, self._hand, self._early, self._worker = settings, db, hand, early, worker
+        self._held = held
         self._over = asyncio.Event()
-        self._news = self._renewed = self._began = time.monotonic()
-        self._bytes = 0
+        self._tried: set[int] = set()
+        self._began = self._renewed = time.monotonic()
+        self._gives_up = self._began + BEGIN_S
+        self._bytes = self._slices = 0
 
-    async def until_completed(self, hands: int) -> bool:
-        """Read with so many hands; False where the upload is still open when we stop. Raises OSError and others."""
+    async def until_claimed(self, hands: int) -> Upload | None:
+        """Read with so many hands until the upload is completed, and claim it; None where that isn't ours to do.
+
+        Raises OSError and others.
+        """
+        job = None
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(hands))
             try:
-                while is_open := await self._is_open():
-                    late = self._news + PATIENCE_S, self._began + MOST_S
-                    if self._worker.stopping or time.monotonic() > min(late):
-                        break
+                while await self._is_open():
+                    late = min(self._gives_up, self._began + MOST_S)
+                    if self._worker.stopping or time.monotonic() > late:
+                        return None
                     await asyncio.sleep(LOOK_S)
+                job = await UPLOADS.take(self._db, self._held)
             finally:
                 self._over.set()
-        return not is_open
+        return job
+
+    async def let_go(self) -> None:
+        """Leave the upload to whoever comes: nobody need wait for us."""
+        await UPLOADS.hold(self._db, self._held.id, OPEN, self._mine, lease_s=0)
+
+    @property
+    def _mine(self) -> ColumnElement[bool]:
+        return Upload.lease_until == self._held.lease_until
 
     async def _is_open(self) -> bool:
-        """Look, and now and then renew the lease."""
-        upload = self._hand.upload
+        """Look, and now and then renew the lease; False for one that another holds now, too."""
         if time.monotonic() > self._renewed + RENEW_S:
             self._renewed = time.monotonic()
-            return await UPLOADS.hold(self._db, upload.id, OPEN) is not None
+            held = await UPLOADS.hold(self._db, self._held.id, OPEN, self._mine)
+            self._held = held or self._held
+            return held is not None
         async with self._db.system() as session:
-            return await session.scalar(select(OPEN).where(Upload.id == upload.id)) is True
+            return await session.scalar(select(OPEN).where(Upload.id == self._held.id)) is True
 
     async def _read(self, hands: int) -> None:
-        while not self._over.is_set():
+        try:
+            await self._read_on(hands)
+        except Exception as error:
+            if not self._over.is_set():
+                raise
+            log.warning("not all was read ahead", upload=str(self._held.id), error=repr(error))
+
+    async def _read_on(self, hands: int) -> None:
+        while not self._over.is_set() and not self._full:
             fresh = await self._arrived()
-            async with asyncio.TaskGroup() as group:
-                waiting = iter(fresh)
-                for _ in range(hands):
-                    group.create_task(self._read_some(waiting))
             if not fresh:
                 await self._rest()
+                continue
+            self._patient()
+            waiting = iter(fresh)
+            async with asyncio.TaskGroup() as group:
+                for _ in range(hands):
+                    group.create_task(self._read_some(waiting))
+        self._gives_up = math.inf  # full: what was read waits for the upload to be completed
+
+    @property
+    def _full(self) -> bool:
+        return self._bytes >= self._settings.read_ahead_bytes or self._slices >= MOST_SLICES
 
     async def _arrived(self) -> list[Posted]:
-        """List what may be read and wasn't, or not in this version; what lies below the first gap isn't looked at."""
-        upload, etags = self._hand.upload, self._early.etags
-        known = next(n for n in itertools.count(1) if n not in etags) - 1
-        prefix, after = objects.raw_prefix(upload.facility_id, upload.id), None
-        if known:
-            after = objects.raw_key(upload.facility_id, upload.id, known)
+        """List what was posted and not tried yet; what lies below the first gap was."""
+        upload = self._hand.upload
+        known = next(n for n in itertools.count(1) if n not in self._tried) - 1
+        after = objects.raw_key(upload.facility_id, upload.id, known) if known else None
+        prefix = objects.raw_prefix(upload.facility_id, upload.id)
         try:
-            listed = await self._hand.storage.list("raw", prefix, after=after)
+            listed = await self._hand.storage.list("raw", prefix, after=after, most=self._settings.max_files)
         except StorageUnavailable:
             return []
         posted = [Posted(n, one.etag, one.size) for one in listed if (n := objects.number_of(one.key)) is not None]
-        return [one for one in posted if one.size <= LARGE and etags.get(one.number) != one.etag]
+        return [one for one in posted if one.number not in self._tried]
 
     async def _read_some(self, waiting: Iterator[Posted]) -> None:
         early = self._early
         for file in waiting:
             while self._worker.busy and not self._over.is_set():
+                self._patient()
                 await self._rest()
-            full = self._bytes + file.size > self._settings.read_ahead_bytes or len(early.etags) >= MOST_FILES
-            if self._over.is_set() or full:
+            if self._over.is_set() or self._full:
                 return
-            early.reader.forget(file.number)
-            self._bytes += file.size
-            with contextlib.suppress(ObjectMissing, StorageUnavailable):
+            self._tried.add(file.number)
+            if file.size > LARGE:
+                continue
+            try:
                 await self._hand.read(file)
-                early.etags[file.number] = file.etag
-                self._news = time.monotonic()
-                await early.packer.add(early.reader.found.get(file.number, []))
+            except (ObjectMissing, StorageUnavailable):
+                continue  # the import sees to it
+            early.etags[file.number] = file.etag
+            self._patient()
+            slices = early.reader.found.get(file.number, [])
+            self._slices += len(slices)
+            self._bytes += sum(one.clean.stat().st_size + one.chunk.stat().st_size for one in slices)
+            await early.packer.add(slices)
+
+    def _patient(self) -> None:
+        self._gives_up = time.monotonic() + PATIENCE_S
 
     async def _rest(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -181,7 +229,7 @@ class Ahead:
         async with bus.subscribe(self._settings.rabbitmq_url, name, name=name, prefetch=1) as looks:
             while True:
                 message = await self._worker.next_look(looks)
-                async with self.followed(UUID(json.loads(message.body)["id"])) as job:
+                async with self.followed(UUID(json.loads(message.body)["id"]), again=bool(message.redelivered)) as job:
                     if job:
                         await self._worker.work(job)
                 if self._worker.stopping:  # another importer may read on: the message goes back
@@ -189,38 +237,45 @@ class Ahead:
                 await message.ack()
 
     @contextlib.asynccontextmanager
-    async def followed(self, upload_id: UUID) -> AsyncIterator[Upload | None]:
+    async def followed(self, upload_id: UUID, *, again: bool = False) -> AsyncIterator[Upload | None]:
         """Read what arrives for an upload until it is completed; give it as a claimed job then, if it is ours.
 
         What was read can be had from the shelf inside. None for one that isn't open, whose client posts nothing more,
-        or that an error came between: it is imported all the same, as if nobody had followed it.
+        or that an error came between: it is imported all the same, as if nobody had followed it. `again`: somebody
+        may have died over it, whose lease has to run out first.
         """
         with contextlib.ExitStack() as stack:
             job = None
             try:
-                if upload := await UPLOADS.hold(self._db, upload_id, OPEN, FREE):
-                    job = await self._follow(upload, stack)
+                if held := await self._hold(upload_id, UPLOADS.lease_s if again else 0):
+                    job = await self._follow(held, stack)
             except Exception as error:
                 log.warning("not read ahead", upload=str(upload_id), error=repr(error))
             yield job
 
-    async def _follow(self, upload: Upload, stack: contextlib.ExitStack) -> Upload | None:
-        async with self._db.facility(upload.facility_id) as session:
-            sealer = await sealer_of(session, upload.facility_id, self._settings.master_key)
+    async def _hold(self, upload_id: UUID, within_s: float) -> Upload | None:
+        late = time.monotonic() + within_s
+        while not (held := await UPLOADS.hold(self._db, upload_id, OPEN, FREE)):
+            if time.monotonic() > late or self._worker.stopping:
+                return None
+            await asyncio.sleep(LIST_S)
+        return held
+
+    async def _follow(self, held: Upload, stack: contextlib.ExitStack) -> Upload | None:
+        async with self._db.facility(held.facility_id) as session:
+            sealer = await sealer_of(session, held.facility_id, self._settings.master_key)
         scratch = stack.enter_context(scratch_folder())
         reader = Reader(self._children, sealer, scratch)
-        early = Early(reader, sealer, Packer(self._db, self._storage, upload, scratch))
-        following = Following(
-            self._settings, self._db, Hand(self._storage, reader, upload, scratch), early, self._worker
-        )
-        job = None
+        early = Early(reader, sealer, Packer(self._db, self._storage, held, scratch))
+        hand = Hand(self._storage, reader, held, scratch)
+        following, job = Following(self._settings, self._db, hand, early, self._worker, held), None
         try:
-            if await following.until_completed(self._children.size):
-                job = await UPLOADS.take(self._db, upload)
+            job = await following.until_claimed(self._children.size)
         finally:
             if job is None:
-                await early.packer.drop()
-                await UPLOADS.hold(self._db, upload.id, OPEN, lease_s=0)  # nobody need wait for us
+                async with asyncio.timeout(TIDY_S):
+                    await early.packer.drop()
+                    await following.let_go()
         if job:
-            stack.enter_context(self._shelf.keeping(upload.id, early))
+            stack.enter_context(self._shelf.keeping(held.id, early))
         return job

@@ -13,6 +13,7 @@ import contextlib
 import multiprocessing
 import os
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -64,6 +65,12 @@ class Child:
     files: int = 0
     ready: bool = False
 
+    def end(self) -> None:
+        """Kill it, and hear no more of it: what it may have started could keep the line open."""
+        self.process.kill()
+        with contextlib.suppress(OSError):
+            self.line.socket.shutdown(socket.SHUT_RDWR)
+
     def await_ready(self) -> None:
         """Wait until it has started: on a machine with much to do that takes its time. Raises NotStarted."""
         if self.ready:
@@ -86,9 +93,9 @@ class Allowance:
 
     @contextlib.contextmanager
     def limit(self, child: Child) -> Iterator[None]:
-        """Talk to a child inside; the watch kills one that hangs, even in the middle of an answer."""
+        """Talk to a child inside; the watch ends one that hangs, even in the middle of an answer."""
         started, broken = time.monotonic(), False
-        self.watch.begin(child, self.left_s, child.process.kill)
+        self.watch.begin(child, self.left_s, child.end)
         try:
             yield
         except (EOFError, OSError):
@@ -209,6 +216,8 @@ class Children:
     def _start(self, instead_of: Child | None = None) -> Child:
         if instead_of:
             self._end(instead_of)
+        if self._closed:
+            raise NotStarted("no more files are read: the process is to stop")
         _run_forkserver()
         ours, theirs = line()
         process = self._context.Process(

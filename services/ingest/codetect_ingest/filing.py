@@ -33,6 +33,7 @@ from codetect_ingest.models import (
 )
 
 Refusals = Mapping[int, Refused]
+NOBODY = ""  # the patient of a study that was reserved by who reads ahead; no pseudonym is empty
 
 
 class StudyMoved(Exception):
@@ -107,6 +108,10 @@ async def reserve_studies(
     known = {study.study_instance_uid for study in await session.scalars(here)}
     for uid in sorted(firsts.keys() - known):
         await session.execute(upsert(Study).values(rows.study(facility_id, firsts[uid])).on_conflict_do_nothing())
+    for uid in sorted(known):
+        nobodys = Study.facility_id == facility_id, Study.study_instance_uid == uid, Study.patient_id == NOBODY
+        named = {"patient_id": firsts[uid].patient_id, "study_date": firsts[uid].study_date}
+        await session.execute(update(Study).where(*nobodys).values(named))
     studies = await session.scalars(here.execution_options(populate_existing=True))
     instances = select(InstanceRow)
     if not whole:
@@ -115,6 +120,18 @@ async def reserve_studies(
         study.study_instance_uid: await _known(session, study, series_of[study.study_instance_uid], instances)
         for study in studies
     }
+
+
+async def reserve_nameless(session: AsyncSession, facility_id: UUID, one: rows.Named) -> KnownStudy:
+    """Return the study of a slice of which nobody knows yet whether it stays; a new one is nobody's.
+
+    Whoever reserves it for what stays names its patient.
+    """
+    new = rows.study(facility_id, one) | {"patient_id": NOBODY, "study_date": None}
+    await session.execute(upsert(Study).values(new).on_conflict_do_nothing())
+    here = Study.facility_id == facility_id, Study.study_instance_uid == one.study_instance_uid
+    study = (await session.scalars(select(Study).where(*here))).one()
+    return await _known(session, study, [one.series_instance_uid], select(InstanceRow))
 
 
 async def waiting_study(session: AsyncSession, job: Study) -> KnownStudy:

@@ -1,12 +1,13 @@
 """The importer: an upload's frozen files become studies. The way: intake, sorting out, assembly, filing, tidying."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
 import structlog
-from codetect_shared import outbox
+from codetect_shared import bus, outbox
 from codetect_shared.db import Database
 from codetect_shared.events import UploadRefused
 from codetect_shared.jobs import JobRow, Jobs
@@ -41,10 +42,12 @@ class Importer:
     ) -> None:
         self._settings, self._db, self._storage, self._children = settings, db, storage, children
         self._shelf = shelf or Shelf()
+        self._one = asyncio.Lock()  # what was read ahead is imported by another hand of this process
 
     async def run(self, job: Upload) -> None:
         """Import and settle; while the object store is away, the upload waits and loses no attempt."""
-        await self._attempt(UPLOADS, job, self._import)
+        async with self._one:
+            await self._attempt(UPLOADS, job, self._import)
 
     async def assemble(self, job: Study) -> None:
         """Make a new version of a study of what came for it and waits; likewise."""
@@ -76,7 +79,8 @@ class Importer:
         kept = [one for number, one in reader.kept.items() if number in refused]
         while (filed := await self._file(job, assembler, staying, kept, refused, sealer)) is None:
             log.info("something else came to the same study, or a new key, meanwhile; joining with it")
-        await self._tidy(job, [file.number for file in files], filed)
+        named = {frames[0].instance.study_instance_uid for frames in reader.found.values()}
+        await self._tidy(job, [file.number for file in files], filed, named)
         if early:
             await early.packer.drop(keeping=used_packs(filed))
 
@@ -128,12 +132,25 @@ class Importer:
             return
         await self._remove("studies", waiting_packs(new.known))
 
-    async def _tidy(self, job: Upload, posted: list[int], filed: list[NewStudy]) -> None:
-        """After the commit: remove the originals, packs that nobody waits in, and what earlier attempts wrote."""
+    async def _tidy(self, job: Upload, posted: list[int], filed: list[NewStudy], named: set[str]) -> None:
+        """After the commit: remove the originals, packs that nobody waits in, and what was written before in vain.
+
+        `named` are the UIDs of all studies that files named, of those that were refused, too.
+        """
         await self._remove("raw", [objects.raw_key(job.facility_id, job.id, n) for n in posted])
         for study in filed:
             await self._remove("studies", waiting_packs(study.known) - study.still_waiting)
-            await self._remove("studies", await self._outdated(job, study.id) - used_packs(filed))
+        for study_id in await self._ids_of(job.facility_id, named):
+            await self._remove("studies", await self._outdated(job, study_id) - used_packs(filed))
+
+    async def _ids_of(self, facility_id: UUID, uids: set[str]) -> list[UUID]:
+        here = Study.facility_id == facility_id, Study.study_instance_uid.in_(uids)
+        try:
+            async with self._db.facility(facility_id) as session:
+                return list(await session.scalars(select(Study.id).where(*here)))
+        except bus.TRANSIENT as error:
+            log.warning("not tidied up", error=repr(error))
+            return []
 
     async def _outdated(self, job: Upload, study_id: UUID) -> set[str]:
         """List what was written into a study for this upload before this attempt."""

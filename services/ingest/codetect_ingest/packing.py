@@ -52,7 +52,7 @@ class Packer:
 
     async def _write(self, slices: list[Found]) -> None:
         study = await self._study(slices[0])
-        if study.version or study.series:
+        if study.version or study.series or study.patient_id != filing.NOBODY:
             return
         prefix = objects.early_prefix(self._upload.facility_id, study.id, self._upload.id, self._token)
         keys = objects.pack_keys(prefix, study.series_id(slices[0].instance.series_instance_uid), self._numbers)
@@ -72,6 +72,5 @@ class Packer:
         if uid not in self._studies:
             facility_id = self._upload.facility_id
             async with self._db.facility(facility_id) as session:
-                known = await filing.reserve_studies(session, facility_id, [one.instance], whole=False)
-            self._studies[uid] = known[uid]
+                self._studies[uid] = await filing.reserve_nameless(session, facility_id, one.instance)
         return self._studies[uid]

@@ -116,6 +116,8 @@ def _write_pack(path: Path, key: str, slices: Sequence[Found]) -> list[Place]:
     with path.open("wb") as pack:
         for one in slices:
             data = one.clean.read_bytes()
+            if len(data) != one.instance.bytes:
+                raise OSError(f"{one.clean.name} isn't as it was written")
             begin, end = one.header
             places.append((pack.tell(), len(data), len(headers), end - begin))
             headers += data[begin:end]
