@@ -11,12 +11,15 @@ import numpy as np
 import pydicom
 import pytest
 from codetect_inference.bundle import Bundle, open_bundle, open_folder
-from codetect_inference.capture import NOTICE, towards
+from codetect_inference.capture import NOTICE, pictures, towards
 from codetect_inference.documents import Document, documents
+from codetect_inference.encoding import as_file
 from codetect_inference.engine import Engine
 from codetect_inference.explain import DISCLAIMER, Maps, explain, scoring
 from codetect_inference.manifest import Manifest
+from codetect_inference.mapping import mapping
 from codetect_inference.preprocess import plan_series, prepare_batch
+from codetect_inference.report import report
 from codetect_inference.result import Result
 from highdicom.sr import MeasurementsAndQualitativeEvaluations, srread
 from pydicom.dataset import Dataset
@@ -155,6 +158,13 @@ def test_documents_are_valid(
     expected = [["EnhancedSR"], *[["SCImage"]] * 4, *[["ParametricMap"]] * maps]
     assert [errors(one.content, tmp_path) for one in those] == expected
     assert [one.facts.kind for one in those] == ["sr", *["sc"] * 4, *["pm"] * maps]
+
+
+def test_documents_are_encoded_as_pydicom_would(shipped: Result) -> None:
+    for ds in (report(shipped), *pictures(shipped), *mapping(shipped)):
+        content = as_file(ds)
+        ds.save_as(buffer := BytesIO(), enforce_file_format=True)
+        assert content == buffer.getvalue()
 
 
 def test_the_verifier_would_complain(made: list[Document], tmp_path: Path) -> None:
