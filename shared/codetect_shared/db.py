@@ -121,9 +121,7 @@ def engine_of(url: str, *, command_timeout_s: float | None = None, **options: An
 
 
 def _pool(url: SecretStr, size: int) -> AsyncEngine:
-    engine = engine_of(
-        url.get_secret_value(), command_timeout_s=30, pool_size=size, max_overflow=size, pool_timeout=10
-    )
+    engine = engine_of(url.get_secret_value(), command_timeout_s=30, pool_size=size, max_overflow=size, pool_timeout=10)
     event.listen(engine.sync_engine, "checkin", _note)
     event.listen(engine.sync_engine, "checkout", _try)
     return engine

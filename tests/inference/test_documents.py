@@ -279,6 +279,16 @@ def test_the_heatmaps_lie_where_the_slices_do(shipped: Result, made: list[Docume
         assert z == number
 
 
+def test_the_heatmaps_of_a_turned_series_name_their_slices_too() -> None:
+    positions = instances_of(*((-0.199 * n, 0.98 * n, 0) for n in range(12)))
+    turned = real(bundle_files(), lung(12), orientation=(0.98, 0.199, 0, 0, 0, -1), instances=positions)
+    ds = parse(list(documents(turned))[-1])
+    assert sorted(slices_of(ds)) == turned.maps.slices.tolist()
+    for frame, n in zip(ds.PerFrameFunctionalGroupsSequence, slices_of(ds), strict=True):
+        offset = np.array(frame.PlanePositionSequence[0].ImagePositionPatient, float) - positions[n]["position_mm"]
+        assert offset @ np.cross((0.98, 0.199, 0), (0, 0, -1)) == pytest.approx(0, abs=0.01)
+
+
 def test_a_heatmaps_mean_is_its_slices_calibrated_logit(shipped: Result, made: list[Document]) -> None:
     ds = parse(made[-1])
     values = np.frombuffer(ds.FloatPixelData, "<f4").reshape(-1, ds.Rows, ds.Columns)

@@ -57,12 +57,13 @@ def overlay(maps: Maps, row: int, column: int, shape: Sequence[int], temperature
 def colour(heat: Floats) -> NDArray[np.uint8]:
     """Heat 0..1 (rows, columns) -> RGBA: clear, then yellow, orange and dark red, each darker than the last."""
     table = colours()
-    return table.take(np.rint(heat * np.float32(len(table) - 1)).astype(np.uint16)).view(np.uint8).reshape(*heat.shape, 4)
+    nearest = np.rint(heat * np.float32(len(table) - 1)).astype(np.uint16)
+    return np.asarray(table[nearest].view(np.uint8).reshape(*heat.shape, 4))
 
 
 @cache
 def colours() -> NDArray[np.uint32]:
-    """The RGBA of each of 65,536 heats from 0 to 1, four bytes in one number: reckoning it for each pixel takes long."""
+    """The RGBA of 65,536 heats from 0 to 1, four bytes in one number: reckoning it for each pixel takes long."""
     heat = np.linspace(0, 1, 2**16, dtype=np.float32)
     stops = np.array([0, 0.35, 0.7, 1])
     rgb = np.array([[255, 237, 160], [254, 178, 76], [240, 59, 32], [150, 0, 38]], np.float32)
