@@ -21,7 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from codetect_shared.tokens import CurrentPrincipal
 
-RESTED_S = 1.0  # a connection that nobody used for so long is tried first
+RESTED_S = 5.0  # a connection that nobody used for so long is tried first
 SET_FACILITY = text("SELECT set_config('codetect.facility', :facility, true)")
 
 
@@ -121,7 +121,14 @@ def engine_of(url: str, *, command_timeout_s: float | None = None, **options: An
 
 
 def _pool(url: SecretStr, size: int) -> AsyncEngine:
-    engine = engine_of(url.get_secret_value(), command_timeout_s=30, pool_size=size, max_overflow=size, pool_timeout=10)
+    engine = engine_of(
+        url.get_secret_value(),
+        command_timeout_s=30,
+        pool_size=size,
+        max_overflow=size,
+        pool_timeout=10,
+        pool_use_lifo=True,
+    )
     event.listen(engine.sync_engine, "checkin", _note)
     event.listen(engine.sync_engine, "checkout", _try)
     return engine

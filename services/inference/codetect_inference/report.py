@@ -99,8 +99,7 @@ def sources(result: Result, instances: Sequence[ManifestInstance]) -> list[Datas
 
 
 def _source(series: Dataset, one: ManifestInstance) -> Dataset:
-    ds = Dataset()
-    ds.update(series)  # elements are shared: making each anew takes a millisecond
+    ds = Dataset(dict(series.items()))  # elements are shared: making each anew takes a millisecond
     ds.SOPClassUID, ds.SOPInstanceUID = one.sop_class_uid, one.sop_instance_uid
     return ds
 
