@@ -80,7 +80,7 @@ def shows_lung(hu: HU) -> bool:
 def shrink(hu: HU, step: int) -> HU:
     """Means of step x step pixels, so that noise of thin slices doesn't tear the masks."""
     rows, columns = (size // step for size in hu.shape)
-    strips = hu[: rows * step, : columns * step].reshape(rows, step, -1)
+    strips = hu[: rows * step, : columns * step].reshape(rows, step, columns * step)
     lines = np.add.reduce(strips, axis=1, dtype=np.int32)
     return np.asarray(sum(lines[:, offset::step] for offset in range(step)) // step**2, np.int16)
 
