@@ -48,5 +48,5 @@ def give_memory_back() -> None:
     """
     with suppress(AttributeError, OSError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_THRESHOLD, 2**22)
-        mallopt(M_TRIM_THRESHOLD, 2**23)
+        mallopt(M_MMAP_THRESHOLD, 2**21)
+        mallopt(M_TRIM_THRESHOLD, 2**21)
