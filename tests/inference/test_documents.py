@@ -11,12 +11,15 @@ import numpy as np
 import pydicom
 import pytest
 from codetect_inference.bundle import Bundle, open_bundle, open_folder
-from codetect_inference.capture import NOTICE, towards
+from codetect_inference.capture import NOTICE, pictures, towards
 from codetect_inference.documents import Document, documents
+from codetect_inference.encoding import as_file
 from codetect_inference.engine import Engine
 from codetect_inference.explain import DISCLAIMER, Maps, explain, scoring
 from codetect_inference.manifest import Manifest
+from codetect_inference.mapping import mapping
 from codetect_inference.preprocess import plan_series, prepare_batch
+from codetect_inference.report import report
 from codetect_inference.result import Result
 from highdicom.sr import MeasurementsAndQualitativeEvaluations, srread
 from pydicom.dataset import Dataset
@@ -157,6 +160,13 @@ def test_documents_are_valid(
     assert [one.facts.kind for one in those] == ["sr", *["sc"] * 4, *["pm"] * maps]
 
 
+def test_documents_are_encoded_as_pydicom_would(shipped: Result) -> None:
+    for ds in (report(shipped), *pictures(shipped), *mapping(shipped)):
+        content = as_file(ds)
+        ds.save_as(buffer := BytesIO(), enforce_file_format=True)
+        assert content == buffer.getvalue()
+
+
 def test_the_verifier_would_complain(made: list[Document], tmp_path: Path) -> None:
     ds = parse(made[1])
     del ds.ConversionType
@@ -267,6 +277,16 @@ def test_the_heatmaps_lie_where_the_slices_do(shipped: Result, made: list[Docume
         assert x - wide / 2 == pytest.approx((box.left - 0.5) * 0.8, abs=0.011)
         assert y - high / 2 == pytest.approx((box.top - 0.5) * 0.7, abs=0.011)
         assert z == number
+
+
+def test_the_heatmaps_of_a_turned_series_name_their_slices_too() -> None:
+    positions = instances_of(*((-0.199 * n, 0.98 * n, 0) for n in range(12)))
+    turned = real(bundle_files(), lung(12), orientation=(0.98, 0.199, 0, 0, 0, -1), instances=positions)
+    ds = parse(list(documents(turned))[-1])
+    assert sorted(slices_of(ds)) == turned.maps.slices.tolist()
+    for frame, n in zip(ds.PerFrameFunctionalGroupsSequence, slices_of(ds), strict=True):
+        offset = np.array(frame.PlanePositionSequence[0].ImagePositionPatient, float) - positions[n]["position_mm"]
+        assert offset @ np.cross((0.98, 0.199, 0), (0, 0, -1)) == pytest.approx(0, abs=0.01)
 
 
 def test_a_heatmaps_mean_is_its_slices_calibrated_logit(shipped: Result, made: list[Document]) -> None:

@@ -38,7 +38,7 @@ def test_of_another_machine_nothing_is_believed(tmp_path: Path) -> None:
 
 def test_with_no_time_left_the_usual_way_is_taken(tmp_path: Path) -> None:
     engine, found, _ = best_engine(TINY, 1e-9, tmp_path / "x.tuning.json")
-    assert engine.way == Way(cores(), 1, 1)
+    assert engine.way == Way(cores(), 1, 2)
     assert len(found.rates) == 1
 
 
@@ -50,7 +50,7 @@ def test_the_shipped_model_is_measured_about_as_long_as_allowed(tmp_path: Path) 
 
 
 def test_more_cores_have_more_ways() -> None:
-    assert list(ways(1)) == [Way(1), Way(1, 1, 2)]
-    assert list(ways(2)) == [Way(2), Way(2, 1, 2), Way(1, 2)]
+    assert list(ways(1)) == [Way(1, 1, 2), Way(1)]
+    assert list(ways(2)) == [Way(2, 1, 2), Way(2), Way(1, 2)]
     assert Way(4, 2) in list(ways(8))
     assert all(way.lanes * way.threads <= 8 for way in ways(8))

@@ -24,12 +24,14 @@ import psutil
 from codetect_inference.app import api
 from codetect_inference.bundle import LoadedBundle, open_folder
 from codetect_inference.engine import session_options
+from codetect_inference.models import Analysis
 from codetect_inference.preprocess import Box, plan_series, prepare_batch
 from codetect_inference.settings import Settings
 from codetect_shared.db import uuid7
 from codetect_shared.events import SeriesFacts
 from codetect_shared.testing import Tokens, running
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import func, select
 
 from tests.inference.conftest import SAMPLE, Facility, House, folder_files, lung, read
 from tests.inference.samples import BUNDLE
@@ -247,8 +249,11 @@ async def started_after_ms(facility: Facility, stored: Any) -> float:
 async def finished(facility: Facility, count: int) -> None:
     """Wait for that many results."""
     while True:
-        states = [one.status for one in await facility.analyses()]
-        if states.count("completed") >= count:
+        async with facility.house.db.facility(facility.id) as session:
+            states = dict(
+                (await session.execute(select(Analysis.status, func.count()).group_by(Analysis.status))).all()
+            )
+        if states.get("completed", 0) >= count:
             return
         if "failed" in states:
             raise SystemExit("an analysis failed")

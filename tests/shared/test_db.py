@@ -59,6 +59,24 @@ async def test_ten_thousand_interleaved_requests_on_a_pool_of_one_leak_nothing(s
         await small.close()
 
 
+@pytest.mark.parametrize("rested_s", [0.0, 60.0], ids=["tried first", "seen to be closed"])
+async def test_a_connection_that_the_server_ended_is_replaced_before_it_is_used(
+    shop: Shop, rested_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codetect_shared.db.RESTED_S", rested_s)
+    db = Database(shop_app_url(shop), shop.system_url, pool_size=1)
+    try:
+        async with db.facility(shop.facility) as session:
+            pid = await session.scalar(text("SELECT pg_backend_pid()"))
+        async with shop.db.facility(shop.facility) as session:
+            assert await session.scalar(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        await asyncio.sleep(0.2)
+        async with db.facility(shop.facility) as session:
+            assert await session.scalar(text("SELECT pg_backend_pid()")) != pid
+    finally:
+        await db.close()
+
+
 async def test_a_thousand_aborted_requests_leave_the_pool_whole(shop: Shop) -> None:
     await shop.add()
     small = Database(shop_app_url(shop), shop.system_url, pool_size=2)

@@ -39,7 +39,7 @@ FALLEN_BACK = Counter(
 )
 UNLIKE = Counter("codetect_out_of_distribution_total", "Studies unlike a model's training data.", ["model", "version"])
 FIRST = Histogram("codetect_first_batch_seconds", "From an analysis's claim to its first batch.")
-LOOK_S = 0.5  # how often progress is told, and whether to go on is asked
+LOOK_S = 1.0  # how often progress is told, and whether to go on is asked
 STORE_AWAY_S = 5.0
 NOT_SIGNED_S = 60.0
 
@@ -76,7 +76,7 @@ class Analyser:
             await ANALYSES.postpone(session, job, seconds, spent=False)
 
     async def _watched(self, job: Analysis, begun: float) -> None:
-        """Analyse, and twice a second tell how far it got; stops when the job is no longer ours (LeaseLost)."""
+        """Analyse, and once a second tell how far it got; stops when the job is no longer ours (LeaseLost)."""
         progress = Progress()
         work = asyncio.create_task(self._analyse(job, progress, begun))
         try:

@@ -1,6 +1,7 @@
 """Pictures of a result for viewers that know nothing of it: the slices that argue most, with what argues, drawn in."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 from highdicom.sc import SCImage
@@ -39,11 +40,16 @@ def _draw(result: Result, n: int, row: int) -> NDArray[np.uint8]:
     hu = result.hu[n]
     picture = on_slice(hu, LEVEL_HU, WIDTH_HU, result.maps, row, column, label.temperature)
     draw, size = ImageDraw.Draw(picture), max(10, picture.height // TEXT_SHARE)
-    font, edge = ImageFont.load_default(size), size // 2
+    font, edge = _font(size), size // 2
     said = f"{label.title}: {chances[column]:.2f} on slice {n + 1} of {len(result.manifest.instances)}"
     draw.text((edge, edge), said, "white", font, stroke_width=1, stroke_fill="black")
     draw.text((edge, picture.height - edge), NOTICE, "white", font, anchor="ld", stroke_width=1, stroke_fill="black")
     return np.asarray(picture)
+
+
+@lru_cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
 
 
 def _image(result: Result, number: int, n: int, pixels: NDArray[np.uint8]) -> Dataset:

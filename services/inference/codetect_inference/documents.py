@@ -6,7 +6,6 @@ Imported by who writes documents only: highdicom takes a second and 40 MB.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Literal
 
 from codetect_shared.events import ResultDocument
@@ -14,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from codetect_inference.capture import pictures
+from codetect_inference.encoding import as_file
 from codetect_inference.mapping import mapping
 from codetect_inference.report import report
 from codetect_inference.result import Result
@@ -55,9 +55,7 @@ def _document(result: Result, kind: Literal["sr", "sc", "pm"], name: str, ds: Da
                 delattr(part, keyword)
     ds.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     ds.file_meta.ImplementationVersionName = "CODETECT"
-    buffer = BytesIO()
-    ds.save_as(buffer, enforce_file_format=True)
-    content = buffer.getvalue()
+    content = as_file(ds)
     facts = ResultDocument(
         kind=kind,
         key=result.prefix + name,

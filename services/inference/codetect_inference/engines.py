@@ -175,7 +175,7 @@ def trim() -> None:
 def asked_for(wanted: WorkerSettings, provider: str) -> Way:
     """How runs are laid out without measuring."""
     if provider == "cpu":
-        return Way(wanted.threads or cores(), batch=wanted.batch or 1)
+        return Way(wanted.threads or cores(), batch=wanted.batch or 2)
     return Way(1, batch=wanted.batch or GPU_BATCH)
 
 

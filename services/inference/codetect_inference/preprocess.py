@@ -79,10 +79,9 @@ def shows_lung(hu: HU) -> bool:
 
 def shrink(hu: HU, step: int) -> HU:
     """Means of step x step pixels, so that noise of thin slices doesn't tear the masks."""
-    rows, columns = (size - size % step for size in hu.shape)
-    lines = hu[:rows:step, :columns].astype(np.int32)
-    for offset in range(1, step):
-        lines += hu[offset:rows:step, :columns]
+    rows, columns = (size // step for size in hu.shape)
+    strips = hu[: rows * step, : columns * step].reshape(rows, step, columns * step)
+    lines = np.add.reduce(strips, axis=1, dtype=np.int32)
     return np.asarray(sum(lines[:, offset::step] for offset in range(step)) // step**2, np.int16)
 
 
@@ -109,12 +108,12 @@ def _largest(pieces: NDArray[np.int32]) -> int:
 
 def lung_mask(small: HU, body: Mask) -> Mask:
     """Large airy regions inside the body whose HU are a lung's; (n, rows, columns), connected across slices."""
-    labels, _ = ndimage.label(opening(body & (small < AIR_HU), SQUARE))
-    sizes = np.bincount(labels.ravel(), minlength=2)
-    sizes[0] = 0
-    large = np.flatnonzero(sizes >= max(1, LARGE_SHARE * sizes.max()))
-    lungs = [one for one in large if LUNG_HU[0] < np.median(small[labels == one]) < LUNG_HU[1]]
-    return np.asarray(np.isin(labels, lungs), np.bool_)
+    airy = opening(body & (small < AIR_HU), SQUARE)
+    labels, _ = ndimage.label(airy)
+    sizes = np.bincount(labels[airy], minlength=1)
+    large = (labels == one for one in np.flatnonzero(sizes >= max(1, LARGE_SHARE * sizes.max())))
+    lungs = [one for one in large if LUNG_HU[0] < np.median(small[one]) < LUNG_HU[1]]
+    return np.asarray(reduce(np.logical_or, lungs, np.zeros_like(airy)))
 
 
 def opening(mask: Mask, shape: Sequence[tuple[int, int]]) -> Mask:

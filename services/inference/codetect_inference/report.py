@@ -3,6 +3,8 @@
 A label's peak is a group of its own (TID 1410): a point on the image. So is how unlike the training data the study is.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import (
@@ -45,7 +47,7 @@ UNLIKENESS = CodedConcept("unlikeness", SCHEME, "Unlikeness to the training data
 
 def report(result: Result) -> Dataset:
     """The result as an Enhanced SR document; final, and verified by nobody."""
-    evidence = sources(result)
+    evidence = sources(result, result.manifest.instances)
     content = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer(result)),
         procedure_reported=CT_OF_CHEST,
@@ -83,8 +85,8 @@ def report(result: Result) -> Dataset:
     return ds
 
 
-def sources(result: Result) -> list[Dataset]:
-    """What documents need to know of the images that they refer to, slice by slice."""
+def sources(result: Result, instances: Sequence[ManifestInstance]) -> list[Dataset]:
+    """What documents need to know of images that they refer to."""
     manifest = result.manifest
     series = Dataset()
     series.SpecificCharacterSet = "ISO_IR 192"
@@ -93,12 +95,11 @@ def sources(result: Result) -> list[Dataset]:
     series.AccessionNumber = series.StudyID = series.StudyTime = ""
     series.StudyDate = manifest.study_date or ""
     series.StudyInstanceUID, series.SeriesInstanceUID = manifest.study_instance_uid, manifest.series_instance_uid
-    return [_source(series, one) for one in manifest.instances]
+    return [_source(series, one) for one in instances]
 
 
 def _source(series: Dataset, one: ManifestInstance) -> Dataset:
-    ds = Dataset()
-    ds.update(series)  # elements are shared: making each anew takes a millisecond
+    ds = Dataset(dict(series.items()))  # elements are shared: making each anew takes a millisecond
     ds.SOPClassUID, ds.SOPInstanceUID = one.sop_class_uid, one.sop_instance_uid
     return ds
 

@@ -1,6 +1,6 @@
 """Cancelled or erased analyses: the API tells with a NOTIFY, so that whoever runs one looks at once.
 
-A wake-up like any other: Postgres' rows say whether to stop, and the worker looks twice a second all the same.
+A wake-up like any other: Postgres' rows say whether to stop, and the worker looks once a second all the same.
 """
 
 import asyncio

@@ -16,7 +16,7 @@ from codetect_inference.models import ANALYSES, Analysis
 from codetect_inference.settings import WorkerSettings
 
 DRAIN_S = 15  # supervisors wait 20 s
-M_MMAP_THRESHOLD = -3  # malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 async def give_up(session: AsyncSession, row: Analysis, error: Exception | None) -> None:
@@ -42,6 +42,11 @@ def app(settings: WorkerSettings) -> FastAPI:
 
 
 def give_memory_back() -> None:
-    """Let glibc return whatever held a volume: left alone, it keeps freed ones in its heaps, and a worker grows."""
+    """Let glibc return whatever held a volume: left alone, it keeps freed ones in its heaps, and a worker grows.
+
+    What a slice takes it shall keep: given back after each, the kernel must clear it again for the next.
+    """
     with suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**20)
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, 2**21)
+        mallopt(M_TRIM_THRESHOLD, 2**21)
