@@ -494,8 +494,13 @@ async def test_a_study_that_is_known_is_packed_once_it_is_completed(clinic: Clin
 
 
 @pytest.mark.usefixtures("small_packs")
-async def test_what_a_killed_importer_packed_goes_with_the_next_try(clinic: Clinic, house: House) -> None:
-    files = dict(enumerate(bodies(slices(4)), 1))
+@pytest.mark.parametrize("refused", [False, True])
+async def test_what_a_killed_importer_packed_goes_with_the_next_try(
+    clinic: Clinic, house: House, *, refused: bool
+) -> None:
+    """Also below a study that is refused, since it is of two patients."""
+    series = slices(5)
+    files = dict(enumerate(bodies(series[:4]), 1))
     upload = await clinic.open()
     async with house.following(upload):
         await clinic.post(upload, files)
@@ -505,9 +510,13 @@ async def test_what_a_killed_importer_packed_goes_with_the_next_try(clinic: Clin
         house.worker._stopping.set()
     del house.storage.remove
     assert await packed(clinic, early=True)
+    if refused:
+        series[4].PatientID = "another"
+        await clinic.post(upload, {5: written(series[4])})
+        files[5] = written(series[4])
     await clinic.complete(upload, files)
     await house.importer.run(await claimed(UPLOADS, clinic.ingest.db))
-    assert (await clinic.show(upload))["studies"][0]["instances"] == 4
+    assert [study["instances"] for study in (await clinic.show(upload))["studies"]] == ([] if refused else [4])
     assert not await packed(clinic, early=True)
     assert await all_in_its_place(clinic)
 

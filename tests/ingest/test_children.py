@@ -298,6 +298,23 @@ def endlessly(_file: BinaryIO, word: bytes) -> Iterator[list[bytes]]:
         yield [bytes(int(word))]
 
 
+def leaving_another(_file: BinaryIO, _word: bytes) -> Iterator[list[bytes]]:
+    """Hang, and leave a process that holds the line, too."""
+    os.fork()
+    time.sleep(20)
+    yield [b"late"]
+
+
+def test_a_line_that_is_held_by_a_childs_child_is_closed_in_time() -> None:
+    pool = Children(1, timeout_s=1, answer=leaving_another)
+    started = time.monotonic()
+    with pytest.raises(Refused) as refused:
+        pool.ask(TINY, b"", list)
+    pool.close()
+    assert refused.value.code.value == "timeout"
+    assert time.monotonic() - started < 15
+
+
 def test_each_answer_earns_time_for_the_next_but_none_may_take_too_long() -> None:
     pool = Children(1, timeout_s=3, answer=slowly)
     pool.warm()

@@ -22,7 +22,8 @@ class Settings(ServiceSettings):
     max_total_bytes: int = Field(8192 * MIB, description="Size of an upload.")
     children: int = Field(os.cpu_count() or 1, description="Processes that read DICOM files side by side.")
     read_ahead_bytes: int = Field(
-        2048 * MIB, description="Of an upload, so much is read into /tmp before it is completed, as it arrives; 0: none."
+        2048 * MIB,
+        description="Of an upload, so much is read into /tmp before it is completed, as it arrives; 0: none.",
     )
     destination_hosts: str = Field(
         "",
