@@ -10,7 +10,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -127,7 +127,12 @@ def encode(envelope: Envelope, source: str) -> aio_pika.Message:
 def look(job_id: str) -> aio_pika.Message:
     """A wake-up for a job queue: it says "look", and which row made us say so."""
     body = json.dumps({"id": job_id}).encode()
-    return aio_pika.Message(body, content_type="application/json", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+    return aio_pika.Message(
+        body,
+        content_type="application/json",
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        timestamp=datetime.now(UTC),
+    )
 
 
 def heed_cancel() -> None:

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import DateTime, event, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -149,8 +149,8 @@ def _try(connection: Any, record: ConnectionPoolEntry, _: PoolProxiedConnection)
     if time.monotonic() - record.info.get("idle_since", time.monotonic()) > RESTED_S:
         try:
             connection.ping()
-        except Exception as error:  # whatever it says, it is of no use
-            raise DisconnectionError from error
+        except Exception as error:  # whatever it says, it is of no use, and others that rested aren't either
+            raise InvalidatePoolError from error
 
 
 async def get_session(request: Request, principal: CurrentPrincipal) -> AsyncIterator[AsyncSession]:

@@ -7,7 +7,7 @@ Postgres.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -196,6 +196,7 @@ class Worker(Generic[Job]):
     """Claims and works jobs one after the other: woken by "look" messages, told the rest by Postgres.
 
     `run(job)` does the work and settles; `give_up(session, row, error)` records the failure after the last attempt.
+    While somebody else has the `turn`, nothing is claimed.
     """
 
     def __init__(
@@ -207,8 +208,10 @@ class Worker(Generic[Job]):
         give_up: Callable[[AsyncSession, Job, Exception | None], Awaitable[None]],
         *,
         drain_s: float = 20,
+        turn: asyncio.Lock | None = None,
     ) -> None:
         self._jobs, self._db, self._url, self._run, self._give_up, self._drain_s = jobs, db, url, run, give_up, drain_s
+        self._turn = turn
         self._stopping = asyncio.Event()
         self._in_hand = 0
 
@@ -261,6 +264,12 @@ class Worker(Generic[Job]):
             await self._drain()
             while True:
                 message = await self.next_look(looks)
+                if self._turn and self._turn.locked():  # another worker may be free
+                    await looks.pause()
+                    await message.nack(requeue=True)
+                    await self._drain()
+                    await looks.resume()
+                    continue
                 job = await self._jobs.claim(self._db)
                 if job is None:
                     await message.ack()
@@ -288,19 +297,20 @@ class Worker(Generic[Job]):
 
     async def _drain(self) -> None:
         """Work until nothing is due."""
-        while not self._stopping.is_set() and (job := await self._jobs.claim(self._db)):
-            await self.work(job)
+        async with self._turn or nullcontext():
+            while not self._stopping.is_set() and (job := await self._jobs.claim(self._db)):
+                await self.work(job)
         if self._stopping.is_set():
             raise asyncio.CancelledError
 
-    async def work(self, job: Job) -> None:
-        """Work a job that was claimed, come what may."""
+    async def work(self, job: Job, turn: AbstractAsyncContextManager[Any] | None = None) -> None:
+        """Work a job that was claimed, come what may; when it is its `turn`, its lease renewed until then."""
         with self._holding_one(), telemetry.working(self._jobs.queue, job.id, job.facility_id):
             try:
                 if job.attempts > self._jobs.max_attempts:
                     await self._finally(job, None)
                     return
-                async with self._jobs.holding(self._db, job):
+                async with self._jobs.holding(self._db, job), turn or nullcontext():
                     await self._run(job)
             except asyncio.CancelledError:
                 await asyncio.shield(self._give_back(job))

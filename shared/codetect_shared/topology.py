@@ -82,7 +82,6 @@ WEBHOOKS = EventQueue(
 EVENT_QUEUES = (STUDIES, FACILITIES, RESULTS, FACTS, ENDED, WEBHOOKS, AUDIT)
 
 UPLOADS_TO_READ = "ingest.reading"
-READ_WITHIN_S = 60  # a look that nobody takes by then isn't worth one
 UPLOADS_TO_IMPORT = "ingest.uploads"
 STUDIES_TO_ASSEMBLE = "ingest.studies"
 RESULTS_TO_DELIVER = "ingest.deliveries"
@@ -126,8 +125,5 @@ async def declare(channel: AbstractChannel) -> AbstractExchange:
         for event in () if queue.direct else queue.types:
             await declared.bind(exchange, event.type)
     for name in JOB_QUEUES:
-        job_arguments: FieldTable = {"x-queue-type": "quorum"}
-        if name == UPLOADS_TO_READ:
-            job_arguments["x-message-ttl"] = READ_WITHIN_S * 1000
-        await channel.declare_queue(name, durable=True, arguments=job_arguments)
+        await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "quorum"})
     return exchange

@@ -6,11 +6,13 @@ import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import pytest
 from codetect_ingest import ahead as reading
+from codetect_ingest import filing
 from codetect_ingest.ahead import Ahead, Shelf
 from codetect_ingest.children import Children
 from codetect_ingest.importer import Importer, give_up
@@ -19,6 +21,7 @@ from codetect_ingest.settings import Settings
 from codetect_shared.jobs import Worker
 from codetect_shared.storage import Storage
 from codetect_shared.testing import claimed
+from pydicom.uid import generate_uid
 
 from tests.ingest.conftest import Clinic
 from tests.ingest.samples import ct, written
@@ -62,7 +65,7 @@ class House:
         db = clinic.ingest.db
         self.importer = Importer(settings, db, self.storage, children, shelf)
         self.worker = Worker(UPLOADS, db, settings.rabbitmq_url, self.importer.run, give_up)
-        self.ahead = Ahead(settings, db, self.storage, children, shelf, self.worker)
+        self.ahead = Ahead(settings, db, self.storage, children, shelf, self.worker, asyncio.Lock())
 
     async def follow(self, upload: Mapping[str, Any], *, again: bool = False) -> Upload | None:
         """Read ahead, and import when it is ours to import."""
@@ -337,6 +340,28 @@ async def test_a_full_disk_costs_the_reading_alone(
     await clinic.complete(upload, files)
     await house.importer.run(await claimed(UPLOADS, clinic.ingest.db))
     assert (await clinic.show(upload))["state"] == "done"
+
+
+async def test_a_study_that_is_nobodys_is_named_by_whoever_brings_it(clinic: Clinic) -> None:
+    """Also by one that found none, and had to wait for the other to reserve it."""
+    uid = generate_uid()
+    one: Any = SimpleNamespace(
+        study_instance_uid=uid, series_instance_uid="1.2", sop_instance_uid="1.3", patient_id="A" * 20, study_date=None
+    )
+    db, here = clinic.ingest.db, clinic.facility_id
+
+    async def bring() -> str:
+        async with db.facility(here) as session:
+            return (await filing.reserve_studies(session, here, [one], whole=False))[uid].patient_id
+
+    async with db.facility(here) as session:
+        assert (await filing.reserve_nameless(session, here, one)).patient_id == filing.NOBODY
+        bringing = asyncio.create_task(bring())
+        await asyncio.sleep(0.5)
+        assert not bringing.done()
+    assert await bringing == one.patient_id
+    async with db.facility(here) as session:
+        assert (await filing.reserve_nameless(session, here, one)).patient_id == one.patient_id
 
 
 async def test_who_was_taken_for_dead_keeps_nobody_from_it(clinic: Clinic, house: House) -> None:

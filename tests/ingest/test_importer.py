@@ -1,5 +1,7 @@
 import asyncio
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -401,21 +403,24 @@ async def test_an_object_that_is_missing_is_no_reason_to_wait(clinic: Clinic, ha
 
 
 def test_scratch_folders_of_killed_importers_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of one with our number, as a container's first process has; not one that a living process holds."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    # A container's first process has the number of the one before it.
-    killed, before, running, other = (
-        tmp_path / n
-        for n in (
-            "codetect-import-4194999-x",
-            f"codetect-import-{os.getpid()}-x",
-            f"codetect-import-{os.getppid()}-x",
-            "other",
-        )
-    )
-    for folder in (killed, before, running, other):
-        folder.mkdir()
-    forget_scratch()
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([running.name, other.name])
+    begin = "import os\nfrom codetect_ingest.scratch import scratch_folder\nwith scratch_folder() as folder:\n    "
+    killed, living = begin + "os._exit(0)", begin + "print(folder, flush=True)\n    input()"
+    told = {**os.environ, "TMPDIR": str(tmp_path)}
+    assert subprocess.run([sys.executable, "-c", killed], env=told, check=False).returncode == 0
+    (tmp_path / f"codetect-import-{os.getpid()}-x").mkdir()
+    (tmp_path / "other").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", living], env=told, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        held = Path(running.stdout.readline().strip())
+        assert len(list(tmp_path.iterdir())) == 6
+        forget_scratch()
+        assert sorted(tmp_path.iterdir()) == sorted([held, held.with_name(held.name + ".lock"), tmp_path / "other"])
+        running.communicate("\n")
+    assert list(tmp_path.iterdir()) == [tmp_path / "other"]
 
 
 async def test_a_series_that_lacks_slices_says_so(clinic: Clinic, hands: Hands) -> None:

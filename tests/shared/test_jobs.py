@@ -308,3 +308,36 @@ async def test_a_head_start_is_nobodys_where_nobody_holds_the_row(shop: Shop) ->
         async with shop.db.facility(shop.facility) as session:
             await shop.jobs.enqueue(session, await session.get_one(Task, task.id), head_start_s=60)
         assert (await claimed(shop.jobs, shop.db)).id == task.id
+
+
+async def test_while_somebody_else_has_the_turn_others_get_the_jobs(shop: Shop) -> None:
+    turn, done = asyncio.Lock(), []
+
+    async def wait_in_vain(job: Task) -> None:
+        done.append("busy")
+        await settle(shop, job)
+
+    async def run(job: Task) -> None:
+        done.append("free")
+        await settle(shop, job)
+
+    busy, free = worker(shop, wait_in_vain, turn=turn), worker(shop, run)
+    async with running(relay(shop), busy):
+        await until(shop, await enqueue(shop), "done")
+        async with turn, running(free):
+            for _ in range(4):
+                await until(shop, await enqueue(shop), "done")
+        await until(shop, await enqueue(shop), "done")
+    assert done == ["busy", *["free"] * 4, "busy"]
+
+
+async def test_a_job_that_waits_for_its_turn_keeps_its_lease(shop: Shop) -> None:
+    turn, task = asyncio.Lock(), await enqueue(shop)
+    hand = worker(shop, lambda job: settle(shop, job))
+    job = await claimed(shop.jobs, shop.db)
+    async with turn:
+        working = asyncio.create_task(hand.work(job, turn))
+        await asyncio.sleep(shop.jobs.lease_s + 0.5)
+        assert await shop.jobs.claim(shop.db) is None
+    await working
+    assert await state_of(shop, task) == "done"

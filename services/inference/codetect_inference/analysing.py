@@ -79,9 +79,10 @@ class Analyser:
         """Analyse, and once a second tell how far it got; stops when the job is no longer ours (LeaseLost)."""
         progress = Progress()
         work = asyncio.create_task(self._analyse(job, progress, begun))
+        watched: set[asyncio.Future[None]] = {work}
         try:
             with self._stops.of(job.id) as stopped:
-                watched: set[asyncio.Future[None]] = {work, stopped}
+                watched.add(stopped)
                 while not work.done():
                     done, _ = await asyncio.wait(watched, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
                     watched -= done & {stopped}
@@ -91,6 +92,7 @@ class Analyser:
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
+            del work, watched  # a failed task and this frame hold each other, and all that the study had
 
     async def _look(self, job: Analysis, progress: Progress) -> None:
         """Tell how far it got. Raises LeaseLost when it is no longer ours."""

@@ -113,4 +113,4 @@ def machine() -> str:
     model = platform.machine()
     with suppress(OSError), open("/proc/cpuinfo") as info:
         model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), model)
-    return json.dumps([model, cores(), ort.__version__])
+    return json.dumps([model, cores(), ort.__version__, TURNS])

@@ -12,9 +12,11 @@ import math
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
+from aio_pika.abc import AbstractIncomingMessage
 from codetect_shared import bus, topology
 from codetect_shared.db import Database
 from codetect_shared.jobs import Worker
@@ -35,11 +37,12 @@ log = structlog.get_logger()
 LOOK_S = 0.03  # between looks at whether the upload has been completed
 LIST_S = 0.2  # between looks at what has been posted
 RENEW_S = UPLOADS.lease_s / 3
-BEGIN_S = 5.0  # for a client to post its first file
+BEGIN_S = 15.0  # for a client to post its first file
 PATIENCE_S = 30.0  # with one that posts nothing more
 MOST_S = 20 * 60.0  # the broker takes a message back that isn't acknowledged within half an hour
 MOST_SLICES = 10_000
 TIDY_S = 3.0
+READ_WITHIN = timedelta(minutes=1)
 OPEN = Upload.state == State.OPEN
 FREE = or_(Upload.lease_until.is_(None), Upload.lease_until < func.clock_timestamp())
 
@@ -56,8 +59,9 @@ class Early:
     def holds(self, sealer: Sealer, frozen: Iterable[Posted]) -> bool:
         """Forget what isn't as it was frozen; tell whether the rest can be used under this key."""
         etags = {file.number: file.etag for file in frozen}
-        for number in [number for number, etag in self.etags.items() if etags.get(number) != etag]:
-            self.reader.forget(number)
+        for number in self.reader.outcomes:
+            if self.etags.get(number, "") != etags.get(number):
+                self.reader.forget(number)
         mine, now = self.sealer, sealer
         return (mine.key.pseudonyms, mine.keeps_others) == (now.key.pseudonyms, now.keeps_others)
 
@@ -113,6 +117,7 @@ class Following:
                     if self._worker.stopping or time.monotonic() > late:
                         return None
                     await asyncio.sleep(LOOK_S)
+                self._over.set()
                 job = await UPLOADS.take(self._db, self._held)
             finally:
                 self._over.set()
@@ -133,8 +138,7 @@ class Following:
             held = await UPLOADS.hold(self._db, self._held.id, OPEN, self._mine)
             self._held = held or self._held
             return held is not None
-        async with self._db.system() as session:
-            return await session.scalar(select(OPEN).where(Upload.id == self._held.id)) is True
+        return await is_open(self._db, self._held.id)
 
     async def _read(self, hands: int) -> None:
         try:
@@ -191,9 +195,10 @@ class Following:
                 continue  # the import sees to it
             early.etags[file.number] = file.etag
             self._patient()
-            slices = early.reader.found.get(file.number, [])
-            self._slices += len(slices)
-            self._bytes += sum(one.clean.stat().st_size + one.chunk.stat().st_size for one in slices)
+            slices, kept = early.reader.found.get(file.number, []), early.reader.kept.get(file.number)
+            written = [path for one in slices for path in (one.clean, one.chunk)] + ([kept.sealed] if kept else [])
+            self._slices += max(1, len(slices))
+            self._bytes += sum(path.stat().st_size for path in written)
             await early.packer.add(slices)
 
     def _patient(self) -> None:
@@ -203,6 +208,17 @@ class Following:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LIST_S):
                 await self._over.wait()
+
+
+async def is_open(db: Database, upload_id: UUID) -> bool:
+    """Tell whether an upload is still open."""
+    async with db.system() as session:
+        return await session.scalar(select(OPEN).where(Upload.id == upload_id)) is True
+
+
+def _stale(message: AbstractIncomingMessage) -> bool:
+    """Tell whether nobody took a look for so long that it isn't worth one."""
+    return message.timestamp is not None and datetime.now(UTC) - message.timestamp > READ_WITHIN
 
 
 class Ahead:
@@ -216,9 +232,10 @@ class Ahead:
         children: Children,
         shelf: Shelf,
         worker: Worker[Upload],
+        turn: asyncio.Lock,
     ) -> None:
         self._settings, self._db, self._storage, self._children = settings, db, storage, children
-        self._shelf, self._worker = shelf, worker
+        self._shelf, self._worker, self._turn = shelf, worker, turn
 
     async def run(self) -> None:
         """Follow uploads until cancelled; one that is being imported then gets its time."""
@@ -229,10 +246,12 @@ class Ahead:
         async with bus.subscribe(self._settings.rabbitmq_url, name, name=name, prefetch=1) as looks:
             while True:
                 message = await self._worker.next_look(looks)
-                async with self.followed(UUID(json.loads(message.body)["id"]), again=bool(message.redelivered)) as job:
-                    if job:
-                        await self._worker.work(job)
-                if self._worker.stopping:  # another importer may read on: the message goes back
+                again, job = bool(message.redelivered), None
+                if self._settings.read_ahead_bytes and (again or not _stale(message)):
+                    async with self.followed(UUID(json.loads(message.body)["id"]), again=again) as job:
+                        if job:
+                            await self._worker.work(job, self._turn)
+                if self._worker.stopping and job is None:  # another importer may read on: the message goes back
                     raise asyncio.CancelledError
                 await message.ack()
 
@@ -256,7 +275,7 @@ class Ahead:
     async def _hold(self, upload_id: UUID, within_s: float) -> Upload | None:
         late = time.monotonic() + within_s
         while not (held := await UPLOADS.hold(self._db, upload_id, OPEN, FREE)):
-            if time.monotonic() > late or self._worker.stopping:
+            if time.monotonic() > late or self._worker.stopping or not await is_open(self._db, upload_id):
                 return None
             await asyncio.sleep(LIST_S)
         return held

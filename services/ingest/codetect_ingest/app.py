@@ -91,11 +91,12 @@ def importer(settings: Settings) -> FastAPI:
         url = settings.rabbitmq_url
         async with httpx.AsyncClient(timeout=DELIVERY_TIMEOUT_S, trust_env=False) as client:
             deliver = Deliverer(settings, db, storage, client)
-            imports = Worker(UPLOADS, db, url, work.run, give_up, drain_s=DRAIN_S)
-            ahead = Ahead(settings, db, storage, children, shelf, imports)
+            turn = asyncio.Lock()  # one upload at a time, also of those that were read ahead
+            imports = Worker(UPLOADS, db, url, work.run, give_up, drain_s=DRAIN_S, turn=turn)
+            ahead = Ahead(settings, db, storage, children, shelf, imports, turn)
             yield [
                 imports.run,
-                *[ahead.run] * (FOLLOWED if settings.read_ahead_bytes else 0),
+                *[ahead.run] * FOLLOWED,
                 Worker(ASSEMBLIES, db, url, work.assemble, give_up_assembly, drain_s=DRAIN_S).run,
                 Worker(DELIVERIES, db, url, deliver.run, delivering.give_up, drain_s=DRAIN_S).run,
             ]

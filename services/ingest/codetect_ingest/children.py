@@ -207,7 +207,7 @@ class Children:
         self._closed = True
         self._watch.close()
         for child in list(self._alive):
-            child.process.kill()
+            child.end()
         with contextlib.suppress(queue.Empty):
             while True:
                 if idle := self._idle.get_nowait():

@@ -108,7 +108,8 @@ async def reserve_studies(
     known = {study.study_instance_uid for study in await session.scalars(here)}
     for uid in sorted(firsts.keys() - known):
         await session.execute(upsert(Study).values(rows.study(facility_id, firsts[uid])).on_conflict_do_nothing())
-    for uid in sorted(known):
+    nameless = {study.study_instance_uid for study in await session.scalars(here.where(Study.patient_id == NOBODY))}
+    for uid in sorted(nameless):
         nobodys = Study.facility_id == facility_id, Study.study_instance_uid == uid, Study.patient_id == NOBODY
         named = {"patient_id": firsts[uid].patient_id, "study_date": firsts[uid].study_date}
         await session.execute(update(Study).where(*nobodys).values(named))

@@ -1,6 +1,5 @@
 """The importer: an upload's frozen files become studies. The way: intake, sorting out, assembly, filing, tidying."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -42,12 +41,10 @@ class Importer:
     ) -> None:
         self._settings, self._db, self._storage, self._children = settings, db, storage, children
         self._shelf = shelf or Shelf()
-        self._one = asyncio.Lock()  # what was read ahead is imported by another hand of this process
 
     async def run(self, job: Upload) -> None:
         """Import and settle; while the object store is away, the upload waits and loses no attempt."""
-        async with self._one:
-            await self._attempt(UPLOADS, job, self._import)
+        await self._attempt(UPLOADS, job, self._import)
 
     async def assemble(self, job: Study) -> None:
         """Make a new version of a study of what came for it and waits; likewise."""

@@ -1,5 +1,9 @@
-"""Scratch folders: what a job writes on its way, gone with it. Writers are threads that end first (`in_thread`)."""
+"""Scratch folders: what a job writes on its way, gone with it. Writers are threads that end first (`in_thread`).
 
+Beside each folder lies a lock that its process holds: containers that share a /tmp don't know each other's processes.
+"""
+
+import fcntl
 import os
 import shutil
 import tempfile
@@ -8,21 +12,38 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PREFIX = "codetect-import-"
+LOCK = ".lock"
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """A folder of this process's own, gone after the block."""
-    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    with tempfile.NamedTemporaryFile(prefix=f"{PREFIX}{os.getpid()}-", suffix=LOCK) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = Path(lock.name.removesuffix(LOCK))
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def forget_scratch() -> None:
-    """At the start: remove the scratch folders of importers that were killed, also of one that had our number.
+    """At the start: remove the scratch folders of importers that were killed."""
+    here = Path(tempfile.gettempdir())
+    for name in {path.name.removesuffix(LOCK) for path in here.glob(f"{PREFIX}*-*")}:
+        if _is_free(lock := here / (name + LOCK)):
+            shutil.rmtree(here / name, ignore_errors=True)
+            lock.unlink(missing_ok=True)
 
-    In a container every importer is process 1.
-    """
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
-        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
-        if pid == str(os.getpid()) or not Path("/proc", pid).exists():
-            shutil.rmtree(folder, ignore_errors=True)
+
+def _is_free(lock: Path) -> bool:
+    """Tell whether nobody holds a lock any more."""
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
