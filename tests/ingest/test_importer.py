@@ -321,7 +321,7 @@ async def test_a_slow_writer_ends_before_its_folder_goes(
 def scratch() -> list[str]:
     """What lies in this process's scratch folders."""
     folders = Path(tempfile.gettempdir()).glob(f"{PREFIX}{os.getpid()}-*")
-    return [path.name for folder in folders for path in folder.iterdir()]
+    return [path.name for folder in folders if folder.is_dir() for path in folder.iterdir()]
 
 
 async def test_after_the_last_attempt_an_upload_says_so_and_keeps_its_originals(clinic: Clinic, hands: Hands) -> None:
