@@ -7,7 +7,7 @@ Postgres.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -63,6 +63,12 @@ class Jobs(Generic[Job]):
 
     def __init__(self, table: type[Job], queue: str, *, lease_s: float = 30, max_attempts: int = 5) -> None:
         self.table, self.queue, self.lease_s, self.max_attempts = table, queue, lease_s, max_attempts
+
+    @property
+    def free(self) -> ColumnElement[bool]:
+        """Of rows that nobody holds a lease on."""
+        t = self.table
+        return or_(t.lease_until.is_(None), t.lease_until < func.clock_timestamp())
 
     async def enqueue(self, session: AsyncSession, row: Job, *, head_start_s: float = 0) -> None:
         """Make a row due now, and wake a worker after the commit.
@@ -126,8 +132,8 @@ class Jobs(Generic[Job]):
 
     def _due(self, what: Select[Any], priority: int) -> Select[Any]:
         """Of the first due row of a priority."""
-        t, now = self.table, func.clock_timestamp()
-        due = and_(t.available_at <= now, or_(t.lease_until.is_(None), t.lease_until < now))
+        t = self.table
+        due = and_(t.available_at <= func.clock_timestamp(), self.free)
         return what.where(t.priority == priority, due).order_by(t.available_at, t.id).limit(1)
 
     @asynccontextmanager
@@ -267,21 +273,25 @@ class Worker(Generic[Job]):
                 if self._turn and self._turn.locked():  # another worker may be free
                     await looks.pause()
                     await message.nack(requeue=True)
-                    await self._drain()
-                    await looks.resume()
+                elif not await self._heed(message, looks):
                     continue
-                job = await self._jobs.claim(self._db)
-                if job is None:
-                    await message.ack()
-                    continue
-                try:
-                    await looks.pause()
-                    await message.ack()
-                except Exception as error:
-                    log.warning("look not acknowledged", error=repr(error))
-                await self.work(job)
                 await self._drain()
                 await looks.resume()
+
+    async def _heed(self, message: AbstractIncomingMessage, looks: bus.Subscription) -> bool:
+        """Claim and work a job, deaf meanwhile; False when there is none."""
+        async with self._turn or nullcontext():
+            job = await self._jobs.claim(self._db)
+            if job is None:
+                await message.ack()
+                return False
+            try:
+                await looks.pause()
+                await message.ack()
+            except Exception as error:
+                log.warning("look not acknowledged", error=repr(error))
+            await self.work(job)
+            return True
 
     async def next_look(self, looks: bus.Subscription) -> AbstractIncomingMessage:
         """The next look; ends the serving when the process is to stop."""
@@ -303,8 +313,12 @@ class Worker(Generic[Job]):
         if self._stopping.is_set():
             raise asyncio.CancelledError
 
-    async def work(self, job: Job, turn: AbstractAsyncContextManager[Any] | None = None) -> None:
-        """Work a job that was claimed, come what may; when it is its `turn`, its lease renewed until then."""
+    async def work_in_turn(self, job: Job) -> None:
+        """Work a job that was claimed elsewhere, once it is its turn; its lease is renewed until then."""
+        await self.work(job, self._turn)
+
+    async def work(self, job: Job, turn: asyncio.Lock | None = None) -> None:
+        """Work a job that was claimed, come what may, and after whoever has the `turn`."""
         with self._holding_one(), telemetry.working(self._jobs.queue, job.id, job.facility_id):
             try:
                 if job.attempts > self._jobs.max_attempts:

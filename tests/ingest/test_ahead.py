@@ -65,7 +65,7 @@ class House:
         db = clinic.ingest.db
         self.importer = Importer(settings, db, self.storage, children, shelf)
         self.worker = Worker(UPLOADS, db, settings.rabbitmq_url, self.importer.run, give_up)
-        self.ahead = Ahead(settings, db, self.storage, children, shelf, self.worker, asyncio.Lock())
+        self.ahead = Ahead(settings, db, self.storage, children, shelf, self.worker)
 
     async def follow(self, upload: Mapping[str, Any], *, again: bool = False) -> Upload | None:
         """Read ahead, and import when it is ours to import."""
@@ -87,6 +87,11 @@ class House:
         finally:
             task.cancel()
             await asyncio.wait([task])
+
+    async def bring(self, upload: dict[str, Any], files: Mapping[int, bytes]) -> None:
+        """Post files, and wait until these have been fetched, and none besides."""
+        await self.clinic.post(upload, files)
+        await self.has_read(*files)
 
     async def has_read(self, *numbers: int) -> None:
         """Wait until these files have been fetched, and none besides."""
@@ -447,8 +452,7 @@ async def test_packs_are_written_as_they_fill_and_used(clinic: Clinic, house: Ho
     files = dict(enumerate(bodies(slices(5), slices(2)), 1))
     upload = await clinic.open()
     async with house.following(upload):
-        await clinic.post(upload, files)
-        await house.has_read(*files)
+        await house.bring(upload, files)
         await packed_early(clinic)
         await clinic.complete(upload, files)
     shown = await clinic.show(upload)
@@ -471,8 +475,7 @@ async def test_a_pack_with_something_that_may_not_stay_goes(clinic: Clinic, hous
         series[3].PatientID = "another"
         files[4] = written(series[3])
     async with house.following(upload):
-        await clinic.post(upload, files)
-        await house.has_read(*files)
+        await house.bring(upload, files)
         await packed_early(clinic)
         if why == "replaced":
             series[0].PixelData = bytes(len(series[0].PixelData))
@@ -494,8 +497,7 @@ async def test_nothing_stays_of_an_upload_that_is_never_completed(
     upload = await clinic.open()
     files = dict(enumerate(bodies(slices(4)), 1))
     async with house.following(upload):
-        await clinic.post(upload, files)
-        await house.has_read(*files)
+        await house.bring(upload, files)
         await packed_early(clinic)
     assert await clinic.keys("studies") == []
 
@@ -509,8 +511,7 @@ async def test_a_study_that_is_known_is_packed_once_it_is_completed(clinic: Clin
     upload = await clinic.open()
     house.storage.fetched.clear()
     async with house.following(upload):
-        await clinic.post(upload, files)
-        await house.has_read(*files)
+        await house.bring(upload, files)
         await clinic.complete(upload, files)
     (study,) = (await clinic.show(upload))["studies"]
     assert (study["version"], study["instances"]) == (2, 4)
@@ -528,8 +529,7 @@ async def test_what_a_killed_importer_packed_goes_with_the_next_try(
     files = dict(enumerate(bodies(series[:4]), 1))
     upload = await clinic.open()
     async with house.following(upload):
-        await clinic.post(upload, files)
-        await house.has_read(*files)
+        await house.bring(upload, files)
         await packed_early(clinic)
         house.storage.remove = nowhere  # as if there were no time to tidy up
         house.worker._stopping.set()
@@ -556,8 +556,7 @@ async def test_a_study_that_was_erased_meanwhile_takes_nothing_along(clinic: Cli
     files = dict(enumerate(bodies(series), 1))
     upload = await clinic.open()
     async with house.following(upload):
-        await clinic.post(upload, files)
-        await house.has_read(*files)
+        await house.bring(upload, files)
         await packed_early(clinic)
         await clinic.submit(bodies(series[:1]))
         await house.importer.run(await claimed(UPLOADS, clinic.ingest.db))

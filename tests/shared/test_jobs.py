@@ -333,11 +333,43 @@ async def test_while_somebody_else_has_the_turn_others_get_the_jobs(shop: Shop) 
 
 async def test_a_job_that_waits_for_its_turn_keeps_its_lease(shop: Shop) -> None:
     turn, task = asyncio.Lock(), await enqueue(shop)
-    hand = worker(shop, lambda job: settle(shop, job))
+    hand = worker(shop, lambda job: settle(shop, job), turn=turn)
     job = await claimed(shop.jobs, shop.db)
     async with turn:
-        working = asyncio.create_task(hand.work(job, turn))
+        working = asyncio.create_task(hand.work_in_turn(job))
         await asyncio.sleep(shop.jobs.lease_s + 0.5)
         assert await shop.jobs.claim(shop.db) is None
     await working
     assert await state_of(shop, task) == "done"
+
+
+async def test_of_jobs_that_take_turns_one_is_worked_at_a_time(shop: Shop) -> None:
+    """Whether it was claimed for a look or elsewhere."""
+    at_work = most = 0
+
+    async def run(job: Task) -> None:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        await asyncio.sleep(0.5)
+        at_work -= 1
+        await settle(shop, job)
+
+    hand = worker(shop, run, turn=asyncio.Lock())
+    async with running(relay(shop), hand):
+        await until(shop, await enqueue(shop), "done")  # it listens now
+        task = Task(facility_id=shop.facility)
+        async with shop.db.facility(shop.facility) as session:
+            session.add(task)
+        held = await shop.jobs.hold(shop.db, task.id)
+        assert held is not None
+        looked_for = await enqueue(shop)
+        while not at_work:
+            await asyncio.sleep(0.01)
+        async with shop.db.facility(shop.facility) as session:
+            await shop.jobs.enqueue(session, await session.get_one(Task, task.id), head_start_s=60)
+        taken = await shop.jobs.take(shop.db, held)
+        assert taken is not None
+        await hand.work_in_turn(taken)
+        await until(shop, looked_for, "done")
+    assert most == 1

@@ -21,7 +21,7 @@ from codetect_shared import bus, topology
 from codetect_shared.db import Database
 from codetect_shared.jobs import Worker
 from codetect_shared.storage import ObjectMissing, Storage, StorageUnavailable
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, select
 
 from codetect_ingest import objects
 from codetect_ingest.children import Children
@@ -44,7 +44,6 @@ MOST_SLICES = 10_000
 TIDY_S = 3.0
 READ_WITHIN = timedelta(minutes=1)
 OPEN = Upload.state == State.OPEN
-FREE = or_(Upload.lease_until.is_(None), Upload.lease_until < func.clock_timestamp())
 
 
 @dataclass(frozen=True)
@@ -232,10 +231,9 @@ class Ahead:
         children: Children,
         shelf: Shelf,
         worker: Worker[Upload],
-        turn: asyncio.Lock,
     ) -> None:
         self._settings, self._db, self._storage, self._children = settings, db, storage, children
-        self._shelf, self._worker, self._turn = shelf, worker, turn
+        self._shelf, self._worker = shelf, worker
 
     async def run(self) -> None:
         """Follow uploads until cancelled; one that is being imported then gets its time."""
@@ -250,7 +248,7 @@ class Ahead:
                 if self._settings.read_ahead_bytes and (again or not _stale(message)):
                     async with self.followed(UUID(json.loads(message.body)["id"]), again=again) as job:
                         if job:
-                            await self._worker.work(job, self._turn)
+                            await self._worker.work_in_turn(job)
                 if self._worker.stopping and job is None:  # another importer may read on: the message goes back
                     raise asyncio.CancelledError
                 await message.ack()
@@ -274,7 +272,7 @@ class Ahead:
 
     async def _hold(self, upload_id: UUID, within_s: float) -> Upload | None:
         late = time.monotonic() + within_s
-        while not (held := await UPLOADS.hold(self._db, upload_id, OPEN, FREE)):
+        while not (held := await UPLOADS.hold(self._db, upload_id, OPEN, UPLOADS.free)):
             if time.monotonic() > late or self._worker.stopping or not await is_open(self._db, upload_id):
                 return None
             await asyncio.sleep(LIST_S)

@@ -93,7 +93,7 @@ def importer(settings: Settings) -> FastAPI:
             deliver = Deliverer(settings, db, storage, client)
             turn = asyncio.Lock()  # one upload at a time, also of those that were read ahead
             imports = Worker(UPLOADS, db, url, work.run, give_up, drain_s=DRAIN_S, turn=turn)
-            ahead = Ahead(settings, db, storage, children, shelf, imports, turn)
+            ahead = Ahead(settings, db, storage, children, shelf, imports)
             yield [
                 imports.run,
                 *[ahead.run] * FOLLOWED,

@@ -3,15 +3,16 @@
 import asyncio
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from uuid import UUID
 
+import structlog
 from codetect_shared.events import SeriesFacts
-from codetect_shared.storage import Storage
+from codetect_shared.storage import Bucket, Storage, StorageUnavailable
 from codetect_shared.threads import in_thread, together
 
 from codetect_ingest import objects
@@ -22,6 +23,7 @@ from codetect_ingest.dicom.volume import Manifest, ManifestInstance, VolumeObjec
 from codetect_ingest.models import InstanceRow
 from codetect_ingest.packs import Found, Pack, Place, Slot, packed_before, packs_of, write_packs
 
+log = structlog.get_logger()
 PACKS_AT_ONCE = 8
 
 
@@ -267,6 +269,14 @@ async def put_all(storage: Storage, files: Mapping[str, Path]) -> None:
         await asyncio.to_thread(path.unlink)
 
     await together(*(put(key, path) for key, path in files.items()))
+
+
+async def remove(storage: Storage, bucket: Bucket, keys: Collection[str]) -> None:
+    """Remove objects that nobody needs any more; while the store is away they stay, and that is said."""
+    try:
+        await storage.remove(bucket, keys)
+    except StorageUnavailable as error:
+        log.warning("not removed yet", bucket=bucket, error=repr(error))
 
 
 def _lies(one: Slice, places: Mapping[Slot, Place]) -> dict[str, str | int]:

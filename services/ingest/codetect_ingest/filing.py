@@ -108,12 +108,15 @@ async def reserve_studies(
     known = {study.study_instance_uid for study in await session.scalars(here)}
     for uid in sorted(firsts.keys() - known):
         await session.execute(upsert(Study).values(rows.study(facility_id, firsts[uid])).on_conflict_do_nothing())
-    nameless = {study.study_instance_uid for study in await session.scalars(here.where(Study.patient_id == NOBODY))}
-    for uid in sorted(nameless):
-        nobodys = Study.facility_id == facility_id, Study.study_instance_uid == uid, Study.patient_id == NOBODY
+    as_they_are = here.execution_options(populate_existing=True)
+    studies = list(await session.scalars(as_they_are))
+    nobodys = sorted(study.study_instance_uid for study in studies if study.patient_id == NOBODY)
+    for uid in nobodys:
+        still = Study.facility_id == facility_id, Study.study_instance_uid == uid, Study.patient_id == NOBODY
         named = {"patient_id": firsts[uid].patient_id, "study_date": firsts[uid].study_date}
-        await session.execute(update(Study).where(*nobodys).values(named))
-    studies = await session.scalars(here.execution_options(populate_existing=True))
+        await session.execute(update(Study).where(*still).values(named))
+    if nobodys:
+        studies = list(await session.scalars(as_they_are))
     instances = select(InstanceRow)
     if not whole:
         instances = instances.where(InstanceRow.sop_instance_uid.in_({one.sop_instance_uid for one in found}))

@@ -1,6 +1,6 @@
 """The importer: an upload's frozen files become studies. The way: intake, sorting out, assembly, filing, tidying."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -10,13 +10,13 @@ from codetect_shared import bus, outbox
 from codetect_shared.db import Database
 from codetect_shared.events import UploadRefused
 from codetect_shared.jobs import JobRow, Jobs
-from codetect_shared.storage import Bucket, Storage, StorageUnavailable
+from codetect_shared.storage import Storage, StorageUnavailable
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import filing, objects, rows
 from codetect_ingest.ahead import Shelf
-from codetect_ingest.assembly import Assembler, NewStudy, sort_out, used_packs, waiting_packs
+from codetect_ingest.assembly import Assembler, NewStudy, remove, sort_out, used_packs, waiting_packs
 from codetect_ingest.children import Children
 from codetect_ingest.filing import StudyMoved
 from codetect_ingest.identities import Sealer, sealer_of, settings_of
@@ -65,13 +65,13 @@ class Importer:
             query = select(UploadFile).where(UploadFile.upload_id == job.id).order_by(UploadFile.number)
             files = [Posted(file.number, file.etag, file.size) for file in await session.scalars(query)]
         early = self._shelf.take(job.id)
-        fits = early is not None and early.holds(sealer, files)
-        reader = early.reader if early and fits else Reader(self._children, sealer, scratch)
+        usable = early if early and early.holds(sealer, files) else None
+        reader = usable.reader if usable else Reader(self._children, sealer, scratch)
         hand = Hand(self._storage, reader, job, scratch)
         await Intake(self._db, hand, IN_HAND_PER_CHILD * self._children.size).read(files)
         refused = reader.refused | sort_out(reader.found)
         staying = {number: frames for number, frames in reader.found.items() if number not in refused}
-        packed = early.packer.packs if early and fits else []
+        packed = usable.packer.packs if usable else []
         assembler = Assembler(self._storage, scratch, job.facility_id, job.id, job.fence, packed)
         kept = [one for number, one in reader.kept.items() if number in refused]
         while (filed := await self._file(job, assembler, staying, kept, refused, sealer)) is None:
@@ -127,18 +127,19 @@ class Importer:
             async with self._db.system() as session:
                 await ASSEMBLIES.postpone(session, job, quiet_s, spent=False)
             return
-        await self._remove("studies", waiting_packs(new.known))
+        await remove(self._storage, "studies", waiting_packs(new.known))
 
     async def _tidy(self, job: Upload, posted: list[int], filed: list[NewStudy], named: set[str]) -> None:
         """After the commit: remove the originals, packs that nobody waits in, and what was written before in vain.
 
         `named` are the UIDs of all studies that files named, of those that were refused, too.
         """
-        await self._remove("raw", [objects.raw_key(job.facility_id, job.id, n) for n in posted])
+        await remove(self._storage, "raw", [objects.raw_key(job.facility_id, job.id, n) for n in posted])
         for study in filed:
-            await self._remove("studies", waiting_packs(study.known) - study.still_waiting)
+            await remove(self._storage, "studies", waiting_packs(study.known) - study.still_waiting)
+        used = used_packs(filed)
         for study_id in await self._ids_of(job.facility_id, named):
-            await self._remove("studies", await self._outdated(job, study_id) - used_packs(filed))
+            await remove(self._storage, "studies", await self._outdated(job, study_id) - used)
 
     async def _ids_of(self, facility_id: UUID, uids: set[str]) -> list[UUID]:
         here = Study.facility_id == facility_id, Study.study_instance_uid.in_(uids)
@@ -157,12 +158,6 @@ class Importer:
             return set()
         attempts = {one.key: objects.attempt_of(one.key) for one in there}
         return {key for key, (of, fence) in attempts.items() if of == str(job.id) and fence < job.fence}
-
-    async def _remove(self, bucket: Bucket, keys: Iterable[str]) -> None:
-        try:
-            await self._storage.remove(bucket, keys)
-        except StorageUnavailable as error:
-            log.warning("not removed yet", bucket=bucket, error=repr(error))
 
 
 async def give_up_assembly(session: AsyncSession, study: Study, error: Exception | None) -> None:

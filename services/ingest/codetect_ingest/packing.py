@@ -12,7 +12,7 @@ from codetect_shared.storage import Storage, StorageUnavailable
 from codetect_shared.threads import in_thread
 
 from codetect_ingest import filing, objects
-from codetect_ingest.assembly import KnownStudy, put_all
+from codetect_ingest.assembly import KnownStudy, put_all, remove
 from codetect_ingest.models import Upload
 from codetect_ingest.packs import PACK_BYTES, Found, Pack, packs_of, write_packs
 
@@ -44,11 +44,7 @@ class Packer:
 
     async def drop(self, keeping: Collection[str] = ()) -> None:
         """Remove what was written, but for these keys."""
-        if unused := self._keys - set(keeping):
-            try:
-                await self._storage.remove("studies", unused)
-            except StorageUnavailable as error:
-                log.warning("not removed yet", bucket="studies", error=repr(error))
+        await remove(self._storage, "studies", self._keys - set(keeping))
 
     async def _write(self, slices: list[Found]) -> None:
         study = await self._study(slices[0])

@@ -13,13 +13,14 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from codetect_ingest.dicom.remembering import tag_of
 
 BINARY = {"US": "<H", "SS": "<h", "FD": "<d"}
 TEXT = {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "PN", "SH", "TM", "UI"}
 SHORT, LONG = struct.Struct("<HH2sH"), struct.Struct("<HH2sxxI")  # tag, VR, length (PS3.5 7.1.2)
-LONG_VRS = {"OB", "SQ", "UN"}
+LONG_VRS = {str(vr) for vr in EXPLICIT_VR_LENGTH_32}
 LONGEST_SHORT = 0xFFFF
 
 

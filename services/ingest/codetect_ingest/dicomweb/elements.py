@@ -10,18 +10,17 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from codetect_ingest.dicom.encoding import LONG_VRS, SHORT
 from codetect_ingest.dicom.identity import Attributes
 
 PREAMBLE, PREFIX, GROUP_LENGTH = 128, 4, 12
 META = PREAMBLE + PREFIX + GROUP_LENGTH
-LONG_HEADER = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
+LONG_HEADER = {vr.encode() for vr in LONG_VRS}
 TEXTS = {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"}
 WHOLE_TEXTS = {"LT", "ST", "UR", "UT"}  # a backslash in them is one (PS3.5 6.2)
 NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 WRITINGS = ("Alphabetic", "Ideographic", "Phonetic")
 UNDEFINED = 0xFFFFFFFF
-SHORT_HEADER = struct.Struct("<HH2sH")
-
 
 Bytes = bytes | memoryview
 Element = tuple[int, bytes, int, int, int]  # tag, VR, and where it begins, its value begins, it ends
@@ -31,7 +30,7 @@ def elements(data: bytes, begin: int, end: int) -> Iterator[Element]:
     """Yield the elements of a data set. Raises ValueError for what our own files don't have."""
     at = begin
     while at < end:
-        group, number, vr, length = SHORT_HEADER.unpack_from(data, at)
+        group, number, vr, length = SHORT.unpack_from(data, at)
         value = at + 8
         if vr in LONG_HEADER:
             length = int.from_bytes(data[at + 8 : at + 12], "little")
