@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from codetect_ingest.assembly import sort_out
+from codetect_ingest.children import Children, Source, size_of
 from codetect_ingest.dicom.reading import LARGE
 from codetect_ingest.dicom.refusals import Refused
 from codetect_ingest.packs import Found
@@ -75,6 +77,24 @@ async def test_a_large_part_of_a_request_is_stored(clinic: Clinic, hands: Hands)
     found = await clinic.sql("SELECT count(*) FROM instances WHERE facility_id = :f", f=clinic.facility_id)
     assert found[0][0] == 81
     assert not scratch()
+
+
+async def test_a_large_file_has_no_name_while_it_is_read(
+    clinic: Clinic, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named, read, prepare = list[str](), list[int](), Children.prepare
+
+    def look(children: Children, source: Source, key: bytes, take: Any) -> Any:
+        named.extend(scratch())
+        read.append(size_of(source))
+        return prepare(children, source, key, take)
+
+    monkeypatch.setattr(Children, "prepare", look)
+    data = compressed(80, 80)
+    await clinic.submit([data])
+    await hands.run()
+    assert (await store(clinic, multipart([data]))).status_code == 200
+    assert (read, named) == ([len(data)] * 2, [])
 
 
 async def test_a_part_that_is_too_large_is_refused_and_takes_no_room(

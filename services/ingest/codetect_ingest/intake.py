@@ -24,6 +24,7 @@ from codetect_ingest.identities import Sealer
 from codetect_ingest.kept import SCRATCH, scratch_owner
 from codetect_ingest.models import FileState, Upload
 from codetect_ingest.packs import Found, Kept
+from codetect_ingest.scratch import nameless_file
 
 log = structlog.get_logger()
 SHOW_S = 0.5
@@ -43,10 +44,7 @@ class Reader:
         self.kept: dict[int, Kept] = {}
 
     async def read(self, number: int, source: Source) -> Outcome:
-        """Read a file; what it holds costs its own outcome only. Raises OSError of the scratch folder.
-
-        One that lies in the scratch folder is removed.
-        """
+        """Read a file; what it holds costs its own outcome only. Raises OSError of the scratch folder."""
         async with self._turns:
             try:
                 self.found[number] = await in_thread(self._prepare, number, source)
@@ -55,9 +53,6 @@ class Reader:
                 outcome = self.refuse(number, refused)
                 if refused.other and self._sealer.keeps_others and size_of(source) <= KEPT_BYTES:
                     self.kept[number] = await in_thread(self._keep, number, source, refused, refused.other)
-            finally:
-                if isinstance(source, Path):
-                    await asyncio.to_thread(source.unlink)
         FILES.labels(outcome.code or "accepted").inc()
         return outcome
 
@@ -115,7 +110,7 @@ class Posted:
 
 @dataclass(frozen=True)
 class Hand:
-    """Takes an upload's posted files from the object store to a reader; large ones lie in `scratch` meanwhile."""
+    """Takes an upload's posted files from the object store to a reader; large ones lie on its disk meanwhile."""
 
     storage: Storage
     reader: Reader
@@ -126,11 +121,10 @@ class Hand:
         """Read a file. Raises ObjectMissing, StorageUnavailable, OSError."""
         key = objects.raw_key(self.upload.facility_id, self.upload.id, file.number)
         if file.size <= LARGE:
-            source: Source = await self.storage.get("raw", key, etag=file.etag)
-        else:
-            source = objects.large_path(self.scratch, file.number)
-            await self.storage.get_file("raw", key, source, etag=file.etag)
-        return await self.reader.read(file.number, source)
+            return await self.reader.read(file.number, await self.storage.get("raw", key, etag=file.etag))
+        with nameless_file(self.scratch) as path:
+            await self.storage.get_file("raw", key, path, etag=file.etag)
+            return await self.reader.read(file.number, path)
 
 
 class Intake:

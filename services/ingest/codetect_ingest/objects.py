@@ -91,11 +91,6 @@ def manifest_name(series_id: UUID) -> str:
     return f"{series_id}/manifest.json"
 
 
-def large_path(scratch: Path, number: int) -> Path:
-    """Return where a posted file lies that is too large to be held in memory."""
-    return scratch / f"{number:06}.large"
-
-
 def clean_path(scratch: Path, number: int, frame: int) -> Path:
     """Return where a new slice's clean file waits for its pack."""
     return scratch / f"{number:06}-{frame:04}.dcm"

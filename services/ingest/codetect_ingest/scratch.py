@@ -28,6 +28,16 @@ def scratch_folder() -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def nameless_file(folder: Path) -> Iterator[Path]:
+    """A file on the folder's disk that has no name there: whatever becomes of its process, nothing of it stays.
+
+    The path is this process's own, and good inside the block only.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        yield Path(f"/proc/self/fd/{file.fileno()}")
+
+
 def forget_scratch() -> None:
     """At the start: remove the scratch folders of importers that were killed."""
     here = Path(tempfile.gettempdir())

@@ -1,18 +1,19 @@
 """The parts of a multipart/related body (RFC 2387), one after the other while it arrives; large ones in files."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from email.message import Message
 from functools import partial
 from pathlib import Path
 
-from codetect_shared.db import uuid7
 from codetect_shared.problems import Problem
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser
 
 from codetect_ingest.children import Source
 from codetect_ingest.dicom.reading import LARGE
+from codetect_ingest.scratch import nameless_file
 
 DICOM = "application/dicom"
 
@@ -33,7 +34,7 @@ class BodyMalformed(Problem):
 class Part:
     """One part: its Content-Type, its size, its bytes; `too_large` when it went beyond the limit, and then without any.
 
-    More than `LARGE` bytes lie in a file of `folder`.
+    More than `LARGE` bytes lie on the disk of `folder`, until it is closed.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class Part:
     too_large: bool = False
     _data: bytearray = field(default_factory=bytearray)
     _file: Path | None = None
+    _room: ExitStack = field(default_factory=ExitStack)
 
     @property
     def source(self) -> Source:
@@ -55,7 +57,7 @@ class Part:
         if self.too_large or self.size > self.largest:
             self._drop()
         elif self.size > LARGE:
-            self._file = self._file or self.folder / f"{uuid7()}.part"
+            self._file = self._file or self._room.enter_context(nameless_file(self.folder))
             with self._file.open("ab") as file:
                 file.write(self._data)
                 file.write(chunk)
@@ -63,11 +65,14 @@ class Part:
         else:
             self._data += chunk
 
+    def close(self) -> None:
+        """Give up its room on the disk: its source is gone."""
+        self._room.close()
+
     def _drop(self) -> None:
         self.too_large, self.size = True, 0
         self._data.clear()
-        if self._file:
-            self._file.unlink(missing_ok=True)
+        self.close()
 
 
 def boundary_of(content_type: str) -> str | None:
@@ -84,21 +89,25 @@ def boundary_of(content_type: str) -> str | None:
     return boundary
 
 
-async def parts(body: AsyncIterable[bytes], content_type: str, folder: Path, largest: int) -> AsyncIterator[Part]:
-    """Yield each part once it is whole; never more than one is held. Raises MediaTypeUnsupported, BodyMalformed."""
+async def parts(body: AsyncIterable[bytes], content_type: str, folder: Path, largest: int) -> AsyncGenerator[Part]:
+    """Yield each part once it is whole, and close it then; close this, too, when leaving early.
+
+    Raises MediaTypeUnsupported, BodyMalformed.
+    """
     boundary = boundary_of(content_type)
     if boundary is None:
-        only = Part(folder, largest, DICOM)
-        async for chunk in body:
-            only.grow(chunk)
-        if only.size or only.too_large:
-            yield only
+        with closing(Part(folder, largest, DICOM)) as only:
+            async for chunk in body:
+                only.grow(chunk)
+            if only.size or only.too_large:
+                yield only
         return
-    collector = _Collector(boundary, folder, largest)
-    async for chunk in body:
-        for part in collector.feed(chunk):
-            yield part
-    collector.finish()
+    with closing(_Collector(boundary, folder, largest)) as collector:
+        async for chunk in body:
+            for part in collector.feed(chunk):
+                yield part
+                part.close()
+        collector.finish()
 
 
 class _Collector:
@@ -107,7 +116,7 @@ class _Collector:
     def __init__(self, boundary: str, folder: Path, largest: int) -> None:
         self._done = False
         self._new = partial(Part, folder, largest)
-        self._part, self._ready = self._new(), list[Part]()
+        self._part, self._ready, self._given = self._new(), list[Part](), list[Part]()
         self._name, self._value = bytearray(), bytearray()
         self._parser = MultipartParser(
             boundary,
@@ -128,8 +137,13 @@ class _Collector:
             self._parser.write(chunk)
         except MultipartParseError as error:
             raise BodyMalformed(f"It can't be read at byte {error.offset} of a piece of it.") from error
-        ready, self._ready = self._ready, []
-        return ready
+        self._given, self._ready = self._ready, []
+        return self._given
+
+    def close(self) -> None:
+        """Close what hasn't been yielded, or not to the end."""
+        for part in (*self._given, *self._ready, self._part):
+            part.close()
 
     def finish(self) -> None:
         """Notice a body that ended too early."""

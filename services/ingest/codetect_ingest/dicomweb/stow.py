@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,27 +157,28 @@ async def store(request: Request, ingest: Ingest, who: Principal, study_instance
             finally:
                 hands.release()
 
-        try:
-            content_type = request.headers.get("content-type", "")
-            async for part in parts(request.stream(), content_type, scratch, settings.max_file_bytes):
-                number = len(sizes) + 1
-                sizes[number] = part.size
-                total += sizes[number]
-                if number > settings.max_files or total > settings.max_total_bytes:
-                    raise TooManyInstances(max_files=settings.max_files, max_total_bytes=settings.max_total_bytes)
-                if part.too_large or part.content_type not in ("", DICOM):
-                    reader.refuse(number, Refused(Refusal.TOO_LARGE if part.too_large else Refusal.NOT_DICOM))
-                    continue
-                await hands.acquire()
-                source = part.source
-                reading.append(asyncio.create_task(read(number, source)))
-                if isinstance(source, Path):
-                    await reading[-1]  # before more is taken: large ones need room on the disk
-            await asyncio.gather(*reading)
-        finally:
-            for task in reading:
-                task.cancel()
-            await asyncio.gather(*reading, return_exceptions=True)
+        content_type = request.headers.get("content-type", "")
+        async with aclosing(parts(request.stream(), content_type, scratch, settings.max_file_bytes)) as arriving:
+            try:
+                async for part in arriving:
+                    number = len(sizes) + 1
+                    sizes[number] = part.size
+                    total += sizes[number]
+                    if number > settings.max_files or total > settings.max_total_bytes:
+                        raise TooManyInstances(max_files=settings.max_files, max_total_bytes=settings.max_total_bytes)
+                    if part.too_large or part.content_type not in ("", DICOM):
+                        reader.refuse(number, Refused(Refusal.TOO_LARGE if part.too_large else Refusal.NOT_DICOM))
+                        continue
+                    await hands.acquire()
+                    source = part.source
+                    reading.append(asyncio.create_task(read(number, source)))
+                    if isinstance(source, Path):
+                        await reading[-1]  # before more is taken: large ones need room on the disk
+                await asyncio.gather(*reading)
+            finally:
+                for task in reading:
+                    task.cancel()
+                await asyncio.gather(*reading, return_exceptions=True)
         if not sizes:
             raise NothingStored("Send at least one part of the type application/dicom.")
         refused = reader.refused | sort_out(reader.found) | _of_other_studies(reader.found, study_instance_uid)
