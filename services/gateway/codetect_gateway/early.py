@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LINGER_BYTES = 16 * 2**20
 LINGER_S = 5.0
+HEARD_BYTES = 2**16
 
 
 class Linger:
@@ -76,23 +77,42 @@ class AttentiveBackend(httpcore.AnyIOBackend):
 
 
 class AttentiveStream(httpcore.AsyncNetworkStream):
-    """A connection without TLS: with it, bytes that wait to be read needn't be an answer."""
+    """A connection without TLS: with it, bytes that wait to be read needn't be an answer.
+
+    While a body is sent it listens: a service that answers and closes resets the connection, and what nobody has read
+    by then is lost with the next write.
+    """
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
+        self._asked = False  # something was sent since the last answer
+        self._hearing: asyncio.Task[bytes] | None = None
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Raises WriteError when there is an answer already; httpcore then goes on to read it."""
-        if self._stream.get_extra_info("is_readable"):
+        if buffer and self._asked and not self._hearing:
+            self._hearing = asyncio.create_task(self._stream.read(HEARD_BYTES))
+        if (self._hearing and self._hearing.done()) or self._stream.get_extra_info("is_readable"):
             raise httpcore.WriteError("There is an answer already.")
+        self._asked = True
         await self._stream.write(buffer, timeout)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """As it is."""
-        return await self._stream.read(max_bytes, timeout)
+        """What was heard already comes first, however much it is."""
+        self._asked = False
+        if self._hearing is None:
+            return await self._stream.read(max_bytes, timeout)
+        heard, _ = await asyncio.wait([self._hearing], timeout=timeout)
+        if not heard:
+            raise httpcore.ReadTimeout
+        hearing, self._hearing = self._hearing, None
+        return hearing.result()
 
     async def aclose(self) -> None:
-        """As it is."""
+        """Close it, and listen no more."""
+        if self._hearing:
+            self._hearing.cancel()
+            await asyncio.gather(self._hearing, return_exceptions=True)
         await self._stream.aclose()
 
     async def start_tls(
