@@ -27,7 +27,7 @@ from zarr.storage import ZipStore
 from tests.signing import signed
 
 ROOT = Path(__file__).parents[2]
-BUNDLE = ROOT / "models" / "covid-ct-densenet169" / "1.1.0"
+BUNDLE = ROOT / "models" / "covid-ct-densenet169" / "1.2.0"
 COVID = Words("covid", "noncovid", frozenset({"covid"}), frozenset({"noncovid"}))  # sub-folders of COVID-CT
 
 

@@ -125,7 +125,7 @@ def test_the_paper_says_what_the_result_says(shipped: Result) -> None:
     low, high = measured.auc_ci95
     for words in (
         *("CD0123456789", "2.25.7", "2026-11-26 12:30 UTC", bundle.title, f"{bundle.name} {bundle.version}", "5" * 64),
-        f"The calibrated probability is {finding.probability:.2f}",
+        f"have a mean probability of {finding.probability:.2f}",
         f"the model's threshold of {finding.threshold:.2f}",
         f"slice {finding.peak.slice + 1}, column {finding.peak.column}, row {finding.peak.row}",
         f"unlike those the model learnt from: {unlikeness:.2f} times" if unlikeness >= 1 else "images are like those",

@@ -72,7 +72,9 @@ def test_scores_are_pooled_as_the_service_pools() -> None:
 def test_a_candidate_is_the_same_weights_under_a_raised_version() -> None:
     spread = {"edges": [0.2, 0.5, 0.9], "shares": [0.25, 0.25, 0.25, 0.25]}
     figures = {"n": 9, "auc": 0.9, "auc_ci95": [0.8, 1], "accuracy": 1, "f1": 1, "sensitivity": 1, "specificity": 1}
+    point = {"sensitivity": 0.9, "specificity": 0.5, "threshold": 0.3}
     old = bundle(
+        labels=[LABEL | {"operating_points": [point]}],
         metrics=[{"data": "old", "ece": 0, **figures}],
         reference={"data": "old", "n": 9, "measures": {"score:grey": spread, "input_mean": spread}},
     )
@@ -82,6 +84,9 @@ def test_a_candidate_is_the_same_weights_under_a_raised_version() -> None:
     assert new.sha256 != old.sha256
     assert new.manifest.version == "0.2.0"
     assert of_label(new.manifest, 0) == Calibration(2.0, 0.4)
+    label = new.manifest.labels[0]
+    assert label.threshold == pytest.approx(expit(np.log(0.6 / 0.4) / 2))  # slices at it are those that were at 0.6
+    assert not label.operating_points  # their sensitivities were measured at the old temperature
     assert not new.manifest.metrics
     assert "on 9 studies" in new.manifest.limits[0]
     assert new.manifest.reference is not None
@@ -108,7 +113,7 @@ def test_the_notebook_runs_and_prints_what_it_holds(tmp_path: Path) -> None:
     assert made.manifest.version == "1.0.1"
     assert made.model == base.model
     labels = [json.loads(one.manifest.labels[1].model_dump_json()) for one in (base, made)]
-    assert labels[1]["threshold"] < labels[0]["threshold"]  # these readers say it earlier
+    assert labels[1]["study_threshold"] < labels[0]["threshold"]  # these readers say it earlier
 
 
 def said(notebook: nbformat.NotebookNode) -> list[str]:

@@ -58,7 +58,8 @@ def environment(settings: Settings, home: Path) -> dict[str, str]:
         "RABBITMQ_PID_FILE": str(home / "pid"),
         "RABBITMQ_NODE_PORT": str(settings.port("rabbitmq")),
         "RABBITMQ_DIST_PORT": str(settings.port("rabbitmq_dist")),
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1} -rabbit quorum_tick_interval 60000",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-start_epmd false "
+        "-kernel inet_dist_use_interface {127,0,0,1} -rabbit quorum_tick_interval 60000",
         "ERL_EPMD_PORT": str(settings.port("epmd")),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         # The start script then becomes the server, and signals reach it.

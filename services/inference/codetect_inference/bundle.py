@@ -91,9 +91,17 @@ class Label(_Part):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")]
     title: str
-    threshold: Annotated[float, Field(gt=0, lt=1, description="Study scores from here on count as positive")]
+    threshold: Annotated[float, Field(gt=0, lt=1, description="Slice probabilities from here on count as positive")]
+    study_threshold: Annotated[
+        float | None, Field(gt=0, lt=1, description="Study scores from here on do; without it, those from `threshold`")
+    ] = None
     temperature: Annotated[float, Field(gt=0, description="Slice logits are divided by it before the sigmoid")]
     operating_points: tuple[OperatingPoint, ...] = ()
+
+    @property
+    def positive_from(self) -> float:
+        """The study score from which on a study counts as positive: the highest of many slices, not one of them."""
+        return self.threshold if self.study_threshold is None else self.study_threshold
 
 
 class Preprocessing(_Part):
@@ -136,7 +144,7 @@ class Histogram(_Part):
 
 
 class Reference(_Part):
-    """What the model's life is compared with, slice by slice: inputs and scores on data it was made for.
+    """What the model's life is compared with, slice by slice: inputs and scores on what it usually meets.
 
     Measures: `input_mean` and `input_spread` (mean and standard deviation of the prepared slice, 0..1), `distance` (of
     models that give it) and `score:<label>` (calibrated probability).

@@ -79,7 +79,9 @@ def _legend(pdf: FPDF, bundle: Bundle) -> None:
     for column, label in enumerate(bundle.labels):
         pdf.set_text_color(*COLOURS[column % len(COLOURS)])
         pdf.set_x(LEFT)
-        pdf.multi_cell(WIDTH, 3.6, shown(f"{label.title}; dashed: threshold {label.threshold:.2f}"), align="L")
+        pdf.multi_cell(
+            WIDTH, 3.6, shown(f"{label.title}; dashed: threshold of a slice {label.threshold:.2f}"), align="L"
+        )
         pdf.set_x(LEFT)
     pdf.set_text_color(*FAINT)
     pdf.multi_cell(WIDTH, 3.6, "Dots: the slices that argue most. Gaps: slices that show no lung.", align="L")

@@ -142,7 +142,7 @@ def explain(
     for column, label in enumerate(bundle.labels):
         score = study_score(chances[:, column], bundle.pooling)
         peak = peak_of(maps, int(chances[:, column].argmax()), column, place)
-        findings.append(Finding(label.name, score, label.threshold, score >= label.threshold, peak))
+        findings.append(Finding(label.name, score, label.positive_from, score >= label.positive_from, peak))
     order = np.argsort(-chances.max(1), kind="stable")[:TOP_SLICES]
     unlike = unlikeness(bundle, maps)
     remarks = (*unlike_warnings(unlike), *warnings(bundle, plan, irregularities))

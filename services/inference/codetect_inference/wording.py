@@ -8,7 +8,7 @@ def found(one: FindingOut, title: str) -> str:
     reached = "reaches" if one.positive else "stays below"
     verdict = "positive" if one.positive else "negative"
     return (
-        f"{title}: {verdict}. The calibrated probability is {one.probability:.2f}, "
+        f"{title}: {verdict}. The slices that argue most have a mean probability of {one.probability:.2f}, "
         f"which {reached} the model's threshold of {one.threshold:.2f}."
     )
 

@@ -36,6 +36,12 @@ def main() -> None:
     publishing = steps.add_parser("publish", help="export the trained weights as a bundle, calibrated and measured")
     publishing.add_argument("--run", type=Path, default=RUN)
     publishing.add_argument("--models", type=Path, default=Path("models"))
+    again = steps.add_parser(
+        "reissue", help="calibrate and measure a published bundle's model anew, as a raised version"
+    )
+    again.add_argument("--bundle", type=Path, required=True, help="folder with bundle.json and model.onnx")
+    again.add_argument("--run", type=Path, default=RUNS / "reissued", help="folder for what the card needs")
+    again.add_argument("--models", type=Path, default=Path("models"))
     card = steps.add_parser("card", help="write the bundle's model card with its plots")
     card.add_argument("--run", type=Path, default=RUN)
     card.add_argument("--models", type=Path, default=Path("models"))
@@ -84,6 +90,10 @@ def main() -> None:
         from codetect_training.publish import publish
 
         print(publish(args.run, args.models))
+    elif args.step == "reissue":
+        from codetect_training.reissue import reissue
+
+        print(reissue(args.bundle, args.run, args.models))
     elif args.step == "card":
         from codetect_training.card import write_card
 

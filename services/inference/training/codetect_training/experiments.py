@@ -20,7 +20,7 @@ from codetect_training.supervised import Supervised
 from codetect_training.teacher import Teacher, load_teacher
 
 RUNS = Path(".training")
-BEFORE = Path("models/covid-ct-densenet169/1.1.0")  # the weights of 1.0.0
+BEFORE = Path("models/covid-ct-densenet169/1.2.0")  # the weights of 1.0.0
 MIXED = (("covid-ct", 4), ("sars-cov-2-ct", 2))  # of 8 turns; the others one each
 ALL_ALIKE = (("covid-ct", 2), ("sars-cov-2-ct", 4), ("luna16-slices", 2), ("lidc-idri-0001", 0))  # without labels
 KNOWN = (("covid-ct", 3), ("sars-cov-2-ct", 2), ("luna16-slices", 1))

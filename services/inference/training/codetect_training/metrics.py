@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit
 from scipy.stats import rankdata
 
@@ -61,6 +61,21 @@ def fit_temperature(labels: Labels, logits: Floats) -> float:
         return float(np.mean(np.logaddexp(0, scaled) - labels * scaled))
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+
+
+def fit_logistic(labels: Labels, logits: Floats) -> tuple[float, float]:
+    """Temperature t and lift c for which (logits + c) / t makes the log-likelihood of `labels` greatest (Platt 1999).
+
+    A temperature alone can't mend a model that says too little, or too much, everywhere.
+    """
+
+    def loss(tried: Floats) -> float:
+        scaled = logits * np.exp(-tried[0]) + tried[1]
+        return float(np.mean(np.logaddexp(0, scaled) - labels * scaled))
+
+    log_temperature, offset = minimize(loss, np.zeros(2), method="Nelder-Mead").x
+    temperature = float(np.exp(log_temperature))
+    return temperature, float(offset) * temperature
 
 
 def youden_threshold(labels: Labels, probabilities: Floats) -> float:

@@ -41,7 +41,7 @@ class Calibration:
 def of_label(bundle: Bundle, number: int) -> Calibration:
     """What the bundle has now."""
     label = bundle.labels[number]
-    return Calibration(label.temperature, label.threshold)
+    return Calibration(label.temperature, label.positive_from)
 
 
 def fit(bundle: Bundle, number: int, studies: Sequence[ScoredStudy]) -> Calibration:
@@ -86,7 +86,13 @@ def candidate(bundle: LoadedBundle, number: int, new: Calibration, version: str,
     old, name = of_label(manifest, number), manifest.labels[number].name
     content: dict[str, Any] = json.loads(manifest.model_dump_json(exclude_none=True))
     content["version"] = version
-    content["labels"][number] |= {"temperature": new.temperature, "threshold": new.threshold}
+    slices = moved([manifest.labels[number].threshold], old, new)[0]
+    content["labels"][number] |= {
+        "temperature": new.temperature,
+        "threshold": slices,  # the same slices count as positive
+        "study_threshold": new.threshold,
+        "operating_points": [],
+    }
     content["metrics"] = []
     content["limits"] = [
         f"{name} was calibrated anew ({said}): figures of {manifest.version} don't hold for it, and it has none yet.",
@@ -95,10 +101,15 @@ def candidate(bundle: LoadedBundle, number: int, new: Calibration, version: str,
     content["training_data"].append(f"Temperature and threshold of {name}: {said}.")
     measures = content.get("reference", {}).get("measures", {})
     if spread := measures.get(f"score:{name}"):
-        edges = expit(logit(np.array(spread["edges"])) * old.temperature / new.temperature)
-        spread["edges"] = edges.tolist()
+        spread["edges"] = edges = moved(spread["edges"], old, new)
         if not np.all(np.diff(edges) > 0):  # so sharp that edges fall together: no spread is better than a wrong one
             del measures[f"score:{name}"]
     files = {MODEL: bundle.model, MANIFEST: written(content)}
     open_bundle(files)
     return files
+
+
+def moved(chances: Sequence[float], old: Calibration, new: Calibration) -> list[float]:
+    """What slices with these probabilities have at another temperature."""
+    found: list[float] = expit(logit(np.array(chances)) * old.temperature / new.temperature).tolist()
+    return found

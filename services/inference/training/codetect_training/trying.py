@@ -78,4 +78,4 @@ def called_positive(bundle: Bundle, said: Outputs) -> float:
 def as_study(bundle: Bundle, said: Outputs) -> dict[str, Any]:
     """What the first label says to slices taken as one study."""
     score = study_score(probabilities(bundle, said.logits)[:, 0], bundle.pooling)
-    return {"probability": round(score, 3), "positive": score >= bundle.labels[0].threshold}
+    return {"probability": round(score, 3), "positive": score >= bundle.labels[0].positive_from}

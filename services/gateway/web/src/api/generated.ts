@@ -3517,8 +3517,10 @@ export type OperatingPoint = {
 export type Label = {
   name: string;
   title: string;
-  /** Study scores from here on count as positive */
+  /** Slice probabilities from here on count as positive */
   threshold: number;
+  /** Study scores from here on do; without it, those from `threshold` */
+  study_threshold?: number | null;
   /** Slice logits are divided by it before the sigmoid */
   temperature: number;
   operating_points?: OperatingPoint[];

@@ -160,7 +160,7 @@ def figures(scored: Scored, bundle: Bundle, number: int) -> dict[str, Any]:
     found["slices"] = measured(*slices, label.threshold, "slice", 1)
     if "auc" in found["slices"]:
         found["slices"]["note"] = CLUSTERED
-    found["studies"] = measured(*studies, label.threshold, "study", LEAST)
+    found["studies"] = measured(*studies, label.positive_from, "study", LEAST)
     if little := sum(one.little_lung for one in scored.studies):
         found["studies"]["little_lung"] = little
     found["left_out"] = scored.left_out.told()

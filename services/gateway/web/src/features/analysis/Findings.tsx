@@ -68,10 +68,11 @@ function Finding({ finding, card, shown, several, onShow, onN }: FindingProps) {
   const language = useLanguage();
   const { label, probability, threshold, positive, peak } = finding;
   const test = card && testOf(card);
+  const own = card?.labels.find(({ name }) => name === label);
   return (
     <div className="finding">
       <div className="finding-head">
-        <h3>{card?.labels.find(({ name }) => name === label)?.title ?? findingName(label)}</h3>
+        <h3>{own?.title ?? findingName(label)}</h3>
         <Tag minimal intent={positive ? "danger" : "success"}>
           {positive ? t.positive : t.negative}
         </Tag>
@@ -82,7 +83,7 @@ function Finding({ finding, card, shown, several, onShow, onN }: FindingProps) {
         <div className="threshold" style={{ left: `${threshold * 100}%` }} />
       </div>
       <p className="quiet hint">
-        {t.threshold(threshold)}. {test && `${t.calibration(test.data, test.ece)} ${t.atThreshold(test.sensitivity, test.specificity)}`}
+        {t.threshold(threshold)}. {test && `${t.calibration(test.data, test.ece)} ${own?.study_threshold ? t.studiesUnmeasured : t.atThreshold(test.sensitivity, test.specificity)}`}
         {card && !test && (card.metrics.length > 0 ? t.onCard : t.notCalibrated)}
       </p>
       <div className="finding-tools">

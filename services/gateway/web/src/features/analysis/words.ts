@@ -75,6 +75,7 @@ export const words = catalogue(
       `In its test on ${data}, slice by slice, the model's numbers were off by ${exact(error, "en")} on average.`,
     atThreshold: (sensitivity: number, specificity: number) =>
       `There, at this threshold: sensitivity ${percent(sensitivity, "en")}, specificity ${percent(specificity, "en")}.`,
+    studiesUnmeasured: "How well whole studies are told apart at this threshold is unmeasured.",
     onCard: "How the model did in its tests is on its card.",
     notCalibrated: "The model's card doesn't say how far the number can be trusted: it ranks, it is no chance.",
     strongest: (n: number) => `Strongest evidence: slice ${n}`,
@@ -233,6 +234,7 @@ export const words = catalogue(
       `Im Test an ${data} lagen die Zahlen des Modells Schicht für Schicht im Mittel um ${exact(error, "de")} daneben.`,
     atThreshold: (sensitivity, specificity) =>
       `An dieser Schwelle dort: Sensitivität ${percent(sensitivity, "de")}, Spezifität ${percent(specificity, "de")}.`,
+    studiesUnmeasured: "Wie gut diese Schwelle ganze Studien unterscheidet, ist nicht gemessen.",
     onCard: "Wie das Modell in seinen Tests war, steht auf seiner Karte.",
     notCalibrated: "Die Karte des Modells sagt nicht, wie verlässlich die Zahl ist: Sie ordnet, sie ist keine Wahrscheinlichkeit.",
     strongest: (n) => `Am deutlichsten: Schicht ${n}`,
