@@ -101,7 +101,7 @@ def test_a_score_below_the_threshold_is_negative(tiny: Bundle) -> None:
 
 def test_a_study_is_held_against_the_threshold_of_studies_where_there_is_one(tiny: Bundle) -> None:
     label = tiny.labels[0].model_copy(update={"study_threshold": 0.95})
-    logits = np.full((20, 1), 2, np.float32)  # each slice is positive by itself
+    logits = np.ones((20, 1), np.float32)  # each slice is positive by itself
     (finding,) = said(tiny.model_copy(update={"labels": (label,)}), plan(20), logits).findings
     assert 0.6 < finding.probability < 0.95
     assert (finding.threshold, finding.positive) == (0.95, False)
