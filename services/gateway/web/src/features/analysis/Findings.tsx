@@ -83,7 +83,7 @@ function Finding({ finding, card, shown, several, onShow, onN }: FindingProps) {
         <div className="threshold" style={{ left: `${threshold * 100}%` }} />
       </div>
       <p className="quiet hint">
-        {t.threshold(threshold)}. {test && `${t.calibration(test.data, test.ece)} ${own?.study_threshold ? t.studiesUnmeasured : t.atThreshold(test.sensitivity, test.specificity)}`}
+        {t.scored(probability, threshold)} {test && `${t.calibration(test.data, test.ece)} ${own?.study_threshold ? t.studiesUnmeasured : t.atThreshold(test.sensitivity, test.specificity)}`}
         {card && !test && (card.metrics.length > 0 ? t.onCard : t.notCalibrated)}
       </p>
       <div className="finding-tools">

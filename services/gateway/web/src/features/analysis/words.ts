@@ -69,8 +69,8 @@ export const words = catalogue(
     findings: "Findings",
     positive: "Positive",
     negative: "Negative",
-    probability: "Probability",
-    threshold: (value: number) => `Threshold ${percent(value, "en")}`,
+    scored: (score: number, threshold: number) =>
+      `The slices that argue most for it reach ${percent(score, "en")} on average; it counts as positive from ${percent(threshold, "en")} on.`,
     calibration: (data: string, error: number) =>
       `In its test on ${data}, slice by slice, the model's numbers were off by ${exact(error, "en")} on average.`,
     atThreshold: (sensitivity: number, specificity: number) =>
@@ -228,8 +228,8 @@ export const words = catalogue(
     findings: "Befunde",
     positive: "Positiv",
     negative: "Negativ",
-    probability: "Wahrscheinlichkeit",
-    threshold: (value) => `Schwelle ${percent(value, "de")}`,
+    scored: (score, threshold) =>
+      `Die Schichten, die am meisten dafür sprechen, erreichen im Mittel ${percent(score, "de")}; als positiv gilt der Befund ab ${percent(threshold, "de")}.`,
     calibration: (data, error) =>
       `Im Test an ${data} lagen die Zahlen des Modells Schicht für Schicht im Mittel um ${exact(error, "de")} daneben.`,
     atThreshold: (sensitivity, specificity) =>
