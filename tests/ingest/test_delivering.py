@@ -29,6 +29,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from tests.ingest.conftest import Clinic, Hands
+from tests.ingest.lives import change_settings
 from tests.ingest.test_importer import bodies, slices
 
 
@@ -184,6 +185,33 @@ async def test_a_pseudonymous_destination_learns_no_names(
     assert ds.StudyInstanceUID != series[0].StudyInstanceUID
     assert ds.PatientID != series[0].PatientID
     assert ds.ContentDate == "19970101"
+
+
+async def test_while_the_facility_forgets_no_name_goes_out_and_no_pseudonym_in_its_stead(
+    clinic: Clinic, hands: Hands, archive: Archive, deliverer: Deliverer
+) -> None:
+    await register(clinic, archive)
+    await analysed(clinic, hands)
+    await change_settings(clinic, profile="forget")
+    refused = await register(clinic, archive, name="b")
+    assert (refused.status_code, "pseudonymous" in refused.json()["detail"]) == (422, True)
+    assert (await register(clinic, archive, name="b", view="pseudonymous")).status_code == 201
+    await deliverer.run(await take(clinic))
+    (delivery,) = await shown(clinic)
+    assert (delivery["state"], archive.taken) == ("failed", [])
+    assert "forgotten" in delivery["last_error"]
+
+
+async def test_what_was_never_sealed_goes_to_no_archive_that_wants_originals(
+    clinic: Clinic, hands: Hands, archive: Archive, deliverer: Deliverer
+) -> None:
+    await register(clinic, archive)
+    await change_settings(clinic, profile="forget")
+    await analysed(clinic, hands)
+    await change_settings(clinic, profile="seal")
+    await deliverer.run(await take(clinic))
+    (delivery,) = await shown(clinic)
+    assert (delivery["state"], archive.taken) == ("failed", [])
 
 
 async def test_an_archive_that_is_away_gets_it_later(

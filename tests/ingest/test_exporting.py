@@ -124,7 +124,13 @@ async def test_a_file_that_was_kept_sealed_comes_back_in_the_original_view_alone
     assert back.keys() == {ds.SOPInstanceUID for ds in [*series, scout]}
     assert back[scout.SOPInstanceUID] == scout
     await change_settings(clinic, profile="forget")
+    hold = f"/studies/{study_id}/legal-hold"
+    await clinic.ask("PUT", hold, headers=asking(clinic))
     await clinic.ask("POST", "/ingest/forget", headers=asking(clinic))
+    await retain(clinic.ingest)
+    assert any(key.endswith(".sealed") for key in await clinic.keys("studies")), "the study is held"
+    assert (await clinic.ask("GET", "/ingest/settings")).json()["forgetting"] is True
+    await clinic.ask("DELETE", hold, headers=asking(clinic))
     assert any(key.endswith(".sealed") for key in await clinic.keys("studies"))
     await retain(clinic.ingest)
     assert not any(key.endswith(".sealed") for key in await clinic.keys("studies"))

@@ -103,6 +103,24 @@ async def test_forgetting_takes_every_identity_and_leaves_the_images(clinic: Cli
     assert "identities.forget" in {action for action, _ in await actions(clinic)}
 
 
+async def test_a_held_study_is_forgotten_when_the_hold_is_lifted(clinic: Clinic, hands: Hands) -> None:
+    held, _ = await keep_study(clinic, hands)
+    await keep_study(clinic, hands)
+    await clinic.ask("PUT", f"/studies/{held}/legal-hold", headers=asking(clinic))
+    await change_settings(clinic, profile="forget")
+    await clinic.ask("POST", "/ingest/forget", headers=asking(clinic))
+    await retain(clinic.ingest)
+    assert (await sealed(clinic))[:3] == [2, 1, 1]
+    assert await clinic.sql(
+        "SELECT DISTINCT study_id::text FROM study_terms WHERE facility_id = :f", f=clinic.facility_id
+    ) == [(held,)]
+    assert (await clinic.ask("GET", "/ingest/settings")).json()["forgetting"] is True
+    await clinic.ask("DELETE", f"/studies/{held}/legal-hold", headers=asking(clinic))
+    await retain(clinic.ingest)
+    assert await sealed(clinic) == [0, 0, 0, 0]
+    assert (await clinic.ask("GET", "/ingest/settings")).json()["forgetting"] is False
+
+
 async def terms(clinic: Clinic) -> list[Any]:
     return await clinic.sql("SELECT term FROM study_terms WHERE facility_id = :f", f=clinic.facility_id)
 

@@ -21,6 +21,7 @@ from codetect_shared.tokens import Role
 from pydicom.uid import EnhancedSRStorage, MRImageStorage
 
 from tests.ingest.conftest import Clinic, Hands, new_uids
+from tests.ingest.dicomweb import IDENTITY
 from tests.ingest.media import KIND, multipart
 from tests.ingest.samples import SAMPLE, ct, written
 from tests.ingest.test_importer import bodies, received, slices, volume
@@ -376,7 +377,13 @@ async def test_under_forget_nothing_is_sealed(clinic: Clinic) -> None:
         "INSERT INTO facility_settings (facility_id, profile, others, quiet_s) VALUES (:f, 'forget', 'refuse', 30)",
         f=clinic.facility_id,
     )
-    await store(clinic, multipart(bodies(slices(1))))
+    series = slices(1)
+    seeing = clinic.tokens.headers(clinic.facility_id, Role.API_CLIENT, scopes=IDENTITY)
+    answer = await store(clinic, multipart(bodies(series)), headers=seeing)
+    (stored,) = answer.json()[STORED]["Value"]
+    (url,) = stored["00081190"]["Value"]
+    assert series[0].StudyInstanceUID not in url
+    assert (await clinic.http.get(url, headers=seeing)).status_code == 200, "where it is told to be"
     for table in ("studies", "series", "instances"):
         rows = await clinic.sql(f"SELECT sealed_identity FROM {table} WHERE facility_id = :f", f=clinic.facility_id)  # noqa: S608
         assert rows == [(None,)]

@@ -10,7 +10,7 @@ import pytest
 from codetect_ingest.dicom.identity import STUDY_LEVEL, as_json, identity_of
 from codetect_ingest.filing import count
 from codetect_ingest.identities import instance_owner
-from codetect_ingest.models import FacilitySettings, InstanceRow, Kind, Series, Study
+from codetect_ingest.models import InstanceRow, Kind, Series, Study
 from codetect_shared.db import uuid7
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -20,6 +20,7 @@ from sqlalchemy import select
 
 from tests.ingest.conftest import Hands
 from tests.ingest.dicomweb import Web, bring, parsed, parts, values
+from tests.ingest.lives import change_settings
 from tests.ingest.samples import big, written
 from tests.ingest.test_importer import slices
 
@@ -304,14 +305,39 @@ async def test_nothing_that_was_asked_for_reaches_logs(
 async def test_a_facility_that_forgets_shows_pseudonyms_even_to_who_has_the_right(web: Web, hands: Hands) -> None:
     sealed, forgotten = slices(1, **ERIKA), slices(1, **ERIKA)
     await bring(web, hands, sealed)
-    async with web.clinic.ingest.db.facility(web.clinic.facility_id) as session:
-        forgetting = {"profile": "forget", "others": "refuse", "quiet_s": 30}
-        session.add(FacilitySettings(facility_id=web.clinic.facility_id, **forgetting))
+    mr = pydicom.dcmread(big("dicom/other/MR_Implicit_Little.dcm"))
+    mr.StudyInstanceUID, mr.PatientID = sealed[0].StudyInstanceUID, sealed[0].PatientID
+    await keep(web, Kind.SEALED, written(mr), mr, sealed=True)
+    await change_settings(web.clinic, profile="forget")
     await bring(web, hands, forgotten)
+    seeing, uid = web.seeing_identities(), (await web.pseudonyms()).uid
+    hidden, closed = (uid(ds.StudyInstanceUID) for (ds,) in (forgotten, sealed))
+    for level in ("/studies", "/series", "/instances"):
+        everything = await seeing.found(level, includefield="all")
+        assert everything == await web.found(level, includefield="all")
+        assert set(values(everything, STUDY)) == {hidden, closed}
+    queries = {"PatientName": "Muster*", "PatientID": "MRN-0815", "AccessionNumber": "ACC-77"}
+    for keyword, asked in (queries | {"StudyInstanceUID": sealed[0].StudyInstanceUID}).items():
+        assert await seeing.found("/studies", **{keyword: asked}) == []
+    for end in ("", "/metadata", "/rendered"):
+        assert (await seeing.get(f"/studies/{sealed[0].StudyInstanceUID}{end}")).status_code == 404
+    ((_, data),) = parts(await seeing.get(f"/studies/{closed}"))
+    assert (parsed(data).PatientIdentityRemoved, parsed(data).PatientName) == ("YES", "")
+    told = (await seeing.get(f"/studies/{closed}/metadata")).json()
+    assert [one["00120062"]["Value"] for one in told] == [["YES"]]
+    assert "Muster" not in str(told)
+    assert await trail(web) == [], "nobody saw anybody"
+
+
+async def test_what_came_under_forget_has_pseudonyms_later_too(web: Web, hands: Hands) -> None:
+    sealed, forgotten = slices(1, **ERIKA), slices(1, **ERIKA)
+    await bring(web, hands, sealed)
+    await change_settings(web.clinic, profile="forget")
+    await bring(web, hands, forgotten)
+    await change_settings(web.clinic, profile="seal")
     seeing = web.seeing_identities()
     found = await seeing.found("/studies")
-    pseudonyms = await web.pseudonyms()
-    hidden = pseudonyms.uid(forgotten[0].StudyInstanceUID)
+    hidden = (await web.pseudonyms()).uid(forgotten[0].StudyInstanceUID)
     assert values(found, STUDY) == [hidden, sealed[0].StudyInstanceUID]
     assert found[0][NAME] == {"vr": "PN"}
     patient, date = found[0]["00100020"]["Value"][0], found[0]["00080020"]["Value"][0]

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from codetect_ingest.dicom.identity import Attributes, restored_file
 from codetect_ingest.dicomweb.multipart import Multipart
 from codetect_ingest.dicomweb.negotiation import DICOM, DICOM_JSON
-from codetect_ingest.identities import instance_owner, originals
+from codetect_ingest.identities import forgets, instance_owner, originals
 from codetect_ingest.keys import FacilityKey, facility_key
 from codetect_ingest.models import (
     DELIVERIES,
@@ -152,10 +152,10 @@ def give_up_row(row: Delivery, why: str) -> None:
     row.state, row.last_error = DeliveryState.FAILED, why
 
 
-async def _way_back(session: AsyncSession, study: Study, key: FacilityKey) -> tuple[dict[str, str], Attributes] | None:
-    """Return the original UIDs and attributes of a study; None where they were forgotten."""
-    if study.sealed_identity is None:
-        return None
+async def _way_back(session: AsyncSession, study: Study, key: FacilityKey) -> tuple[dict[str, str], Attributes]:
+    """Return the original UIDs and attributes of a study. Raises Refused where they are, or were, to be forgotten."""
+    if study.sealed_identity is None or await forgets(session, study.facility_id):
+        raise Refused("Whose study it is was forgotten, so it can't go out under the original names.")
     return await originals(session, study, key), key.unseal_identity(study.sealed_identity, study.id)
 
 

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import filing, objects, rows
 from codetect_ingest.assembly import KnownStudy, by_series, put_all, put_packs, strangers
+from codetect_ingest.correcting import Corrections, Said
 from codetect_ingest.dicom.refusals import Refused
 from codetect_ingest.filing import Outcome, StudyMoved
 from codetect_ingest.identities import Sealer, settings_of
@@ -74,14 +75,19 @@ class Deposit:
                 for number, frames in found.items()
                 if number not in unfit
             }
+            said = [_said(one, known) for one in flat if one.number in accepted]
+            said += [one.said for one in written]
             taken = {one.kept.number for one in written}
             left = {number: why for number, why in (refused | unfit).items() if number not in taken}
             try:
                 async with self._db.facility(self._who.facility_id) as session:
                     self._sealer = await self._sealer.renewed(session)
-                    outcomes = await file_kept(session, self._who.facility_id, self.id, written, self._sealer)
+                    corrections = Corrections(self._sealer, said)
+                    outcomes = await file_kept(
+                        session, self._who.facility_id, self.id, written, self._sealer, corrections
+                    )
                     outcomes |= {n: Outcome(FileState.ACCEPTED, study_id=of) for n, of in accepted.items()}
-                    await self._commit(session, sizes, packed, found, left, outcomes)
+                    await self._commit(session, sizes, packed, found, left, outcomes, corrections)
             except StudyMoved:
                 continue
             return left
@@ -121,6 +127,7 @@ class Deposit:
         found: Mapping[int, list[Found]],
         refused: Mapping[int, Refused],
         outcomes: Mapping[int, Outcome],
+        corrections: Corrections,
     ) -> None:
         """Write all rows of the deposit in one transaction. Raises StudyMoved when a study was erased meanwhile.
 
@@ -129,6 +136,7 @@ class Deposit:
         locked: dict[UUID, Study] = {}
         for study_id in sorted({one.study_id for one in outcomes.values() if one.study_id}):
             locked[study_id] = await filing.lock_study(session, self._who.facility_id, study_id)
+            await corrections.take_up(session, locked[study_id])
         studies = {one.study_id: locked[one.study_id] for one in packed}
         upload = await self._enter(session, sizes, found, refused, outcomes)
         for one in packed:
@@ -144,6 +152,7 @@ class Deposit:
         # Some senders store each image by itself: what comes of one study within a minute is one row.
         for study_id in studies:
             await audit.record_once(session, self._who, "study.store", study_id=study_id)
+        await corrections.record(session, self._who, self.id)
 
     async def _enter(
         self,
@@ -206,3 +215,10 @@ class Deposit:
             index_elements=[InstanceRow.series_id, InstanceRow.sop_instance_uid], set_=changed
         )
         await session.execute(replacing, values)
+
+
+def _said(one: Found, known: Mapping[str, KnownStudy]) -> Said:
+    """Return what a slice says, also one that is there just as it is: names aren't in it."""
+    study = known[one.instance.study_instance_uid]
+    series_id = study.series_id(one.instance.series_instance_uid)
+    return Said(one.number, study.id, series_id, one.instance, one.identity)

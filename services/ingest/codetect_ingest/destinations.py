@@ -12,8 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from codetect_ingest.identities import forgets
 from codetect_ingest.keys import facility_key
-from codetect_ingest.models import DELIVERIES, Delivery, DeliveryState, Destination
+from codetect_ingest.models import DELIVERIES, Delivery, DeliveryState, Destination, View
 from codetect_ingest.schemas import DeliveryOut, DeliveryPage, DestinationIn, DestinationOut
 from codetect_ingest.service import Ingest
 
@@ -39,6 +40,8 @@ class StillUnderWay(Conflict):
 async def add(session: AsyncSession, ingest: Ingest, who: Principal, wanted: DestinationIn) -> DestinationOut:
     """Register a DICOMweb server for results. Raises NameTaken, BadInput."""
     _check(str(wanted.url), ingest.settings.destination_hosts)
+    if wanted.view == View.ORIGINAL and await forgets(session, who.facility_id):
+        raise BadInput("The facility's profile is to forget identities: choose the view `pseudonymous`.")
     row = Destination(
         facility_id=who.facility_id,
         name=wanted.name,

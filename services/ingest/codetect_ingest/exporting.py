@@ -20,10 +20,10 @@ from codetect_ingest.dicomweb.blocks import BLOCK_BYTES, Blocks
 from codetect_ingest.dicomweb.finding import IN_ORDER, Located, instances_of, names_of
 from codetect_ingest.dicomweb.giving import Giving
 from codetect_ingest.dicomweb.reading import AHEAD, read_files
-from codetect_ingest.identities import settings_of
+from codetect_ingest.identities import forgets
 from codetect_ingest.keys import facility_key
 from codetect_ingest.looking import require_identity
-from codetect_ingest.models import Profile, Study
+from codetect_ingest.models import Study
 from codetect_ingest.service import Ingest
 from codetect_ingest.zipping import Zip
 
@@ -64,8 +64,7 @@ async def _find(session: AsyncSession, who: Principal, study_id: UUID) -> Study:
 
 async def _original(session: AsyncSession, ingest: Ingest, who: Principal, study: Study) -> views.OriginalView:
     require_identity(who)
-    forgetful = (await settings_of(session, who.facility_id)).profile == Profile.FORGET
-    if forgetful or study.sealed_identity is None:
+    if await forgets(session, who.facility_id) or study.sealed_identity is None:
         raise problems.IdentityForgotten("Export the de-identified view.")
     return views.OriginalView(who, await facility_key(session, who.facility_id, ingest.settings.master_key))
 

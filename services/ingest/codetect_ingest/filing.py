@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from codetect_shared import outbox
+from codetect_shared import audit, outbox
 from codetect_shared.events import SeriesFacts, StudyReceived, UploadImported, UploadRefused
 from codetect_shared.jobs import URGENT
 from sqlalchemy import Select, func, select, update
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import rows
 from codetect_ingest.assembly import KnownSeries, KnownStudy, NewStudy
+from codetect_ingest.correcting import Corrections
 from codetect_ingest.dicom.refusals import Refused
 from codetect_ingest.identities import Sealer
 from codetect_ingest.models import (
@@ -166,6 +167,7 @@ async def file_upload(
     refused: Refusals,
     sealer: Sealer,
     keep: Callable[[AsyncSession], Awaitable[dict[int, Outcome]]],
+    corrections: Corrections,
 ) -> None:
     """End an upload in one transaction: studies, outcomes, events. Raises LeaseLost, StudyMoved.
 
@@ -178,7 +180,7 @@ async def file_upload(
     import_ms = elapsed_ms(upload.completed_at, upload.finished_at)
     outcomes = {number: Outcome.of(why) for number, why in refused.items()}
     for new in sorted(studies, key=lambda s: s.known.study_instance_uid):
-        study = await file_study(session, new, upload, sealer)
+        study = await file_study(session, new, upload, sealer, corrections)
         await _receive(session, study, upload, import_ms)
         outcomes |= dict.fromkeys(new.numbers, Outcome(FileState.ACCEPTED, study_id=study.id))
         here = {"study_id": str(study.id), "version": study.version, "series": len(new.series)}
@@ -195,6 +197,7 @@ async def file_upload(
         refuse(upload, *_why_nothing(refused))
         told = UploadRefused(upload_id=upload.id, code=str(upload.error_code), refused=_by_code(refused))
         await outbox.tell(session, upload, told)
+    await corrections.record(session, audit.Actor("platform", upload.facility_id, "platform"), upload.id)
 
 
 async def tell_imported(
@@ -222,13 +225,16 @@ def refuse(upload: Upload, code: str, detail: str) -> None:
     upload.finished_at, upload.error_code, upload.error_detail = now(), code, detail
 
 
-async def file_study(session: AsyncSession, new: NewStudy, upload: Upload, sealer: Sealer) -> Study:
+async def file_study(
+    session: AsyncSession, new: NewStudy, upload: Upload, sealer: Sealer, corrections: Corrections
+) -> Study:
     """Write a study's new version: its series and instances. Raises StudyMoved when it isn't as it was any more."""
     unmoved = Study.id == new.id, Study.version == new.known.version, Study.updated_at == new.known.updated_at
     raised = update(Study).where(*unmoved).values(version=Study.version + 1, updated_at=now()).returning(Study)
     study = (await session.scalars(raised.execution_options(populate_existing=True))).one_or_none()
     if study is None:
         raise StudyMoved
+    await corrections.take_up(session, study)
     for series in new.series:
         await rows.write_series(session, study, series, upload, sealer)
     await count(session, study.id)
@@ -253,7 +259,7 @@ async def file_assembly(session: AsyncSession, job: Study, new: NewStudy, sealer
         latest = select(InstanceRow.upload_id).where(*waiting).order_by(InstanceRow.upload_id.desc()).limit(1)
         upload = await session.get_one(Upload, (await session.scalars(latest)).one())
         assert upload.completed_at is not None
-        study = await file_study(session, new, upload, sealer)
+        study = await file_study(session, new, upload, sealer, Corrections(sealer))
         await _receive(session, study, upload, elapsed_ms(upload.completed_at, now()))
     # What still waits is odd: it is kept, but doesn't fit the volume.
     await session.execute(update(InstanceRow).where(*waiting).values(hu_key=None, hu_offset=None, hu_length=None))

@@ -73,6 +73,11 @@ async def settings_of(session: AsyncSession, facility_id: UUID) -> FacilitySetti
     )
 
 
+async def forgets(session: AsyncSession, facility_id: UUID) -> bool:
+    """Whether the facility's profile is to forget: then nobody is shown what is still sealed, either."""
+    return (await settings_of(session, facility_id)).profile == Profile.FORGET
+
+
 async def originals(session: AsyncSession, study: Any, key: FacilityKey) -> dict[str, str]:
     """Return the original of every UID of a study by its pseudonyms; nothing where it was forgotten.
 

@@ -1,6 +1,6 @@
 """The importer: an upload's frozen files become studies. The way: intake, sorting out, assembly, filing, tidying."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -18,6 +18,7 @@ from codetect_ingest import filing, objects, rows
 from codetect_ingest.ahead import Shelf
 from codetect_ingest.assembly import Assembler, NewStudy, remove, sort_out, used_packs, waiting_packs
 from codetect_ingest.children import Children
+from codetect_ingest.correcting import Corrections, Said
 from codetect_ingest.filing import StudyMoved
 from codetect_ingest.identities import Sealer, sealer_of, settings_of
 from codetect_ingest.intake import IN_HAND_PER_CHILD, Hand, Intake, Posted, Reader
@@ -100,12 +101,13 @@ class Importer:
         written = await write_kept(self._storage, sealer, (job.facility_id, job.id, job.fence), kept, known)
 
         async def keep(session: AsyncSession) -> dict[int, filing.Outcome]:
-            return await file_kept(session, job.facility_id, job.id, written, present)
+            return await file_kept(session, job.facility_id, job.id, written, present, corrections)
 
         try:
             async with self._db.facility(job.facility_id) as session:
                 present = await sealer.renewed(session)
-                await filing.file_upload(session, job, studies, {**refused, **unfit}, present, keep)
+                corrections = Corrections(present, [*_said(studies), *(one.said for one in written)])
+                await filing.file_upload(session, job, studies, {**refused, **unfit}, present, keep, corrections)
         except StudyMoved:
             return None
         return studies
@@ -158,6 +160,13 @@ class Importer:
             return set()
         attempts = {one.key: objects.attempt_of(one.key) for one in there}
         return {key for key, (of, fence) in attempts.items() if of == str(job.id) and fence < job.fence}
+
+
+def _said(studies: Iterable[NewStudy]) -> Iterator[Said]:
+    for study in studies:
+        for series in study.series:
+            for new in (one.new for one in series.slices if one.new):
+                yield Said(new.number, study.id, series.facts.series_id, new.instance, new.identity)
 
 
 async def give_up_assembly(session: AsyncSession, study: Study, error: Exception | None) -> None:

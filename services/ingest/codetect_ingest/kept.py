@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest import objects, rows
 from codetect_ingest.assembly import KnownStudy
+from codetect_ingest.correcting import Corrections, Said
 from codetect_ingest.filing import Outcome, StudyMoved, count, lock_study
 from codetect_ingest.identities import Sealer, instance_owner
 from codetect_ingest.keys import KEY_BYTES, FacilityKey
@@ -28,6 +29,11 @@ class KeptObject:
     key: str
     length: int
     generation: int
+
+    @property
+    def said(self) -> Said:
+        """What the file says of itself."""
+        return Said(self.kept.number, self.study_id, self.series_id, self.kept.other, self.kept.other.identity)
 
 
 # Files that wait in a scratch folder wait for this process alone, and longer than a facility's key may last.
@@ -67,7 +73,12 @@ async def write_kept(
 
 
 async def file_kept(
-    session: AsyncSession, facility_id: UUID, upload_id: UUID, written: list[KeptObject], sealer: Sealer
+    session: AsyncSession,
+    facility_id: UUID,
+    upload_id: UUID,
+    written: list[KeptObject],
+    sealer: Sealer,
+    corrections: Corrections,
 ) -> dict[int, Outcome]:
     """Enter kept files; return the outcome of each.
 
@@ -78,6 +89,7 @@ async def file_kept(
     outcomes = {}
     for study_id in sorted({one.study_id for one in written}):
         study = await lock_study(session, facility_id, study_id)
+        await corrections.take_up(session, study)
         for one in (one for one in written if one.study_id == study_id):
             await rows.seal_study(session, study, one.kept.other.identity, sealer)
             await _enter(session, study, upload_id, one, sealer)

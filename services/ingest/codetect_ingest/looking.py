@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from codetect_ingest import problems
 from codetect_ingest.dicom.deidentify import Pseudonyms
 from codetect_ingest.dicom.identity import Attributes
-from codetect_ingest.identities import settings_of
+from codetect_ingest.identities import forgets
 from codetect_ingest.keys import FacilityKey, facility_key
-from codetect_ingest.models import Profile, Study, StudyTerm, UploadFile
+from codetect_ingest.models import Study, StudyTerm, UploadFile
 from codetect_ingest.schemas_life import FindRequest, FoundOut, IdentitiesOut, IdentityOut, ReferenceOut, ReportOut
 from codetect_ingest.service import Ingest, find_upload
 from codetect_ingest.terms import plain
@@ -70,7 +70,7 @@ async def find(ingest: Ingest, who: Principal, request: FindRequest) -> FoundOut
     if request.accession_number is not None:
         require_identity(who)
     async with ingest.db.facility(who.facility_id) as session:
-        if not who.sees_identities or (await settings_of(session, who.facility_id)).profile == Profile.FORGET:
+        if not who.sees_identities or await forgets(session, who.facility_id):
             found = await _called(session, who, Study.study_instance_uid == request.study_instance_uid)
             await audit.record_once(session, who, "study.search")
         else:
@@ -99,7 +99,7 @@ async def identities(
     session: AsyncSession, ingest: Ingest, who: Principal, study_ids: Sequence[UUID]
 ) -> dict[UUID, IdentityOut]:
     """Open the sealed identities of these studies; the caller audits. Under `forget` there are none."""
-    if (await settings_of(session, who.facility_id)).profile == Profile.FORGET:
+    if await forgets(session, who.facility_id):
         return {}
     key = await facility_key(session, who.facility_id, ingest.settings.master_key)
     sealed = select(Study.id, Study.sealed_identity).where(

@@ -188,8 +188,9 @@ async def store(request: Request, ingest: Ingest, who: Principal, study_instance
             refused = await deposit.keep(sizes, staying, _keepable(reader, study_instance_uid), refused)
         except (StorageUnavailable, StudyMoved) as error:
             raise ServiceUnavailable("Nothing of this request was stored. Send it again.") from error
+    shown = who.sees_identities and sealer.keeps
     others = {number: one.other for number, one in reader.kept.items() if number not in refused}
-    return Stored(str(deposit.id), reader.found, others, refused, base_of(request), who.sees_identities)
+    return Stored(str(deposit.id), reader.found, others, refused, base_of(request), shown)
 
 
 def base_of(request: Request) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from codetect_ingest.dicom.deidentify import Pseudonyms
 from codetect_ingest.dicom.identity import PSEUDONYMOUS, Attributes
-from codetect_ingest.identities import instance_owner
+from codetect_ingest.identities import forgets, instance_owner
 from codetect_ingest.keys import FacilityKey, facility_key
 from codetect_ingest.models import Kind, Series
 from codetect_ingest.service import Ingest
@@ -111,8 +111,8 @@ class OriginalView(View):
 
 
 async def view_of(session: AsyncSession, ingest: Ingest, who: Principal) -> View:
-    """Return what this principal sees."""
-    if not who.sees_identities:
+    """Return what this principal sees; pseudonyms alone where the facility forgets, whatever is still sealed."""
+    if not who.sees_identities or await forgets(session, who.facility_id):
         return View(who)
     return OriginalView(who, await facility_key(session, who.facility_id, ingest.settings.master_key))
 

@@ -41,6 +41,7 @@ export const ACTIONS: readonly string[] = [
   "feedback.reopen",
   "feedback.search",
   "identities.forget",
+  "identity.correct",
   "identity.read",
   "identity.search",
   "image.read",
