@@ -166,6 +166,7 @@ def test_what_cannot_be_split_has_its_code(changes: dict[str, object], code: str
         ("CTImageFrameTypeSequence", {"FrameType": ["ORIGINAL", "PRIMARY", "LOCALIZER", "NONE"]}, "localizer"),
         ("CTImageFrameTypeSequence", {"PixelPresentation": "COLOR"}, "not_hu"),
         ("PixelValueTransformationSequence", {"RescaleType": "Z_EFF"}, "not_hu"),
+        ("PixelValueTransformationSequence", {"RescaleType": "ml/100g/min"}, "not_hu"),
     ],
 )
 def test_a_frame_that_is_no_slice_of_tissue_has_its_code(macro: str, content: dict[str, object], code: str) -> None:
