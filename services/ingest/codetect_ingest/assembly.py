@@ -119,21 +119,22 @@ def used_packs(studies: Iterable[NewStudy]) -> set[str]:
 
 def sort_out(found: Mapping[int, list[Found]]) -> dict[int, Refused]:
     """Return which files can't stay beside the others: second copies, and studies of more than one patient."""
-    firsts = {number: frames[0].instance for number, frames in found.items()}
-    refused = {number: Refused(Refusal.DUPLICATE) for number in duplicates(firsts)}
-    mixed = mixed_studies(firsts.values())
+    instances = {number: [one.instance for one in frames] for number, frames in found.items()}
+    refused = {number: Refused(Refusal.DUPLICATE) for number in duplicates(instances)}
+    mixed = mixed_studies(itertools.chain.from_iterable(instances.values()))
     return refused | {
-        number: Refused(Refusal.MIXED_PATIENTS) for number, one in firsts.items() if one.study_instance_uid in mixed
+        number: Refused(Refusal.MIXED_PATIENTS)
+        for number, frames in instances.items()
+        if any(one.study_instance_uid in mixed for one in frames)
     }
 
 
 def strangers(found: Mapping[int, list[Found]], known: Mapping[str, KnownStudy]) -> dict[int, Refused]:
     """Return which files name another patient than their study, as it is known, does."""
-    firsts = {number: frames[0].instance for number, frames in found.items()}
     return {
         number: Refused(Refusal.MIXED_PATIENTS)
-        for number, one in firsts.items()
-        if known[one.study_instance_uid].patient_id != one.patient_id
+        for number, frames in found.items()
+        if any(known[one.instance.study_instance_uid].patient_id != one.instance.patient_id for one in frames)
     }
 
 

@@ -24,6 +24,7 @@ from codetect_ingest.dicom.reading import (
     value,
 )
 from codetect_ingest.dicom.refusals import Refusal, Refused
+from codetect_ingest.dicom.remembering import usual_vr
 
 
 def _same(*keywords: str) -> dict[str, str]:
@@ -56,8 +57,13 @@ LEFT_OUT = (
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionOrganizationSequence",
     "DimensionIndexSequence",
 )
+OF_THE_FILE = (
+    *LEFT_OUT, "SpecificCharacterSet", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "Rows",
+    "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+)
 # fmt: on
 LONGEST_CS = 16
+GROUPS_OF_THE_FILE = {0x0002, 0x0010, 0x7FE0}  # how it is written, whose it is, the image
 UNASSIGNED = (
     "UnassignedSharedConvertedAttributesSequence",
     "UnassignedPerFrameConvertedAttributesSequence",
@@ -126,7 +132,7 @@ def _describe(frame: Dataset, groups: Dataset) -> None:
                 _say(frame, ours, value(item, theirs))
     for sequence in UNASSIGNED:
         for item in _items(groups, sequence)[:1]:
-            frame.update(_unread(item))
+            frame.update({tag: found for tag, found in _unread(item).items() if _may_differ(tag)})
     for item in _items(groups, "FrameContentSequence")[:1]:
         acquired = str(value(item, "FrameAcquisitionDateTime") or "")
         _say(frame, "AcquisitionDate", acquired[:8])
@@ -134,6 +140,12 @@ def _describe(frame: Dataset, groups: Dataset) -> None:
     for item in _items(groups, "FrameAnatomySequence")[:1]:
         for region in _items(item, "AnatomicRegionSequence")[:1]:
             _say(frame, "BodyPartExamined", str(value(region, "CodeMeaning") or "").upper()[:LONGEST_CS].strip())
+
+
+def _may_differ(tag: BaseTag) -> bool:
+    """Whether a frame may say it for itself: UIDs, the patient and how pixels are encoded were checked for the file."""
+    of_the_file = tag.group in GROUPS_OF_THE_FILE or keyword_for_tag(tag) in OF_THE_FILE
+    return not of_the_file and usual_vr(tag) != "UI"
 
 
 def _say(frame: Dataset, keyword: str, found: Any) -> None:

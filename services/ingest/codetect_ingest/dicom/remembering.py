@@ -59,7 +59,7 @@ def said(ds: Dataset, tag: int) -> Said | None:
     if not isinstance(element, RawDataElement):
         return None
     _, vr, length, data, _, implicit, little, _, _ = element
-    if length > LONGEST or length != len(data or b"") or (vr or _usual_vr(tag)) not in PLAIN or tag == CHARACTER_SET:
+    if length > LONGEST or length != len(data or b"") or (vr or usual_vr(tag)) not in PLAIN or tag == CHARACTER_SET:
         return None
     charset = ds.original_character_set or ds._character_set
     return Said(tag, vr, data, implicit, little, charset if isinstance(charset, str) else tuple(charset))
@@ -84,7 +84,8 @@ def tag_of(keyword: str) -> int:
 
 
 @functools.lru_cache(ENTRIES)
-def _usual_vr(tag: int) -> str:
+def usual_vr(tag: int) -> str:
+    """Return the VR that the standard gives a tag, "" where it doesn't know it."""
     try:
         return str(dictionary_VR(tag))
     except KeyError:

@@ -45,10 +45,17 @@ class Arrangement:
     warnings: dict[Irregularity, float] = field(default_factory=dict)
 
 
-def duplicates(found: Mapping[int, Instance]) -> set[int]:
-    """Return the numbers of files whose instance an earlier file has already brought."""
-    first: dict[str, int] = {}
-    return {number for number in sorted(found) if first.setdefault(found[number].sop_instance_uid, number) != number}
+def duplicates(found: Mapping[int, Sequence[Instance]]) -> set[int]:
+    """Return the numbers of files that hold an instance which one that stays has brought: more slices go first."""
+    brought: set[str] = set()
+    again: set[int] = set()
+    for number in sorted(found, key=lambda number: (-len(found[number]), number)):
+        uids = {one.sop_instance_uid for one in found[number]}
+        if brought.isdisjoint(uids):
+            brought |= uids
+        else:
+            again.add(number)
+    return again
 
 
 def mixed_studies(found: Iterable[Instance]) -> set[str]:
