@@ -12,6 +12,8 @@ import numpy as np
 import pydicom
 import pytest
 import zarr
+from codetect_ingest.dicom.multiframe import frames_of
+from codetect_ingest.dicom.reading import read
 from codetect_ingest.importer import Importer, give_up
 from codetect_ingest.models import UPLOADS
 from codetect_ingest.scratch import PREFIX, forget_scratch
@@ -22,7 +24,7 @@ from pydicom.dataset import Dataset
 from zarr.storage import ZipStore
 
 from tests.ingest.conftest import Clinic, Hands, new_uids
-from tests.ingest.samples import SAMPLE, ct, written
+from tests.ingest.samples import SAMPLE, ct, enhanced, written
 
 
 def slices(count: int, **changes: object) -> list[Dataset]:
@@ -162,6 +164,17 @@ async def test_a_study_that_names_two_patients_is_refused_whole(clinic: Clinic, 
     upload = await clinic.submit(bodies(mixed, sound))
     await hands.run()
     assert [f["code"] for f in (await clinic.show(upload))["files"]] == ["mixed_patients"] * 3 + [None, None]
+
+
+async def test_a_frame_that_is_sent_by_itself_too_is_the_copy_that_goes(clinic: Clinic, hands: Hands) -> None:
+    uids = new_uids()
+    whole = written(enhanced(3, **uids))
+    second = list(frames_of(read(whole)))[1]
+    upload = await clinic.submit([written(ct(SOPInstanceUID=second.SOPInstanceUID, **uids)), whole])
+    await hands.run()
+    shown = await clinic.show(upload)
+    assert [f["code"] for f in shown["files"]] == ["duplicate", None]
+    assert (shown["state"], shown["studies"][0]["instances"]) == ("done", 3)
 
 
 async def test_slices_of_another_patient_never_join_a_known_study(clinic: Clinic, hands: Hands) -> None:

@@ -121,6 +121,23 @@ def test_a_legacy_converted_image_is_split_into_what_it_was_made_of() -> None:
     ]
 
 
+@pytest.mark.parametrize("scope", ["Shared", "PerFrame"])
+def test_what_was_checked_for_the_file_no_frame_says_otherwise(scope: str) -> None:
+    otherwise = item(
+        SOPClassUID=uid.MRImageStorage, SOPInstanceUID="1.2.3.70", StudyInstanceUID="1.2.4", SeriesInstanceUID="1.2.4",
+        FrameOfReferenceUID="1.2.4.9", PatientID="MRN4711", PatientName="Other^One", SpecificCharacterSet="ISO_IR 144",
+        Rows=8, Columns=32, BitsAllocated=8, BitsStored=8, HighBit=7, SamplesPerPixel=3, PixelRepresentation=0,
+        NumberOfFrames=2, PlanarConfiguration=0, PhotometricInterpretation="MONOCHROME1", PixelData=b"\0\0",
+        KVP="140",
+    )  # fmt: skip
+    ds = legacy()
+    groups = [ds.SharedFunctionalGroupsSequence[0]] if scope == "Shared" else ds.PerFrameFunctionalGroupsSequence
+    for group in groups:
+        setattr(group, f"Unassigned{scope}ConvertedAttributesSequence", [otherwise])
+    for frame, before in zip(slices(ds), slices(legacy()), strict=True):
+        assert {e.keyword for e in otherwise if frame.get(e.keyword) != before.get(e.keyword)} == {"KVP"}
+
+
 @pytest.mark.parametrize(
     "name", ["other/eCT_Supplemental.dcm", "transfer-syntaxes/CT0012.fragmented_no_bot_jpeg_baseline.51.dcm"]
 )
@@ -166,6 +183,7 @@ def test_what_cannot_be_split_has_its_code(changes: dict[str, object], code: str
         ("CTImageFrameTypeSequence", {"FrameType": ["ORIGINAL", "PRIMARY", "LOCALIZER", "NONE"]}, "localizer"),
         ("CTImageFrameTypeSequence", {"PixelPresentation": "COLOR"}, "not_hu"),
         ("PixelValueTransformationSequence", {"RescaleType": "Z_EFF"}, "not_hu"),
+        ("PixelValueTransformationSequence", {"RescaleType": "ml/100g/min"}, "not_hu"),
     ],
 )
 def test_a_frame_that_is_no_slice_of_tissue_has_its_code(macro: str, content: dict[str, object], code: str) -> None:

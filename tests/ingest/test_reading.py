@@ -10,7 +10,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
-from tests.ingest.samples import SAMPLE, big, ct, written
+from tests.ingest.samples import SAMPLE, big, ct, item, written
 
 TINY = written(ct())
 
@@ -225,11 +225,26 @@ def test_what_is_broken_hostile_or_without_a_place_is_never_kept() -> None:
     assert refusal(written(ct(SOPClassUID=uid.MRImageStorage))[:-1]) == "truncated"
 
 
-@pytest.mark.parametrize("rescale_type", ["Z_EFF", "MGML", "ED", "OD"])
-def test_a_map_of_a_material_is_no_ct(rescale_type: str) -> None:
+@pytest.mark.parametrize("rescale_type", ["Z_EFF", "MGML", "ED", "OD", "ml/100g/min", "HU/s", ["HU", "OD"], "MHU"])
+def test_values_in_another_unit_are_not_hu(rescale_type: str | list[str]) -> None:
     assert refusal(written(ct(RescaleType=rescale_type))) == "not_hu"
-    assert read(written(ct(RescaleType="HU")))
-    assert read(written(ct(RescaleType="US")))
+
+
+@pytest.mark.parametrize("rescale_type", ["HU", " hu ", "HU_MOD", "US", "", "Hounsfield", "Houndsfield Unit"])
+def test_hu_may_be_spelt_as_makers_spell_it(rescale_type: str) -> None:
+    assert read(written(ct(RescaleType=rescale_type)))
+
+
+@pytest.mark.parametrize("meaning", ["PALETTE COLOR", "RGB", "YBR_FULL", "ODD", ["MONOCHROME2", "ODD"]])
+@pytest.mark.filterwarnings("ignore:Invalid value")
+def test_values_that_stand_for_colours_are_not_hu(meaning: str | list[str]) -> None:
+    assert refusal(written(ct(PhotometricInterpretation=meaning))) == "not_hu"
+    assert read(written(ct(PhotometricInterpretation="monochrome1 ")))
+
+
+def test_values_that_a_table_maps_are_not_hu() -> None:
+    table = item(LUTDescriptor=[256, 0, 16], ModalityLUTType="HU", LUTData=bytes(512))
+    assert refusal(written(ct(RescaleSlope=None, RescaleIntercept=None, ModalityLUTSequence=[table]))) == "not_hu"
 
 
 @pytest.mark.parametrize(

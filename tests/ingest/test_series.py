@@ -111,8 +111,14 @@ def test_rounding_in_the_header_is_no_difference() -> None:
 
 
 def test_the_first_of_two_copies_is_kept() -> None:
-    found = {7: slice_at(), 3: slice_at(), 5: slice_at(0, 0, 1), 9: slice_at()}
+    found = {7: [slice_at()], 3: [slice_at()], 5: [slice_at(0, 0, 1)], 9: [slice_at()]}
     assert duplicates(found) == {7, 9}
+
+
+def test_of_files_that_share_a_slice_those_of_more_slices_are_kept() -> None:
+    one, two, three = ([slice_at(0, 0, z)] for z in range(3))
+    assert duplicates({1: one, 2: one + two, 3: three}) == {1}
+    assert duplicates({1: one + two, 2: two + three, 3: three}) == {2}
 
 
 def test_a_study_that_names_two_patients_is_noticed() -> None:

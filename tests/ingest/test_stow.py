@@ -18,12 +18,12 @@ from codetect_ingest.models import ASSEMBLIES
 from codetect_shared.storage import StorageUnavailable
 from codetect_shared.testing import claimed
 from codetect_shared.tokens import Role
-from pydicom.uid import EnhancedSRStorage, MRImageStorage
+from pydicom.uid import EnhancedSRStorage, LegacyConvertedEnhancedCTImageStorage, MRImageStorage, generate_uid
 
 from tests.ingest.conftest import Clinic, Hands, new_uids
 from tests.ingest.dicomweb import IDENTITY
 from tests.ingest.media import KIND, multipart
-from tests.ingest.samples import SAMPLE, ct, written
+from tests.ingest.samples import SAMPLE, ct, enhanced, item, written
 from tests.ingest.test_importer import bodies, received, slices, volume
 
 
@@ -317,6 +317,20 @@ async def test_two_patients_in_one_study_are_told_apart_also_later(clinic: Clini
     answer = await store(clinic, multipart(bodies([second])))
     assert answer.status_code == 409
     assert references(answer.json(), FAILED) == [second.SOPInstanceUID]
+
+
+async def test_frames_that_name_themselves_and_other_patients_stay_slices_of_their_file(clinic: Clinic) -> None:
+    ds = enhanced(3, SOPClassUID=LegacyConvertedEnhancedCTImageStorage, **new_uids())
+    for n, groups in enumerate(ds.PerFrameFunctionalGroupsSequence):
+        named = item(SOPInstanceUID="1.2.3.70", StudyInstanceUID=generate_uid(), PatientID=f"MRN{n}")
+        groups.UnassignedPerFrameConvertedAttributesSequence = [named]
+    assert (await store(clinic, multipart([written(ds)]))).status_code == 200
+    found = await clinic.sql(
+        "SELECT count(DISTINCT sop_instance_uid), count(DISTINCT study_id), count(DISTINCT facts->>'patient_id')"
+        " FROM instances WHERE facility_id = :f",
+        f=clinic.facility_id,
+    )
+    assert [tuple(row) for row in found] == [(3, 1, 1)]
 
 
 async def test_a_viewer_and_a_client_that_may_only_read_store_nothing(clinic: Clinic) -> None:

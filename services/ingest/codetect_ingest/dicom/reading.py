@@ -64,7 +64,8 @@ KINDS = {
 }  # by the root of their SOP class
 LOCALIZER_WORDS = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
 SCREEN_WORDS = {"SCREEN SAVE", "SCREEN_SAVE", "PASTED", "DOSE_INFO", "DOSE INFO"}
-MAPS = {"OD", "MGML", "Z_EFF", "ED", "EDW", "PCT"}  # PS3.3 C.11.1.1.2; "US" is unspecified, as older writers leave it
+GREY = {"", "MONOCHROME1", "MONOCHROME2"}
+IN_HU = re.compile(r"|US|HU|HU_MOD|HOUND?SFIELD( UNITS?)?")  # PS3.3 C.11.1.1.2, as unspecified, and as makers spell it
 PREAMBLE = 128
 PIXEL_DATA = 0x7FE00010
 # pydicom 3.0 leaves the escapes of GB 2312 in names, and doesn't know Latin-9 (PS3.3 C.12.1.1.2)
@@ -245,13 +246,15 @@ def _check_kind(ds: Dataset) -> None:
 
 
 def check_image(ds: Dataset) -> None:
-    """Refuse a CT image that isn't a slice of tissue: a scout, a page of text, a map of something else."""
+    """Refuse a CT image that isn't a slice of tissue in HU: a scout, a page of text, values that are something else."""
     image_type = set(words(ds, "ImageType"))
     if image_type & LOCALIZER_WORDS:
         raise Refused(Refusal.LOCALIZER)
     if image_type & SCREEN_WORDS or words(ds, "BurnedInAnnotation") not in ([], [""], ["NO"]):
         raise Refused(Refusal.BURNED_IN)
-    if set(words(ds, "RescaleType")) & MAPS or "COLOR" in words(ds, "PixelPresentation"):
+    grey = GREY.issuperset(words(ds, "PhotometricInterpretation")) and "COLOR" not in words(ds, "PixelPresentation")
+    in_hu = all(IN_HU.fullmatch(word) for word in words(ds, "RescaleType")) and "ModalityLUTSequence" not in ds
+    if not (grey and in_hu):
         raise Refused(Refusal.NOT_HU)
 
 
