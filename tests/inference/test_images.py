@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from codetect_training.data import open_folder
+from codetect_training.baseline import hand
+from codetect_training.data import open_folder, read_image
+from codetect_training.datasets.sources import Unit, read_grey
 from codetect_training.evaluate import evaluate
 from codetect_training.grey import open_grey
 from PIL import Image
@@ -61,6 +63,47 @@ def odd_palette() -> bytes:
     content[:2], content[10], content[14], content[18], content[22] = b"BM", 54, 40, 8, 8
     content[26], content[28], content[46:50] = 1, 8, (9999).to_bytes(4, "little")
     return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "white"),
+    [
+        ("16.png", np.uint16, 65535),
+        ("12.png", np.uint16, 4095),
+        ("8.png", np.uint16, 255),
+        ("16.tif", np.uint16, 65535),
+        ("big.tif", ">u2", 65535),
+        ("32.tif", np.int32, 65535),
+        ("12.tif", np.int32, 4095),
+        ("float.tif", np.float32, 255),
+        ("one.tif", np.float32, 1),
+    ],
+)
+def test_more_bits_give_the_same_grey_as_eight_to_both_readers(tmp_path: Path, name: str, kind, white: int) -> None:
+    grey = picture(1)
+    grey[0, 0] = 255
+    path, plain = tmp_path / name, save(tmp_path / "plain.png", grey)
+    Image.fromarray((grey / 255 * white).astype(kind)).save(path)
+    with Image.open(path) as image:
+        assert image.mode != "L"
+    np.testing.assert_allclose(np.asarray(open_grey(path), int), grey, atol=1)
+    assert np.array_equal(np.asarray(open_grey(plain)), grey)
+    for side in (32, 60):
+        np.testing.assert_allclose(read_image(path, side), read_image(plain, side), atol=1.01 / 255)
+        ours, theirs = (read_grey(Unit(one.name, (one,), None, None, None), side) for one in (path, plain))
+        np.testing.assert_allclose(ours.pixels.astype(int), theirs.pixels.astype(int), atol=1)
+        np.testing.assert_allclose(ours.look, theirs.look, atol=1.01 / 255)
+    np.testing.assert_allclose(hand(path)[4:], hand(plain)[4:], atol=0.01)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1024, 3071), (0, 70_000), (0, np.nan)])
+def test_what_is_no_grey_is_refused(tmp_path: Path, low: float, high: float) -> None:
+    path = tmp_path / "hu.tif"
+    Image.fromarray(np.linspace(low, high, 64, dtype=np.float32).reshape(8, 8)).save(path)
+    with pytest.raises(
+        SystemExit, match=r"hu\.tif can't be decoded \(its values are .* to .*, where an image has 0 to"
+    ):
+        open_grey(path)
 
 
 def test_a_stack_of_pictures_in_one_file_is_refused(tmp_path: Path) -> None:
