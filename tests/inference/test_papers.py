@@ -17,7 +17,8 @@ from codetect_inference.result import Result
 from codetect_inference.schemas import AnalysisOut
 from codetect_shared.db import uuid7
 from fhir.resources.R4B.diagnosticreport import DiagnosticReport
-from pydantic import ValidationError
+from fhir.resources.R4B.reference import Reference
+from pydantic import BaseModel, ValidationError
 
 from tests.inference.conftest import SAMPLE, lung
 from tests.inference.samples import bundle_files, tiny_model
@@ -208,8 +209,37 @@ def test_the_fhir_report_is_valid_r4_and_refers_to_all_it_holds(
         held = {one["id"] for one in resource["contained"] if one["resourceType"] == "Observation"}
         assert len(held) == observations
         assert {one["reference"] for one in resource["result"]} == {f"#{one}" for one in held}
-        assert resource["performer"] == [{"reference": "#model"}]
-        assert all(one["device"] == {"reference": "#model"} for one in resource["contained"] if "device" in one)
+        assert all(
+            one["device"] == {"reference": "#model"}
+            for one in resource["contained"]
+            if one["resourceType"] == "Observation"
+        )
+
+
+def pointed_at(resource: Any, kinds: dict[str, str]) -> Iterator[tuple[str, str, list[str]]]:
+    """Every reference of a resource: its place, the type it points at, and the types that R4 allows there."""
+    for name, field in type(resource).model_fields.items():
+        found = getattr(resource, name)
+        for one in found if isinstance(found, list) else [found]:
+            if isinstance(one, Reference):
+                allowed = (field.json_schema_extra or {})["enum_reference_types"]
+                yield f"{type(resource).__name__}.{name}", one.type or kinds[one.reference], allowed
+            elif isinstance(one, BaseModel):
+                yield from pointed_at(one, kinds)
+
+
+def test_every_reference_points_at_a_type_that_r4_allows_there(
+    plain: Result, shipped: Result, two_unlike: Result
+) -> None:
+    for of in (plain, shipped, two_unlike):
+        resource = as_fhir(of)
+        kinds = {f"#{one['id']}": one["resourceType"] for one in resource["contained"]}
+        found = list(pointed_at(DiagnosticReport.model_validate(resource), kinds))
+        assert not [one for one in found if one[1] not in one[2]]
+        assert {place for place, _, _ in found} == {
+            *("DiagnosticReport.subject", "DiagnosticReport.result", "DiagnosticReport.imagingStudy"),
+            *("Observation.subject", "Observation.device"),
+        }
 
 
 def test_the_validator_would_complain(shipped: Result) -> None:

@@ -47,7 +47,6 @@ def report(analysis: AnalysisOut, bundle: Bundle, manifest: Manifest) -> Resourc
         "code": CT_OF_CHEST,
         **({"subject": common["subject"]} if "subject" in common else {}),
         "issued": common["issued"],
-        "performer": [{"reference": "#model"}],
         "result": [{"reference": f"#{one['id']}"} for one in observations],
         "imagingStudy": [
             {

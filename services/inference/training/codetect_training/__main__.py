@@ -9,11 +9,10 @@ from getpass import getpass
 from pathlib import Path
 from typing import Any, get_args
 
-from codetect_inference.bundle import open_folder
-
 from codetect_training.datasets.dataset import open_dataset
 from codetect_training.datasets.report import report
 from codetect_training.evaluate import evaluate
+from codetect_training.packing import open_given
 from codetect_training.signing import sign_bundle
 from codetect_training.studies.scoring import evaluate_studies
 from codetect_training.studies.table import KnownBy, open_table
@@ -130,7 +129,7 @@ def evaluated(args: argparse.Namespace) -> dict[str, Any]:
         raise SystemExit(
             "--dicom needs --labels TABLE.csv, which says what each series, study, patient or folder shows"
         )
-    manifest = open_folder(args.bundle).manifest
+    manifest = open_given(args.bundle).manifest
     number = label_number(manifest, args.label)
     words = table_words(manifest, number).told(args.positive, args.negative)
     table = open_table(args.labels, words, args.known_by, args.key, args.column)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from codetect_training.grey import open_grey
 from codetect_training.metrics import Floats, Labels
 from codetect_training.regression import logits
 
@@ -19,8 +19,7 @@ EDGE = 0.06  # of the image's side, what counts as its edge
 
 def hand(path: Path) -> list[float]:
     """What an image tells about who made it: size, shape, bytes per pixel, grey at corners and edges, spread."""
-    with Image.open(path) as image:
-        grey = np.asarray(image.convert("L"), np.float32) / 255
+    grey = np.asarray(open_grey(path), np.float32) / 255
     rows, columns = grey.shape
     edge = max(2, round(EDGE * min(rows, columns)))
     corners = [grey[:edge, :edge], grey[:edge, -edge:], grey[-edge:, :edge], grey[-edge:, -edge:]]

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from codetect_inference.bundle import LoadedBundle, open_folder
+from codetect_inference.bundle import LoadedBundle
 from codetect_inference.explain import probabilities
 
 from codetect_training.asking import BATCH, ask
-from codetect_training.data import Images
-from codetect_training.data import open_folder as open_images
+from codetect_training.data import Images, open_folder
 from codetect_training.metrics import Floats, Labels, summary
+from codetect_training.packing import open_given
 from codetect_training.words import folder_words, label_number
 
 
@@ -28,9 +28,9 @@ class Predictions:
 
 def evaluate(bundle: Path, images: Path, label: str | None = None) -> dict[str, Any]:
     """The figures of `bundle` on a folder with one sub-folder for the label and one for its absence."""
-    loaded = open_folder(bundle)
+    loaded = open_given(bundle)
     number = label_number(loaded.manifest, label)
-    predictions = predict(loaded, open_images(images, folder_words(loaded.manifest, number)), number)
+    predictions = predict(loaded, open_folder(images, folder_words(loaded.manifest, number)), number)
     return summary(predictions.labels, predictions.probabilities, loaded.manifest.labels[number].threshold)
 
 

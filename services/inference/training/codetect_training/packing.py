@@ -1,4 +1,4 @@
-"""From a model and what is said of it to a bundle's files, and these into a folder."""
+"""From a model and what is said of it to a bundle's files, these into a folder, and back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from codetect_inference.bundle import MANIFEST, MODEL
+from codetect_inference.bundle import MANIFEST, MODEL, BundleRefused, LoadedBundle, open_folder
 
 
 def pack(model: onnx.ModelProto, manifest: Mapping[str, Any]) -> dict[str, bytes]:
@@ -29,3 +29,13 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in sorted(files, key=lambda name: name == MANIFEST):
         (folder / name).write_bytes(files[name])
+
+
+def open_given(folder: Path) -> LoadedBundle:
+    """The bundle in a folder that somebody named; what is wrong with it is said in a sentence."""
+    if not folder.is_dir():
+        raise SystemExit(f"{folder} isn't a folder: give one with {MANIFEST} and {MODEL}")
+    try:
+        return open_folder(folder)
+    except (BundleRefused, OSError) as error:
+        raise SystemExit(f"{folder} can't be used: {error}") from None

@@ -10,10 +10,12 @@ from codetect_inference.signature import SIGNATURE, fingerprint, read_keys, sign
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from codetect_training.packing import open_given
+
 
 def sign_bundle(folder: Path, key_file: Path, ask: Callable[[str], str]) -> str:
     """Write `folder`/model.sig; the bundle is checked before and after. Returns the key's fingerprint."""
-    bundle = open_folder(folder)
+    bundle = open_given(folder)
     key = _private_key(key_file.read_bytes(), ask)
     named = f"{bundle.manifest.name} {bundle.manifest.version}"
     (folder / SIGNATURE).write_bytes(sign(named, digests(bundle.manifest, bundle.sha256), key))

@@ -23,7 +23,7 @@ from codetect_training.datasets.splits import Entry
 from codetect_training.datasets.tables import patient_digest
 
 CACHE = Path(".training/cache")
-FORMAT = 1  # raise when slices are decoded otherwise
+FORMAT = 2  # raise when slices are decoded otherwise
 
 
 @dataclass(frozen=True)

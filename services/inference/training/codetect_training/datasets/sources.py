@@ -10,13 +10,13 @@ from typing import Annotated, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL.Image import Resampling
 from pydantic import Field, model_validator
 
-from codetect_training.data import SUFFIXES
 from codetect_training.datasets.alike import LOOK
 from codetect_training.datasets.strict import DataPath, Split, Strict, Text
 from codetect_training.datasets.tables import PatientInName, PatientInTable, Patients, PatientUnknown
+from codetect_training.grey import SUFFIXES, open_grey
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class ImageFolders(Described):
             for folder, label in labelled:
                 found = sorted(path for path in listed(folder) if path.suffix.lower() in SUFFIXES)
                 if not found:
-                    raise SystemExit(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))}): mend the description")
+                    raise SystemExit(f"{folder} holds no images ({', '.join(SUFFIXES)}): mend the description")
                 yield from ((path, label, split) for path in found)
 
     def units(self, root: Path) -> Listing:
@@ -225,13 +225,9 @@ def image_unit(source: Described, root: Path, path: Path, label: str | None, spl
 def read_grey(unit: Unit, side: int) -> Slice:
     """Decode one grey image."""
     path = unit.files[0]
-    try:
-        with Image.open(path) as image:
-            grey = image.convert("L")
-    except OSError as error:
-        raise SystemExit(f"{path} can't be decoded ({error}): take it out of the folder") from None
-    small = grey.resize((LOOK, LOOK), Image.Resampling.BILINEAR)
-    pixels = grey.resize((side, side), Image.Resampling.BILINEAR)
+    grey = open_grey(path)
+    small = grey.resize((LOOK, LOOK), Resampling.BILINEAR)
+    pixels = grey.resize((side, side), Resampling.BILINEAR)
     return Slice(path.name, np.asarray(pixels, np.uint8), np.asarray(small, np.float32) / np.float32(255))
 
 
