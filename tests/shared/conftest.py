@@ -47,11 +47,18 @@ class Shop:
         return task
 
     async def sql(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.system_url.get_secret_value())
-        try:
-            return await connection.fetch(statement, *arguments)
-        finally:
-            await connection.close()
+        return await _fetch(self.system_url.get_secret_value(), statement, *arguments)
+
+    async def sql_as_owner(self, statement: str) -> None:
+        await _fetch(self.owner_url, statement)
+
+
+async def _fetch(url: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetch(statement, *arguments)
+    finally:
+        await connection.close()
 
 
 @pytest.fixture

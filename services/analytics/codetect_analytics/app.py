@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from codetect_shared.app import Background, create_app, every, readiness
 from codetect_shared.jobs import forget_told
 from codetect_shared.outbox import Relay
+from codetect_shared.schema import migrated
 from fastapi import FastAPI
 from sqlalchemy import make_url, text
 
@@ -30,7 +31,10 @@ def api(settings: Settings) -> FastAPI:
                 if await session.scalar(text("SELECT figures_version FROM cursor")) != FIGURES_VERSION:
                     raise FiguresMissing
 
-        readiness(app, {"database": app.state.db.ping, "figures": figures})
+        readiness(
+            app,
+            {"database": migrated(app.state.db, "codetect_analytics"), "figures": figures},
+        )
 
         async def sweep() -> None:
             async with app.state.db.system() as session:
@@ -47,7 +51,14 @@ def projector(settings: ProjectorSettings) -> FastAPI:
 
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         part = Projector(settings.database_system_url, settings.rabbitmq_url, app_role(settings))
-        readiness(app, {"database": app.state.db.ping, "stream": part.check}, part.facts)
+        readiness(
+            app,
+            {
+                "database": migrated(app.state.db, "codetect_analytics"),
+                "stream": part.check,
+            },
+            part.facts,
+        )
         yield [part.run, every(30, "forgetting", lambda: forget_erased(app.state.db))]
 
     return create_app(settings, "projector", parts)

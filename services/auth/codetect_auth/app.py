@@ -9,6 +9,7 @@ from codetect_shared.bus import EventConsumer
 from codetect_shared.crowds import BatchConsumer
 from codetect_shared.jobs import Reaper
 from codetect_shared.outbox import Relay
+from codetect_shared.schema import migrated
 from codetect_shared.tokens import JwksCache
 from fastapi import FastAPI
 from sqlalchemy import delete, func, select, update
@@ -65,7 +66,7 @@ def api(settings: Settings) -> FastAPI:
         auth = app.state.auth = Auth(settings, db, passwords, SigningKeys(db, settings.master_key))
         await auth.keys.ensure()
         app.state.jwks = JwksCache(lambda: routes.trust(auth), settings.issuer, fresh_s=0)  # it is at the source
-        readiness(app, {"database": db.ping, "signing key": auth.keys.jwks})
+        readiness(app, {"database": migrated(db, "codetect_auth"), "signing key": auth.keys.jwks})
         relay = Relay(settings.database_system_url, settings.rabbitmq_url, "auth")
         chains = Chains(settings.master_key)
         facts = EventConsumer(settings.rabbitmq_url, topology.FACTS, db, facilities.handlers())

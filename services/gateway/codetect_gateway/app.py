@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 from codetect_shared.app import Background, create_app, every, readiness
 from codetect_shared.problems import NotFound
+from codetect_shared.schema import migrated
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -40,7 +41,7 @@ def api(settings: Settings) -> FastAPI:
         door = Door(facilities, programs, browsers, app.state.jwks, limits, settings)
         live = Live(settings.rabbitmq_url, settings.ring_events, settings.socket_frames, facilities.forget)
         app.state.gateway = Gateway(settings, db, opened, door, browsers, live, Documents(app.openapi(), opened))
-        readiness(app, {"database": db.ping, "stream": live.ready})
+        readiness(app, {"database": migrated(db, "codetect_gateway"), "stream": live.ready})
 
         async def sweep() -> None:
             await tickets.sweep(db)

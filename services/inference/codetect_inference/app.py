@@ -7,6 +7,7 @@ from codetect_shared.app import Background, create_app, every, readiness
 from codetect_shared.bus import EventConsumer
 from codetect_shared.jobs import Reaper
 from codetect_shared.outbox import Relay
+from codetect_shared.schema import migrated
 from fastapi import FastAPI
 
 from codetect_inference import model_routes, result_routes, routes
@@ -39,7 +40,7 @@ def api(settings: Settings) -> FastAPI:
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         db, storage = app.state.db, app.state.storage
         app.state.registry = Registry(db, storage, settings)
-        readiness(app, {"database": db.ping, "storage": storage.ping})
+        readiness(app, {"database": migrated(db, "codetect_inference"), "storage": storage.ping})
         yield [
             Relay(settings.database_system_url, settings.rabbitmq_url, "inference").run,
             Reaper(settings.database_system_url, ANALYSES).run,

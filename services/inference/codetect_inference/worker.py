@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from codetect_shared.app import Background, create_app, readiness
 from codetect_shared.jobs import Worker
+from codetect_shared.schema import migrated
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -31,7 +32,15 @@ def app(settings: WorkerSettings) -> FastAPI:
         db, storage = app.state.db, app.state.storage
         give_memory_back()
         engines = Engines(db, storage, settings)
-        readiness(app, {"database": db.ping, "storage": storage.ping, "models": engines.ready}, engines.facts)
+        readiness(
+            app,
+            {
+                "database": migrated(db, "codetect_inference"),
+                "storage": storage.ping,
+                "models": engines.ready,
+            },
+            engines.facts,
+        )
         run = Analyser(db, storage, engines, settings).run
         hand = Worker(ANALYSES, db, settings.rabbitmq_url, run, give_up, drain_s=DRAIN_S)
         hands = [hand.run for _ in range(settings.jobs_in_hand)]

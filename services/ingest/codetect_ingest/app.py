@@ -9,6 +9,7 @@ from codetect_shared.app import Background, create_app, every, readiness
 from codetect_shared.bus import EventConsumer
 from codetect_shared.jobs import Reaper, Worker
 from codetect_shared.outbox import Relay
+from codetect_shared.schema import migrated
 from fastapi import FastAPI
 
 from codetect_ingest import consumers, delivering, destination_routes, routes
@@ -61,7 +62,7 @@ def api(settings: Settings) -> FastAPI:
         await asyncio.to_thread(forget_scratch)
         blocks = Blocks(storage, settings.image_cache_bytes)
         app.state.ingest = Ingest(settings, db, storage, children, viewers, blocks)
-        readiness(app, {"database": db.ping, "storage": storage.ping})
+        readiness(app, {"database": migrated(db, "codetect_ingest"), "storage": storage.ping})
         yield [
             Relay(settings.database_system_url, settings.rabbitmq_url, "ingest").run,
             Reaper(settings.database_system_url, UPLOADS, ASSEMBLIES, DELIVERIES).run,
@@ -85,7 +86,7 @@ def importer(settings: Settings) -> FastAPI:
         children = Children(settings.children)
         await asyncio.to_thread(children.warm)
         await asyncio.to_thread(forget_scratch)
-        readiness(app, {"database": db.ping, "storage": storage.ping})
+        readiness(app, {"database": migrated(db, "codetect_ingest"), "storage": storage.ping})
         shelf = Shelf()
         work = Importer(settings, db, storage, children, shelf)
         url = settings.rabbitmq_url

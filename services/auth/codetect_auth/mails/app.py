@@ -6,6 +6,7 @@ from codetect_shared import topology
 from codetect_shared.app import Background, create_app, every, readiness
 from codetect_shared.bus import EventConsumer
 from codetect_shared.jobs import Worker
+from codetect_shared.schema import migrated
 from fastapi import FastAPI
 
 from codetect_auth.mails import mailer as sending
@@ -24,7 +25,7 @@ def mailer(settings: MailerSettings) -> FastAPI:
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         db, url = app.state.db, settings.rabbitmq_url
         mailer = sending.Mailer(settings, db)
-        readiness(app, {"database": db.ping})
+        readiness(app, {"database": migrated(db, "codetect_auth")})
         async with telling(settings, db) as told:
             yield [
                 Worker(MAILS, db, url, mailer.run, sending.give_up, drain_s=DRAIN_S).run,
