@@ -162,6 +162,7 @@ async def test_one_click_stops_mails_of_analyses_and_no_others(house: House) -> 
 
         shown = await client.get(url.path)  # what link scanners do
         assert (shown.status_code, "<form" in shown.text) == (200, True)
+        assert "form-action 'self'" in shown.headers["content-security-policy"]  # else a browser sends no form
         await ward.fails()
         answer = await client.post(url.path, content="List-Unsubscribe=One-Click", headers=HEADERS)
         assert answer.status_code == 200

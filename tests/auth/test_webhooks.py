@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import httpcore
 import httpx
 import pytest
 import uvicorn
@@ -387,6 +388,32 @@ def test_the_operator_can_open_a_network() -> None:
     assert is_allowed(ipaddress.ip_address("2606:4700::1111"), [])
     assert check_url("http://a.example/", inside) is None
     assert check_url("http://a.example/", []) == "Deliveries go over https only."
+    assert not is_allowed(ipaddress.ip_address("1.1.1.1"), inside, encrypted=False)
+    assert is_allowed(ipaddress.ip_address("::ffff:10.1.2.3"), inside, encrypted=False)
+    assert check_url("http://1.1.1.1/", inside) == "Deliveries to the Internet go over https only."
+    assert check_url("http://10.1.2.3/", inside) is None
+
+
+async def test_in_clear_nothing_leaves_the_operators_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lookup(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        return [(0, 0, 0, "", ({"near.example": "10.1.2.3", "far.example": "1.1.1.1"}[host], port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lookup, raising=False)
+    dialled: list[str] = []
+
+    async def dial(_: object, host: str, *rest: object) -> None:
+        dialled.append(host)
+        raise httpcore.ConnectError("nobody there")
+
+    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", dial)
+    reach = Reach(networks("10.0.0.0/8"))
+    with pytest.raises(Unreachable, match="leads to the Internet, where deliveries go over https only"):
+        await reach.post("http://far.example/hook", {}, b"{}")
+    for url in ("https://far.example/hook", "http://near.example/hook"):
+        with pytest.raises(Unreachable, match="doesn't answer"):
+            await reach.post(url, {}, b"{}")
+    await reach.close()
+    assert dialled == ["1.1.1.1", "10.1.2.3"]
 
 
 async def test_a_name_that_leads_inside_is_not_followed(receiver: Receiver) -> None:
@@ -413,7 +440,7 @@ async def test_what_is_dialled_is_what_was_checked(monkeypatch: pytest.MonkeyPat
 
     server = await asyncio.start_server(hear, "127.0.0.1", 0)
     monkeypatch.setattr(loop, "getaddrinfo", lookup)
-    stream = await Guarded(networks("127.0.0.0/8")).connect_tcp(
+    stream = await Guarded(networks("127.0.0.0/8"), encrypted=False).connect_tcp(
         "rebinding.example", server.sockets[0].getsockname()[1], timeout=5
     )
     assert looked == ["rebinding.example"], "the name is asked for once"

@@ -248,6 +248,22 @@ async def test_a_step_up_is_the_logins_from_then_on(clinic: Clinic) -> None:
         assert (await other.post("/api/v1/auth/recovery-codes", headers=cookie)).status_code == 201
 
 
+async def test_a_page_that_asks_for_an_api_clients_token_gets_it_and_stays_who_it_is(clinic: Clinic) -> None:
+    await clinic.sql("auth", "UPDATE people SET role = 'admin'")
+    async with logged_in(clinic) as (browser, cookie):
+        wanted = {"name": "PACS", "scopes": ["read"]}
+        made = await browser.post("/api/v1/api-clients", json=wanted, headers=cookie)
+        assert made.status_code == 201, made.text
+        client = {"client_id": made.json()["client_id"], "client_secret": made.json()["client_secret"]}
+        form = {"grant_type": "client_credentials", **client}
+        answer = await browser.post("/oauth/token", data=form, headers=cookie)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["access_token"]
+        assert "set-cookie" not in answer.headers
+        me = await browser.get("/api/v1/auth/me", headers=cookie)
+        assert (me.json()["role"], me.json()["email"]) == ("admin", clinic.person["email"])
+
+
 async def test_a_token_that_is_refused_is_followed_by_a_good_one(clinic: Clinic) -> None:
     """As after a change of rights: auth refuses the token at once, the next request comes with another."""
     async with logged_in(clinic) as (browser, cookie):

@@ -12,6 +12,8 @@ from codetect_gateway.context import Gateway
 from codetect_gateway.door import Visitor
 from codetect_gateway.parts import API, PartUnavailable
 
+CLIENTS = "/oauth/token"  # an API client's, asked for on a page, is no login of who looks at that
+
 
 async def answer(gateway: Gateway, request: Request, visitor: Visitor) -> Response | None:
     """What a page gets from us alone: the end of its login, or new tokens behind it. Raises HttpsNeeded, LoginEnded."""
@@ -34,7 +36,7 @@ async def keep(gateway: Gateway, request: Request, visitor: Visitor, told: httpx
     """Auth's answer to a page; tokens in it stay here, and a cookie goes instead. A login before it is ended."""
     if told.status_code == 401 and COOKIE in request.cookies and visitor.principal is None:
         told.headers["set-cookie"] = CLEARED
-    if request.method != "POST" or told.status_code != 200:
+    if request.method != "POST" or told.status_code != 200 or request.url.path == CLIENTS:
         return told
     body = await told.aread()
     said = json.loads(body) if told.headers.get("content-type") == "application/json" else None

@@ -25,6 +25,7 @@ router = APIRouter(prefix="/api/v1", tags=["mail"])
 PAGE = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>CoDetect</title><h1>Mails about analyses</h1>{}</html>"""
 ASK = '<p>Stop all mails about analyses?</p><form method="post"><button>Stop them</button></form>'
+ITS_BUTTON = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 DONE = "<p>You get no more mails about analyses. Log in to choose otherwise.</p>"
 
 
@@ -77,7 +78,8 @@ async def put_mail_preferences(session: SessionDep, who: Human, body: MailPrefer
 @router.get("/auth/mail-preferences/unsubscribe/{token}", include_in_schema=False)
 async def show_unsubscribe(token: Token) -> HTMLResponse:
     """For people whose mail program shows the link."""
-    return HTMLResponse(PAGE.format(ASK), headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+    headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "Content-Security-Policy": ITS_BUTTON}
+    return HTMLResponse(PAGE.format(ASK), headers=headers)
 
 
 @router.post("/auth/mail-preferences/unsubscribe/{token}", responses=responses(choosing.LinkRefused, BadInput))

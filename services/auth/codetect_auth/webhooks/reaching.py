@@ -7,6 +7,7 @@ changes its mind in between (DNS rebinding) gains nothing. Redirects aren't foll
 import asyncio
 import ipaddress
 import socket
+import ssl
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
@@ -29,8 +30,8 @@ def networks(text: str) -> list[Network]:
     return [ipaddress.ip_network(each.strip()) for each in text.split(",") if each.strip()]
 
 
-def is_allowed(address: Address, inside: Iterable[Network]) -> bool:
-    """Whether a delivery may go there: to the Internet, or where the operator allows it."""
+def is_allowed(address: Address, inside: Iterable[Network], encrypted: bool = True) -> bool:
+    """Whether a delivery may go there: where the operator allows it; encrypted, to the Internet, too."""
     if any(address.version == network.version and address in network for network in inside):
         return True
     if isinstance(address, ipaddress.IPv6Address):
@@ -40,8 +41,8 @@ def is_allowed(address: Address, inside: Iterable[Network]) -> bool:
         if address in TRANSLATED:
             hidden = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if hidden is not None:  # what counts is where it leads
-            return is_allowed(hidden, inside)
-    return address.is_global and not address.is_multicast
+            return is_allowed(hidden, inside, encrypted)
+    return encrypted and address.is_global and not address.is_multicast
 
 
 def check_url(url: str, inside: Sequence[Network]) -> str | None:
@@ -61,14 +62,18 @@ def check_url(url: str, inside: Sequence[Network]) -> str | None:
         literal = ipaddress.ip_address(parts.hostname)
     except ValueError:
         return None
-    return None if is_allowed(literal, inside) else "Deliveries don't go to addresses inside a network."
+    if is_allowed(literal, inside, parts.scheme == "https"):
+        return None
+    if parts.scheme == "http" and is_allowed(literal, inside):
+        return "Deliveries to the Internet go over https only."
+    return "Deliveries don't go to addresses inside a network."
 
 
 class Guarded(httpcore.AsyncNetworkBackend):
-    """Connections to allowed addresses only."""
+    """Connections to allowed addresses only; what isn't to be `encrypted` stays in the operator's networks."""
 
-    def __init__(self, inside: Sequence[Network]) -> None:
-        self._inside, self._real = inside, httpcore.AnyIOBackend()
+    def __init__(self, inside: Sequence[Network], encrypted: bool) -> None:
+        self._inside, self._encrypted, self._real = inside, encrypted, httpcore.AnyIOBackend()
 
     async def connect_tcp(
         self,
@@ -84,8 +89,10 @@ class Guarded(httpcore.AsyncNetworkBackend):
         except OSError as error:
             raise httpcore.ConnectError(f"The name isn't known ({error.strerror}).") from error
         addresses = [ipaddress.ip_address(str(info[4][0])) for info in found]
-        if not all(is_allowed(one, self._inside) for one in addresses):
-            raise httpcore.ConnectError("The name leads inside a network.")
+        if not all(is_allowed(one, self._inside, self._encrypted) for one in addresses):
+            inward = self._encrypted or not all(is_allowed(one, self._inside) for one in addresses)
+            where = "leads inside a network" if inward else "leads to the Internet, where deliveries go over https only"
+            raise httpcore.ConnectError(f"The name {where}.")
         return await self._real.connect_tcp(str(addresses[0]), port, timeout, local_address, socket_options)
 
     async def connect_unix_socket(
@@ -104,10 +111,7 @@ class Reach:
     def __init__(self, inside: Sequence[Network]) -> None:
         self._inside = inside
         tls = httpx.create_ssl_context(trust_env=True)  # SSL_CERT_FILE: a hospital's own authority
-        self._transport = httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
-        self._transport._pool = httpcore.AsyncConnectionPool(  # httpx has no argument for the backend
-            ssl_context=tls, max_connections=20, max_keepalive_connections=0, network_backend=Guarded(inside)
-        )
+        self._transports = {scheme: _transport(tls, Guarded(inside, scheme == "https")) for scheme in ("https", "http")}
 
     async def post(self, url: str, headers: dict[str, str], body: bytes) -> int:
         """The status of the answer, which is otherwise not read. Raises Unreachable."""
@@ -117,7 +121,7 @@ class Reach:
         try:
             async with asyncio.timeout(TOTAL_S):
                 asked = httpx.Request("POST", url, headers=headers, content=body, extensions=extensions)
-                answer = await self._transport.handle_async_request(asked)
+                answer = await self._transports[asked.url.scheme].handle_async_request(asked)
                 await answer.aclose()
         except TimeoutError:
             raise Unreachable("It took too long to answer.") from None
@@ -129,7 +133,16 @@ class Reach:
 
     async def close(self) -> None:
         """Let go of connections."""
-        await self._transport.aclose()
+        for transport in self._transports.values():
+            await transport.aclose()
+
+
+def _transport(tls: ssl.SSLContext, guarded: Guarded) -> httpx.AsyncHTTPTransport:
+    transport = httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
+    transport._pool = httpcore.AsyncConnectionPool(  # httpx has no argument for the backend
+        ssl_context=tls, max_connections=20, max_keepalive_connections=0, network_backend=guarded
+    )
+    return transport
 
 
 def _words(error: Exception) -> str:
