@@ -249,6 +249,26 @@ async def test_an_archive_that_refuses_is_asked_again_by_hand_only(
     assert (await clinic.http.post(path, headers=headers)).status_code == 409
 
 
+async def test_all_that_failed_at_one_destination_is_sent_again_at_once(
+    clinic: Clinic, hands: Hands, archive: Archive, deliverer: Deliverer
+) -> None:
+    first, second = [(await register(clinic, archive, name=name)).json()["id"] for name in ("a", "b")]
+    await analysed(clinic, hands)
+    archive.answers, archive.reason = [409, 409], 0xA900
+    for _ in range(2):
+        await deliverer.run(await take(clinic))
+    path, admin = f"/api/v1/ingest/destinations/{first}/retry", clinic.tokens.headers(clinic.facility_id, Role.ADMIN)
+    for sent in (1, 0):
+        asked = await clinic.http.post(path, headers=admin)
+        assert (asked.status_code, asked.json()) == (202, {"deliveries": sent})
+    await deliverer.run(await take(clinic))
+    found = {one["destination_id"]: one["state"] for one in await shown(clinic)}
+    assert found == {first: "delivered", second: "failed"}
+    theirs = clinic.tokens.headers(clinic.elsewhere().facility_id, Role.ADMIN)
+    assert (await clinic.http.post(path, headers=theirs)).status_code == 404
+    assert (await clinic.http.post(path, headers=clinic.headers)).status_code == 403
+
+
 @pytest.mark.parametrize("status", [202, 409])
 async def test_an_archive_whose_disk_is_full_gets_it_later(
     clinic: Clinic, hands: Hands, archive: Archive, deliverer: Deliverer, status: int
