@@ -63,6 +63,7 @@ OPEN = {
     "POST /api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver": "goes to an address given with a proof",
     "DELETE /api/v1/ingest/destinations/{destination_id}": "less goes outside",
     "POST /api/v1/ingest/deliveries/{delivery_id}/retry": "goes to a server named with a proof",
+    "POST /api/v1/ingest/destinations/{destination_id}/retry": "goes to a server named with a proof",
     "POST /api/v1/platform/dead-letters/{event_id}/redeliver": "was told before, and is applied once at most",
     "PUT /api/v1/studies/{study_id}/legal-hold": "keeps a study",
 }

@@ -243,6 +243,7 @@ TABLE = (
             "DELETE /api/v1/ingest/destinations/{destination_id}",
             "GET /api/v1/ingest/deliveries",
             "POST /api/v1/ingest/deliveries/{delivery_id}/retry",
+            "POST /api/v1/ingest/destinations/{destination_id}/retry",
         ),
     ),
     Doing(

@@ -3,7 +3,7 @@ import base64
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 
@@ -39,6 +39,7 @@ class Archive:
 
     url: str = ""
     answers: list[int] = field(default_factory=list)
+    reason: int = 0xA700
     taken: list[Dataset] = field(default_factory=list)
     authorizations: list[str] = field(default_factory=list)
 
@@ -50,8 +51,9 @@ class Archive:
             boundary = request.headers["content-type"].split("boundary=")[1].encode()
             for part in body.split(b"--" + boundary)[1:-1]:
                 self.taken.append(pydicom.dcmread(BytesIO(part.split(b"\r\n\r\n", 1)[1].removesuffix(b"\r\n"))))
-        failed = {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0xA700]}}]}}
-        return JSONResponse(failed if status != 200 else {}, status)
+        failed = {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [self.reason]}}]}}
+        changed = {"00081199": {"vr": "SQ", "Value": [{"00081196": {"vr": "US", "Value": [0xB000]}}]}}
+        return JSONResponse((failed if self.reason else changed) if status != 200 else {}, status)
 
 
 @pytest.fixture
@@ -234,10 +236,10 @@ async def test_an_archive_that_refuses_is_asked_again_by_hand_only(
 ) -> None:
     await register(clinic, archive)
     await analysed(clinic, hands)
-    archive.answers = [409]
+    archive.answers, archive.reason = [409], 0xA900
     await deliverer.run(await take(clinic))
     (delivery,) = await shown(clinic)
-    assert (delivery["state"], delivery["last_error"]) == ("failed", "It answered 409 with reason A700.")
+    assert (delivery["state"], delivery["last_error"]) == ("failed", "It answered 409 with reason A900.")
     assert await DELIVERIES.claim(clinic.ingest.db) is None
     headers = clinic.tokens.headers(clinic.facility_id, Role.ADMIN)
     path = f"/api/v1/ingest/deliveries/{delivery['id']}/retry"
@@ -247,13 +249,65 @@ async def test_an_archive_that_refuses_is_asked_again_by_hand_only(
     assert (await clinic.http.post(path, headers=headers)).status_code == 409
 
 
-async def test_it_is_tried_for_hours_and_then_given_up(
+async def test_all_that_failed_at_one_destination_is_sent_again_at_once(
+    clinic: Clinic, hands: Hands, archive: Archive, deliverer: Deliverer
+) -> None:
+    first, second = [(await register(clinic, archive, name=name)).json()["id"] for name in ("a", "b")]
+    await analysed(clinic, hands)
+    archive.answers, archive.reason = [409, 409], 0xA900
+    for _ in range(2):
+        await deliverer.run(await take(clinic))
+    path, admin = f"/api/v1/ingest/destinations/{first}/retry", clinic.tokens.headers(clinic.facility_id, Role.ADMIN)
+    for sent in (1, 0):
+        asked = await clinic.http.post(path, headers=admin)
+        assert (asked.status_code, asked.json()) == (202, {"deliveries": sent})
+    await deliverer.run(await take(clinic))
+    found = {one["destination_id"]: one["state"] for one in await shown(clinic)}
+    assert found == {first: "delivered", second: "failed"}
+    theirs = clinic.tokens.headers(clinic.elsewhere().facility_id, Role.ADMIN)
+    assert (await clinic.http.post(path, headers=theirs)).status_code == 404
+    assert (await clinic.http.post(path, headers=clinic.headers)).status_code == 403
+
+
+@pytest.mark.parametrize("status", [202, 409])
+async def test_an_archive_whose_disk_is_full_gets_it_later(
+    clinic: Clinic, hands: Hands, archive: Archive, deliverer: Deliverer, status: int
+) -> None:
+    await register(clinic, archive)
+    await analysed(clinic, hands)
+    archive.answers, archive.reason = [status], 0xA702
+    await deliverer.run(await take(clinic))
+    (delivery,) = await shown(clinic)
+    assert (delivery["state"], delivery["last_error"]) == ("queued", f"It answered {status} with reason A702.")
+    await deliverer.run(await take(clinic))
+    assert ((await shown(clinic))[0]["state"], len(archive.taken)) == ("delivered", 1)
+
+
+async def test_an_archive_that_changes_something_has_taken_it(
+    clinic: Clinic, hands: Hands, archive: Archive, deliverer: Deliverer
+) -> None:
+    await register(clinic, archive)
+    await analysed(clinic, hands)
+    archive.answers, archive.reason = [202], 0
+    await deliverer.run(await take(clinic))
+    (delivery,) = await shown(clinic)
+    assert (delivery["state"], delivery["last_status"]) == ("delivered", 202)
+
+
+async def test_it_is_tried_for_three_days_and_then_given_up(
     clinic: Clinic, hands: Hands, archive: Archive, deliverer: Deliverer
 ) -> None:
     await register(clinic, archive, url="http://127.0.0.1:9/pacs")
     await analysed(clinic, hands)
-    for _ in range(DELIVERIES.max_attempts):
+    waited = timedelta()
+    while (await shown(clinic))[0]["state"] == "queued":
         await deliverer.run(await take(clinic))
+        ((wait,),) = await clinic.sql(
+            "SELECT available_at - clock_timestamp() FROM deliveries WHERE facility_id = :f", f=clinic.facility_id
+        )
+        waited += wait or timedelta()
+        assert (wait or timedelta()) <= timedelta(hours=1)
+    assert timedelta(days=3) - timedelta(minutes=1) < waited < timedelta(days=3, hours=1)
     (delivery,) = await shown(clinic)
     assert (delivery["state"], delivery["last_status"]) == ("failed", None)
 

@@ -106,7 +106,8 @@ async def test_forgetting_takes_every_identity_and_leaves_the_images(clinic: Cli
 async def test_a_held_study_is_forgotten_when_the_hold_is_lifted(clinic: Clinic, hands: Hands) -> None:
     held, _ = await keep_study(clinic, hands)
     await keep_study(clinic, hands)
-    await clinic.ask("PUT", f"/studies/{held}/legal-hold", headers=asking(clinic))
+    put = await clinic.ask("PUT", f"/studies/{held}/legal-hold", headers=asking(clinic))
+    assert put.is_success, put.text
     await change_settings(clinic, profile="forget")
     await clinic.ask("POST", "/ingest/forget", headers=asking(clinic))
     await retain(clinic.ingest)

@@ -1,4 +1,4 @@
-"""Results on their way to a facility's own archive: by STOW-RS, again and again until its server has taken them."""
+"""Results on their way to a facility's own archive: by STOW-RS, for three days until its server has taken them."""
 
 import hashlib
 import json
@@ -19,6 +19,7 @@ from codetect_ingest.identities import forgets, instance_owner, originals
 from codetect_ingest.keys import FacilityKey, facility_key
 from codetect_ingest.models import (
     DELIVERIES,
+    DELIVERY_WAITS_S,
     Delivery,
     DeliveryState,
     Destination,
@@ -32,7 +33,7 @@ from codetect_ingest.models import (
 from codetect_ingest.settings import Settings
 
 log = structlog.get_logger()
-FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 3600.0
+OUT_OF_RESOURCES = 0xA700  # and all of A7xx
 WORTH_TRYING_AGAIN = {401, 403, 404, 408, 425, 429}
 TOLD = Counter("codetect_ingest_deliveries_total", "Attempts to deliver a result, by outcome.", ["outcome"])
 
@@ -83,8 +84,7 @@ class Deliverer:
                 row = await DELIVERIES.settle(session, job)
                 give_up_row(row, str(error))
             else:
-                wait_s = min(FIRST_WAIT_S * 2 ** (job.attempts - 1), LONGEST_WAIT_S)
-                row = await DELIVERIES.postpone(session, job, wait_s)
+                row = await DELIVERIES.postpone(session, job, DELIVERY_WAITS_S[job.attempts - 1])
                 row.last_error = str(error)
             row.last_status = error.status
 
@@ -127,11 +127,14 @@ class Deliverer:
             answer = await self._client.send(asked, auth=auth)
         except httpx.HTTPError as error:
             raise NotTaken(f"It doesn't answer ({type(error).__name__}).") from error
-        if answer.status_code >= 500 or answer.status_code in WORTH_TRYING_AGAIN:
-            raise NotTaken(f"It answered {answer.status_code}.", answer.status_code)
-        if answer.status_code != 200:
-            raise Refused(f"It answered {answer.status_code}{_reasons(answer)}.")
-        return answer.status_code
+        status, reasons = answer.status_code, _reasons(answer)
+        if status == 200 or (status == 202 and _referenced(answer) == len(bodies)):
+            return status
+        told = " with reason " + ", ".join(f"{code:04X}" for code in reasons) if reasons else ""
+        full = any(code & 0xFF00 == OUT_OF_RESOURCES for code in reasons)
+        if full or status >= 500 or status in WORTH_TRYING_AGAIN:
+            raise NotTaken(f"It answered {status}{told}.", status)
+        raise Refused(f"It answered {status}{told}.")
 
 
 async def documents(session: AsyncSession, job: Delivery) -> list[InstanceRow]:
@@ -165,11 +168,18 @@ def _own(row: InstanceRow, key: FacilityKey) -> Attributes:
     return key.unseal_identity(row.sealed_identity, owner) if row.sealed_identity else {}
 
 
-def _reasons(answer: httpx.Response) -> str:
+def _reasons(answer: httpx.Response) -> list[int]:
     """Return the failure reasons that the server gave (PS3.18 Annex I), as numbers only."""
     try:
         items = [item for tag in ("00081198", "0008119A") for item in answer.json().get(tag, {}).get("Value", [])]
-        codes = sorted({int(item["00081197"]["Value"][0]) for item in items})
+        return sorted({int(item["00081197"]["Value"][0]) for item in items})
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        return ""
-    return " with reason " + ", ".join(f"{code:04X}" for code in codes) if codes else ""
+        return []
+
+
+def _referenced(answer: httpx.Response) -> int:
+    """Return how many instances the server says it has stored; with 202 it may have changed something in them."""
+    try:
+        return len(answer.json()["00081199"]["Value"])
+    except (ValueError, KeyError, TypeError):
+        return 0

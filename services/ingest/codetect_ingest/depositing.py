@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import structlog
 from codetect_shared import audit
-from codetect_shared.db import Database, uuid7
-from codetect_shared.storage import Storage
+from codetect_shared.db import uuid7
+from codetect_shared.storage import StorageUnavailable
 from codetect_shared.threads import in_thread, together
 from codetect_shared.tokens import Principal
 from sqlalchemy import func, insert
@@ -27,7 +28,10 @@ from codetect_ingest.identities import Sealer, settings_of
 from codetect_ingest.kept import file_kept, write_kept
 from codetect_ingest.models import FileState, InstanceRow, State, Study, Upload, UploadFile, now
 from codetect_ingest.packs import Found, Kept, Place, write_hu_packs
+from codetect_ingest.quota import FULL, must_fit
+from codetect_ingest.service import Ingest
 
+log = structlog.get_logger()
 TRIES = 5
 
 
@@ -43,11 +47,9 @@ class Packed:
 class Deposit:
     """Keeps what one request brought."""
 
-    def __init__(
-        self, db: Database, storage: Storage, who: Principal, sealer: Sealer, scratch: Path, started: datetime
-    ) -> None:
-        self._db, self._storage, self._who, self._sealer, self._scratch = db, storage, who, sealer, scratch
-        self._started = started
+    def __init__(self, ingest: Ingest, who: Principal, sealer: Sealer, scratch: Path, started: datetime) -> None:
+        self._settings, self._db, self._storage = ingest.settings, ingest.db, ingest.storage
+        self._who, self._sealer, self._scratch, self._started = who, sealer, scratch, started
         self.id = uuid7()
 
     async def keep(
@@ -57,7 +59,10 @@ class Deposit:
         kept: list[Kept],
         refused: dict[int, Refused],
     ) -> dict[int, Refused]:
-        """Write objects, then commit rows; return every file that was refused. Raises StorageUnavailable."""
+        """Write objects, then commit rows; return every file that was refused.
+
+        Raises StorageUnavailable, and StorageQuotaReached or StudyQuotaReached where it is too much: nothing is kept.
+        """
         attempt = self._who.facility_id, self.id, 0
         for _ in range(TRIES):
             async with self._db.facility(self._who.facility_id) as session:
@@ -88,10 +93,22 @@ class Deposit:
                     )
                     outcomes |= {n: Outcome(FileState.ACCEPTED, study_id=of) for n, of in accepted.items()}
                     await self._commit(session, sizes, packed, found, left, outcomes, corrections)
+                    await must_fit(session, self._settings, self._who.facility_id)
             except StudyMoved:
                 continue
+            except FULL:
+                await self._withdraw(study.id for study in known.values())
+                raise
             return left
         raise StudyMoved
+
+    async def _withdraw(self, study_ids: Iterable[UUID]) -> None:
+        """Remove the objects that were written; while the store is away they stay, and that is said."""
+        try:
+            for study_id in study_ids:
+                await self._storage.erase("studies", self._prefix(study_id))
+        except StorageUnavailable as error:
+            log.warning("not removed yet", upload=str(self.id), error=repr(error))
 
     async def _pack(self, slices: Iterable[Found], known: Mapping[str, KnownStudy]) -> list[Packed]:
         """Write the objects of every series, but for slices that are there already just as they are."""

@@ -45,6 +45,14 @@ async def remove_destination(session: SessionDep, who: Admin, destination_id: UU
     await destinations.remove(session, who, destination_id)
 
 
+@router.post(
+    "/destinations/{destination_id}/retry", status_code=202, responses=responses(destinations.DestinationNotFound)
+)
+async def retry_deliveries(session: SessionDep, who: Admin, destination_id: UUID) -> schemas.Retried:
+    """Send everything again that failed on its way there."""
+    return await destinations.retry(session, who, destination_id)
+
+
 @router.get("/deliveries")
 async def list_deliveries(
     session: SessionDep,

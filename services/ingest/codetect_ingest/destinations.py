@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from codetect_ingest.identities import forgets
 from codetect_ingest.keys import facility_key
 from codetect_ingest.models import DELIVERIES, Delivery, DeliveryState, Destination, View
-from codetect_ingest.schemas import DeliveryOut, DeliveryPage, DestinationIn, DestinationOut
+from codetect_ingest.schemas import DeliveryOut, DeliveryPage, DestinationIn, DestinationOut, Retried
 from codetect_ingest.service import Ingest
 
 PAGE = 50
@@ -75,6 +75,19 @@ async def switch(session: AsyncSession, who: Principal, destination_id: UUID, en
     row.enabled = enabled
     await audit.record(session, who, "destination.switch", target=f"destination/{row.id}", detail={"enabled": enabled})
     return DestinationOut.model_validate(row)
+
+
+async def retry(session: AsyncSession, who: Principal, destination_id: UUID) -> Retried:
+    """Send everything again that failed on its way to a destination. Raises DestinationNotFound."""
+    row = await _find(session, who, destination_id)
+    failed = select(Delivery).where(Delivery.destination_id == row.id, Delivery.state == DeliveryState.FAILED)
+    deliveries = list(await session.scalars(failed.order_by(Delivery.id).with_for_update()))
+    for delivery in deliveries:
+        delivery.state = DeliveryState.QUEUED
+        await DELIVERIES.enqueue(session, delivery)
+    detail = {"deliveries": len(deliveries)}
+    await audit.record(session, who, "destination.retry", target=f"destination/{row.id}", detail=detail)
+    return Retried(deliveries=len(deliveries))
 
 
 async def remove(session: AsyncSession, who: Principal, destination_id: UUID) -> None:

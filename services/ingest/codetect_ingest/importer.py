@@ -10,6 +10,7 @@ from codetect_shared import bus, outbox
 from codetect_shared.db import Database
 from codetect_shared.events import UploadRefused
 from codetect_shared.jobs import JobRow, Jobs
+from codetect_shared.problems import Problem
 from codetect_shared.storage import Storage, StorageUnavailable
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,12 +26,14 @@ from codetect_ingest.intake import IN_HAND_PER_CHILD, Hand, Intake, Posted, Read
 from codetect_ingest.kept import file_kept, write_kept
 from codetect_ingest.models import ASSEMBLIES, UPLOADS, Study, Upload, UploadFile
 from codetect_ingest.packs import Found, Kept
+from codetect_ingest.quota import FULL, code_of, must_fit
 from codetect_ingest.scratch import scratch_folder
 from codetect_ingest.settings import Settings
 
 log = structlog.get_logger()
 AWAY_S = 5.0
 IMPORT_FAILED = "import_failed"
+GROWTH = 4096  # by so many bytes a file may grow as names are taken off and pseudonyms put in
 T = TypeVar("T", bound=JobRow)
 
 
@@ -75,10 +78,16 @@ class Importer:
         packed = usable.packer.packs if usable else []
         assembler = Assembler(self._storage, scratch, job.facility_id, job.id, job.fence, packed)
         kept = [one for number, one in reader.kept.items() if number in refused]
-        while (filed := await self._file(job, assembler, staying, kept, refused, sealer)) is None:
-            log.info("something else came to the same study, or a new key, meanwhile; joining with it")
+        fence = job.fence
+        try:
+            while (filed := await self._file(job, assembler, staying, kept, refused, sealer)) is None:
+                log.info("something else came to the same study, or a new key, meanwhile; joining with it")
+        except FULL as full:
+            await self._refuse(job, full)
+            filed, fence = [], job.fence + 1
         named = {frames[0].instance.study_instance_uid for frames in reader.found.values()}
-        await self._tidy(job, [file.number for file in files], filed, named)
+        named |= {one.other.study_instance_uid for one in kept}
+        await self._tidy(job, [file.number for file in files], filed, named, fence)
         if early:
             await early.packer.drop(keeping=used_packs(filed))
 
@@ -91,7 +100,10 @@ class Importer:
         refused: filing.Refusals,
         sealer: Sealer,
     ) -> list[NewStudy] | None:
-        """Join with what is known, write objects, commit; return what was filed, or None when the known moved on."""
+        """Join with what is known, write objects, commit; return what was filed, or None when the known moved on.
+
+        Raises StorageQuotaReached and StudyQuotaReached.
+        """
         async with self._db.facility(job.facility_id) as session:
             sealer = await sealer.renewed(session)
             flat = [one.instance for frames in staying.values() for one in frames]
@@ -108,9 +120,19 @@ class Importer:
                 present = await sealer.renewed(session)
                 corrections = Corrections(present, [*_said(studies), *(one.said for one in written)])
                 await filing.file_upload(session, job, studies, {**refused, **unfit}, present, keep, corrections)
+                admitted = job.stored_bytes + job.files_total * GROWTH
+                await must_fit(session, self._settings, job.facility_id, admitted_bytes=admitted)
         except StudyMoved:
             return None
         return studies
+
+    async def _refuse(self, job: Upload, full: Problem) -> None:
+        """End an upload that is too much for its facility: nothing of it is kept."""
+        code = code_of(full)
+        async with self._db.facility(job.facility_id) as session:
+            upload = await UPLOADS.settle(session, job)
+            filing.refuse(upload, code, str(full))
+            await outbox.tell(session, upload, UploadRefused(upload_id=upload.id, code=code))
 
     async def _assemble(self, job: Study, scratch: Path) -> None:
         async with self._db.facility(job.facility_id) as session:
@@ -131,8 +153,8 @@ class Importer:
             return
         await remove(self._storage, "studies", waiting_packs(new.known))
 
-    async def _tidy(self, job: Upload, posted: list[int], filed: list[NewStudy], named: set[str]) -> None:
-        """After the commit: remove the originals, packs that nobody waits in, and what was written before in vain.
+    async def _tidy(self, job: Upload, posted: list[int], filed: list[NewStudy], named: set[str], fence: int) -> None:
+        """After the commit: remove the originals, packs that nobody waits in, and what attempts before `fence` wrote.
 
         `named` are the UIDs of all studies that files named, of those that were refused, too.
         """
@@ -141,7 +163,7 @@ class Importer:
             await remove(self._storage, "studies", waiting_packs(study.known) - study.still_waiting)
         used = used_packs(filed)
         for study_id in await self._ids_of(job.facility_id, named):
-            await remove(self._storage, "studies", await self._outdated(job, study_id) - used)
+            await remove(self._storage, "studies", await self._outdated(job, study_id, fence) - used)
 
     async def _ids_of(self, facility_id: UUID, uids: set[str]) -> list[UUID]:
         here = Study.facility_id == facility_id, Study.study_instance_uid.in_(uids)
@@ -152,14 +174,14 @@ class Importer:
             log.warning("not tidied up", error=repr(error))
             return []
 
-    async def _outdated(self, job: Upload, study_id: UUID) -> set[str]:
-        """List what was written into a study for this upload before this attempt."""
+    async def _outdated(self, job: Upload, study_id: UUID, before: int) -> set[str]:
+        """List what was written into a study for this upload by attempts before that one."""
         try:
             there = await self._storage.list("studies", objects.study_prefix(job.facility_id, study_id))
         except StorageUnavailable:
             return set()
         attempts = {one.key: objects.attempt_of(one.key) for one in there}
-        return {key for key, (of, fence) in attempts.items() if of == str(job.id) and fence < job.fence}
+        return {key for key, (of, fence) in attempts.items() if of == str(job.id) and fence < before}
 
 
 def _said(studies: Iterable[NewStudy]) -> Iterator[Said]:

@@ -314,4 +314,5 @@ class FacilityKeyRow(Base):
 UPLOADS = Jobs(Upload, topology.UPLOADS_TO_IMPORT, lease_s=15, max_attempts=10)
 # Slices of a study that came without `complete`, after the quiet time.
 ASSEMBLIES = Jobs(Study, topology.STUDIES_TO_ASSEMBLE, lease_s=15, max_attempts=10)
-DELIVERIES = Jobs(Delivery, topology.RESULTS_TO_DELIVER, lease_s=60, max_attempts=12)
+DELIVERY_WAITS_S = (*(5.0 * 2**n for n in range(10)), *[3600.0] * 71)  # hourly in the end, three days in all
+DELIVERIES = Jobs(Delivery, topology.RESULTS_TO_DELIVER, lease_s=60, max_attempts=len(DELIVERY_WAITS_S) + 1)

@@ -46,8 +46,8 @@ async def _erase_old(ingest: Ingest) -> None:
 
 
 async def _forget(ingest: Ingest) -> None:
-    """Erase sealed identities, a few studies a transaction: a facility has millions of instances."""
-    wanted = FacilitySettings.forgetting, FacilitySettings.profile == Profile.FORGET
+    """Erase sealed identities, a few studies a transaction: a facility has millions of instances; none that is held."""
+    wanted = FacilitySettings.forgetting, FacilitySettings.profile == Profile.FORGET, ~Study.legal_hold
     query = (
         select(Study.id, Study.facility_id)
         .join(FacilitySettings, FacilitySettings.facility_id == Study.facility_id)
@@ -67,10 +67,13 @@ async def _forget_study(ingest: Ingest, facility_id: UUID, study_id: UUID) -> No
     """Erase what is sealed of a study: files that were kept whole first, since their rows name their objects.
 
     Beside those that rows name there may be some whose attempt failed, or that wait to be removed after a rotation.
+    A hold that comes when files are being removed already comes too late.
     """
     unread = select(Series.id).where(Series.study_id == study_id, Series.kind == Kind.SEALED)
     whole = InstanceRow.study_id == study_id, InstanceRow.series_id.in_(unread)
     async with ingest.db.facility(facility_id) as session:
+        if await session.scalar(select(Study.legal_hold).where(Study.id == study_id)) is not False:
+            return
         keys = list(await session.scalars(select(InstanceRow.key).where(*whole)))
     if keys:
         there = await ingest.storage.list("studies", objects.study_prefix(facility_id, study_id))

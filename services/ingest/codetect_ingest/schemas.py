@@ -220,6 +220,12 @@ class DeliveryOut(BaseModel):
     delivered_at: datetime | None
 
 
+class Retried(BaseModel):
+    """How many deliveries are sent again."""
+
+    deliveries: int
+
+
 class DeliveryPage(BaseModel):
     """A part of the list; `next` is the cursor of the part after it."""
 

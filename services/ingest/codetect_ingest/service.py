@@ -12,7 +12,7 @@ from codetect_shared.db import Database, one_at_a_time
 from codetect_shared.events import UploadCompleted, UploadOpened
 from codetect_shared.identifiers import refuse_identifiers
 from codetect_shared.jobs import PRIORITIES
-from codetect_shared.problems import ServiceUnavailable
+from codetect_shared.problems import Problem, ServiceUnavailable
 from codetect_shared.storage import Listed, Storage, StorageUnavailable
 from codetect_shared.tokens import Principal
 from sqlalchemy import insert, select
@@ -24,7 +24,7 @@ from codetect_ingest.dicomweb.blocks import Blocks
 from codetect_ingest.identities import settings_of
 from codetect_ingest.keys import facility_key
 from codetect_ingest.models import UPLOADS, Series, State, Study, Upload, UploadFile, now
-from codetect_ingest.quota import check_quota
+from codetect_ingest.quota import FULL, check_quota, code_of
 from codetect_ingest.schemas import (
     Claim,
     Post,
@@ -114,6 +114,14 @@ async def complete_upload(ingest: Ingest, who: Principal, upload_id: UUID, claim
         listed = await ingest.storage.list("raw", objects.raw_prefix(who.facility_id, upload_id))
     except StorageUnavailable as error:
         raise ServiceUnavailable from error
+    try:
+        return await _complete(ingest, who, upload_id, claim, listed)
+    except FULL as full:
+        await _note_full(ingest, who, upload_id, full)
+        raise
+
+
+async def _complete(ingest: Ingest, who: Principal, upload_id: UUID, claim: Claim, listed: list[Listed]) -> UploadOut:
     async with ingest.db.facility(who.facility_id) as session:
         upload = await find_upload(session, upload_id, lock=True)
         if upload.state == State.OPEN:
@@ -122,6 +130,14 @@ async def complete_upload(ingest: Ingest, who: Principal, upload_id: UUID, claim
             detail = {"files": upload.files_total, "bytes": upload.stored_bytes}
             await audit.record(session, who, "upload.complete", target=f"upload/{upload_id}", detail=detail)
         return await show_upload(session, upload_id)
+
+
+async def _note_full(ingest: Ingest, who: Principal, upload_id: UUID, full: Problem) -> None:
+    """Write down that there is no room: such an upload isn't waited for once its time is over (`sweep`)."""
+    async with ingest.db.facility(who.facility_id) as session:
+        upload = await find_upload(session, upload_id, lock=True)
+        if upload.state == State.OPEN:
+            upload.error_code, upload.error_detail = code_of(full), str(full)
 
 
 async def show_upload(session: AsyncSession, upload_id: UUID) -> UploadOut:
@@ -202,6 +218,7 @@ async def _freeze(
     ]
     await session.execute(insert(UploadFile), rows)
     upload.move(State.IMPORTING)
+    upload.error_code = upload.error_detail = None
     upload.completed_at, upload.files_total, upload.stored_bytes = now(), len(rows), size
     await UPLOADS.enqueue(session, upload, head_start_s=HEAD_START_S)
     await outbox.tell(session, upload, UploadCompleted(upload_id=upload.id, files=len(rows), bytes=size))

@@ -6,7 +6,7 @@ import structlog
 from codetect_shared import outbox
 from codetect_shared.events import UploadExpired
 from codetect_shared.storage import StorageUnavailable
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 
 from codetect_ingest import objects
 from codetect_ingest.importer import IMPORT_FAILED
@@ -27,8 +27,11 @@ async def sweep(ingest: Ingest) -> None:
 
 
 async def _expire(ingest: Ingest) -> None:
+    """Give up what nobody renewed for long, and, as soon as its time is over, what there was no room for."""
     forgotten = now() - timedelta(hours=ingest.settings.upload_hours)
-    query = select(Upload).where(Upload.state == State.OPEN, Upload.expires_at < forgotten)
+    without_room = and_(Upload.error_code.is_not(None), Upload.expires_at < now())
+    over = or_(Upload.expires_at < forgotten, without_room)
+    query = select(Upload).where(Upload.state == State.OPEN, over)
     async with ingest.db.system() as session:
         for upload in await session.scalars(query.limit(AT_ONCE).with_for_update(skip_locked=True)):
             upload.move(State.EXPIRED)

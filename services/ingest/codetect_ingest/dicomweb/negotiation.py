@@ -1,7 +1,7 @@
 """What a client accepts, and what it gets of what there is (PS3.18 8.7)."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -30,6 +30,7 @@ IMAGE_TYPES = {
     str(uid.HTJ2K): "image/jphc",
 }  # PS3.18 Table 8.7.3-5
 COMMA, SEMICOLON = (re.compile(rf'{mark}(?=(?:[^"]*"[^"]*")*[^"]*$)') for mark in (",", ";"))
+SUBTYPE = re.compile(r"(?<=/)dicom (?=json|xml)")  # in a query a plus sign is a blank
 LONGEST = 4096
 
 
@@ -54,18 +55,20 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Form:
-    """What an answer is given as; without a syntax, each instance as it is stored."""
+    """What an answer is given as: transfer syntaxes with how dear each is; None: each instance as it is stored."""
 
     media_type: str
     multipart: bool
-    syntaxes: frozenset[str] | None = None
+    syntaxes: Mapping[str, float] | None = None
 
     def syntax_for(self, stored: str) -> str:
-        """Return the transfer syntax that an instance is given in. Raises NotAcceptable."""
-        if self.syntaxes is None or stored in self.syntaxes:
+        """Return the transfer syntax that an instance is given in, of equals the stored one. Raises NotAcceptable."""
+        if self.syntaxes is None:
             return stored
-        if EXPLICIT in self.syntaxes:
-            return EXPLICIT
+        dearness = {one: self.syntaxes.get(one, self.syntaxes.get("*", 0)) for one in (stored, EXPLICIT)}
+        best = max(dearness, key=lambda one: dearness[one])
+        if dearness[best]:
+            return best
         raise _not_acceptable(
             [f"{self.media_type}; transfer-syntax={one}" for one in dict.fromkeys((stored, EXPLICIT))]
         )
@@ -74,7 +77,9 @@ class Form:
 def accepted(request: Request) -> list[Accepted]:
     """Return what a request accepts, the dearest first; the query parameter wins over the header (PS3.18 8.3.3)."""
     asked = request.query_params.getlist("accept")
-    text = ",".join(one.replace(" ", "+") for one in asked) if asked else ",".join(request.headers.getlist("accept"))
+    text = (
+        ",".join(SUBTYPE.sub("dicom+", one) for one in asked) if asked else ",".join(request.headers.getlist("accept"))
+    )
     if len(text) > LONGEST:
         raise QueryInvalid("The accepted media types are too many.")
     found = [_entry(entry) for entry in COMMA.split(text) if entry.strip()] or [Accepted("*/*", False, None, 1)]
@@ -110,9 +115,7 @@ def choose_dicom(accepts: Sequence[Accepted], count: int) -> Form:
         raise _not_acceptable([f'{MULTIPART}; type="{DICOM}"', *([DICOM] if count == 1 else [])])
     multipart = fitting[0].multipart or fitting[0].media_type != DICOM
     alike = [one for one in fitting if (one.multipart or one.media_type != DICOM) == multipart]
-    if any(one.transfer_syntax in (None, "*") for one in alike):
-        return Form(DICOM, multipart)
-    return Form(DICOM, multipart, frozenset(str(one.transfer_syntax) for one in alike))
+    return Form(DICOM, multipart, {one.transfer_syntax or "*": one.q for one in reversed(alike)})
 
 
 def choose_pixels(accepts: Sequence[Accepted], stored: str, count: int) -> Form:
@@ -123,9 +126,9 @@ def choose_pixels(accepts: Sequence[Accepted], stored: str, count: int) -> Form:
             continue
         multipart = one.multipart or one.media_type == "*/*"
         if compressed and one.takes(compressed) and one.takes_syntax(stored):
-            return Form(compressed, multipart, frozenset({stored}))
+            return Form(compressed, multipart, {stored: one.q})
         if one.takes(OCTETS) and one.takes_syntax(EXPLICIT):
-            return Form(OCTETS, multipart, frozenset({EXPLICIT}))
+            return Form(OCTETS, multipart, {EXPLICIT: one.q})
     kinds = [kind for kind in (compressed, OCTETS) if kind]
     raise _not_acceptable([f'{MULTIPART}; type="{kind}"' for kind in kinds])
 

@@ -183,7 +183,7 @@ async def store(request: Request, ingest: Ingest, who: Principal, study_instance
             raise NothingStored("Send at least one part of the type application/dicom.")
         refused = reader.refused | sort_out(reader.found) | _of_other_studies(reader.found, study_instance_uid)
         staying = {number: frames for number, frames in reader.found.items() if number not in refused}
-        deposit = Deposit(ingest.db, ingest.storage, who, sealer, scratch, started)
+        deposit = Deposit(ingest, who, sealer, scratch, started)
         try:
             refused = await deposit.keep(sizes, staying, _keepable(reader, study_instance_uid), refused)
         except (StorageUnavailable, StudyMoved) as error:

@@ -997,6 +997,16 @@ const injectedRtkApi = api
         }),
         invalidatesTags: ["destinations"],
       }),
+      retryDeliveries: build.mutation<
+        RetryDeliveriesApiResponse,
+        RetryDeliveriesApiArg
+      >({
+        query: (queryArg) => ({
+          url: `/api/v1/ingest/destinations/${encodeURIComponent(String(queryArg.destinationId))}/retry`,
+          method: "POST",
+        }),
+        invalidatesTags: ["destinations"],
+      }),
       listDeliveries: build.query<
         ListDeliveriesApiResponse,
         ListDeliveriesApiArg
@@ -1982,6 +1992,11 @@ export type SwitchDestinationApiArg = {
 };
 export type RemoveDestinationApiResponse = unknown;
 export type RemoveDestinationApiArg = {
+  destinationId: string;
+};
+export type RetryDeliveriesApiResponse =
+  /** status 202 Successful Response */ Retried;
+export type RetryDeliveriesApiArg = {
   destinationId: string;
 };
 export type ListDeliveriesApiResponse =
@@ -3194,6 +3209,9 @@ export type DestinationInWrite = {
 export type Switch = {
   enabled: boolean;
 };
+export type Retried = {
+  deliveries: number;
+};
 export type DeliveryOut = {
   id: string;
   destination_id: string;
@@ -4012,6 +4030,7 @@ export const {
   useAddDestinationMutation,
   useSwitchDestinationMutation,
   useRemoveDestinationMutation,
+  useRetryDeliveriesMutation,
   useListDeliveriesQuery,
   useLazyListDeliveriesQuery,
   useRetryDeliveryMutation,

@@ -34,6 +34,8 @@ const GERMAN: Record<string, string> = {
   mixed_patients: "Die Dateien dieser Studie nennen verschiedene Patienten; darum wird keine angenommen.",
   other_study: "Das Bild gehört zu einer anderen Studie als der, zu der es gesendet wurde.",
   nothing_accepted: "Keine der Dateien konnte angenommen werden; die Gründe stehen unten.",
+  storage_quota_reached: "Der Speicher Ihrer Einrichtung reicht dafür nicht; es wurde nichts übernommen. Löschen Sie Studien und senden Sie es noch einmal.",
+  study_quota_reached: "Ihre Einrichtung darf nicht so viele Studien behalten; es wurde nichts übernommen. Löschen Sie Studien und senden Sie es noch einmal.",
   import_failed: "Die Aufnahme scheiterte mehrmals. Die Dateien bleiben zwei Tage; sagen Sie es der Person, die CoDetect betreut.",
 };
 

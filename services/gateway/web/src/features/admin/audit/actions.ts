@@ -23,6 +23,7 @@ export const ACTIONS: readonly string[] = [
   "delivery.retry",
   "destination.add",
   "destination.remove",
+  "destination.retry",
   "destination.switch",
   "facility.administer",
   "facility.change",
