@@ -9,6 +9,7 @@ lose what came while CoDetect was down or send an MR for ever.)
 """
 
 import base64
+import hashlib
 import http.client
 import json
 import os
@@ -30,8 +31,11 @@ ANSWERED = {200, 202, 409}
 """PS3.18 10.5.3.1: each instance of the request has its own word in the answer."""
 NOT_THIS_REQUEST = {400, 413, 415, 422, 500}
 """Worth another try in smaller parts: one bad instance must not hold back its neighbours, or those that come after."""
-PATIENCE_S = 3600
-"""How long an instance that CoDetect fails on (500) all by itself may hold back the others."""
+PATIENCE_S, PATIENCE_AGAIN_S = 3600, 60
+"""How long an instance that CoDetect fails on (500) all by itself may hold back the others, at first and later."""
+MARK = "/metadata/CoDetect"
+"""Where Orthanc's pages show what became of an instance that isn't stored."""
+WAITING = "waiting"
 OURS = "CoDetect"
 """Manufacturer of the results that CoDetect sends back: they aren't sent to it again."""
 
@@ -99,8 +103,9 @@ class Http:
 class Forwarder:
     """Reads Orthanc's log from where the file says, sends, writes where it is now."""
 
-    def __init__(self, orthanc: Http, facility: Path, cursor: Path, *, delete: bool = False) -> None:
-        self.orthanc, self.facility, self.cursor, self.delete = orthanc, facility, cursor, delete
+    def __init__(self, orthanc: Http, facility: Path, cursor: Path, *, delete: bool, patience_s: float) -> None:
+        self.orthanc, self.facility, self.cursor = orthanc, facility, cursor
+        self.delete, self.patience_s = delete, patience_s
         self.told = ""
         self.codetect: Http | None = None
         self.failing: tuple[str, float] = ("", 0)
@@ -135,8 +140,7 @@ class Forwarder:
         page = self.ask("GET", f"/changes?since={since}&limit={PAGE}")
         if not page["Changes"]:
             return False
-        new = {change["ID"]: change["Seq"] for change in page["Changes"] if change["ChangeType"] == "NewInstance"}
-        for batch in batches(self.wanted(new)):
+        for batch in batches(self.wanted(page["Changes"])):
             self.send(batch)
         self.keep(page["Last"])
         return True
@@ -147,19 +151,23 @@ class Forwarder:
         fresh.write_text(str(since))
         fresh.replace(self.cursor)
 
-    def wanted(self, new: dict[str, int]) -> list[dict[str, Any]]:
-        """What is there of them (some may be deleted again), in the log's order, without our own results."""
+    def wanted(self, changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What is new or was put aside, and still there, in the order of the log, without our own results."""
+        changes = [one for one in changes if one["ResourceType"] == "Instance"]
+        new = {one["ID"] for one in changes if one["ChangeType"] == "NewInstance"}
+        last = {one["ID"]: one["Seq"] for one in changes if one["ChangeType"] in ("NewInstance", "UpdatedMetadata")}
 
         def look(level: str, resources: list[str]) -> dict[str, dict[str, Any]]:
-            asked = {"Resources": resources, "Level": level, "Metadata": False}
+            asked = {"Resources": resources, "Level": level, "Metadata": True}
             return {one["ID"]: one for one in self.ask("POST", "/tools/bulk-content", asked)} if resources else {}
 
-        instances = look("Instance", list(new))
+        found = look("Instance", list(last))
+        instances = {name: one for name, one in found.items() if name in new or mark(one).startswith(WAITING)}
         series = look("Series", sorted({one["ParentSeries"] for one in instances.values()}))
         ours = {one["ID"] for one in series.values() if one["MainDicomTags"].get("Manufacturer") == OURS}
         return [
             instances[one] | {"Seq": number}
-            for one, number in new.items()
+            for one, number in sorted(last.items(), key=lambda change: change[1])
             if one in instances and instances[one]["ParentSeries"] not in ours
         ]
 
@@ -172,17 +180,28 @@ class Forwarder:
         elif status in NOT_THIS_REQUEST and len(batch) > 1:
             self.send(batch[: len(batch) // 2])
             self.send(batch[len(batch) // 2 :])
-        elif status in NOT_THIS_REQUEST and (status != 500 or self.given_up(batch[0]["ID"])):
+        elif status in NOT_THIS_REQUEST and status != 500:
             self.settle(batch, {batch[0]["ID"]: f"HTTP {status}"})
+        elif status == 500 and self.held_up_by(batch[0]):
+            self.put_aside(batch[0])
         else:
             after = answer.headers.get("Retry-After", "")
             raise Later(f"CoDetect answered {status}", float(after) if after.isdecimal() else None)
 
-    def given_up(self, instance: str) -> bool:
+    def held_up_by(self, one: dict[str, Any]) -> bool:
         """Whether this one has failed for so long that the others go first."""
-        if self.failing[0] != instance:
-            self.failing = (instance, time.monotonic())
-        return time.monotonic() - self.failing[1] > PATIENCE_S
+        if self.failing[0] != one["ID"]:
+            self.failing = (one["ID"], time.monotonic())
+        return time.monotonic() - self.failing[1] > (PATIENCE_AGAIN_S if mark(one) else self.patience_s)
+
+    def put_aside(self, one: dict[str, Any]) -> None:
+        """To the end of the log, where Orthanc writes that it was marked: it is sent again when the others were."""
+        said = self.orthanc.call("PUT", f"/instances/{one['ID']}{MARK}", f"{WAITING}: CoDetect fails on it".encode())
+        if said.status >= 300:
+            raise http.client.HTTPException(f"Orthanc answered {said.status}")
+        say(f"CoDetect fails on {one['ID']}: the others go first")
+        self.failing = ("", 0)
+        self.keep(one["Seq"])
 
     def stow(self, batch: list[dict[str, Any]]) -> Answer:
         """One POST, streamed from Orthanc."""
@@ -193,7 +212,7 @@ class Forwarder:
         def body() -> Generator[bytes]:
             for one in batch:
                 yield head
-                yield from self.orthanc.stream(f"/instances/{one['ID']}/file")
+                yield from self.file(one)
                 yield b"\r\n"
             yield tail
 
@@ -206,18 +225,43 @@ class Forwarder:
         with closing(body()) as parts:
             return self.connect().call("POST", "/studies", parts, headers)
 
+    def file(self, one: dict[str, Any]) -> Iterator[bytes]:
+        """An instance's file, piece by piece, of the size that was announced; its digest is noted."""
+        digest, left = hashlib.md5(usedforsecurity=False), int(one["FileSize"])
+        for block in self.orthanc.stream(f"/instances/{one['ID']}/file"):
+            digest.update(block)
+            left -= len(block)
+            if left < 0:
+                break
+            yield block
+        if left:
+            raise http.client.HTTPException("A PACS sent an instance once more meanwhile")
+        one["MD5"] = digest.hexdigest()
+
+    def is_as_sent(self, one: dict[str, Any]) -> bool:
+        """Whether Orthanc still has what was sent; what a PACS has sent in its place is yet to come in the log."""
+        has = self.orthanc.call("GET", f"/instances/{one['ID']}/attachments/dicom/md5")
+        return has.content.decode() == one.get("MD5")
+
     def settle(self, batch: list[dict[str, Any]], refused: dict[str, str]) -> None:
         """Mark what was refused, where who looks at it in Orthanc sees it; remove what was stored if told to; go on."""
-        for one, why in refused.items():
-            self.orthanc.call("PUT", f"/instances/{one}/metadata/CoDetect", f"refused: {why}".encode())
-            say(f"CoDetect refused {one}: {why}")
-        stored = [one["ID"] for one in batch if one["ID"] not in refused]
-        if self.delete:
-            for one in stored:
-                self.orthanc.call("DELETE", f"/instances/{one}")
-        if stored:
-            say(f"CoDetect has {len(stored)} more instances")
+        for one in batch:
+            place = f"/instances/{one['ID']}"
+            if why := refused.get(one["ID"]):
+                self.orthanc.call("PUT", place + MARK, f"refused: {why}".encode())
+                say(f"CoDetect refused {one['ID']}: {why}")
+            elif self.delete and self.is_as_sent(one):
+                self.orthanc.call("DELETE", place)
+            elif mark(one):
+                self.orthanc.call("DELETE", place + MARK)
+        if stored := len(batch) - len(refused):
+            say(f"CoDetect has {stored} more instances")
         self.keep(batch[-1]["Seq"])
+
+
+def mark(one: dict[str, Any]) -> str:
+    """What was said of an instance before."""
+    return str(one["Metadata"].get("CoDetect", ""))
 
 
 def batches(instances: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
@@ -273,6 +317,7 @@ def main() -> None:
         Path(told["PACS_FACILITY_FILE"]),
         Path(told["PACS_CURSOR_FILE"]),
         delete=told.get("PACS_DELETE", "") in ("1", "true"),
+        patience_s=float(told.get("PACS_PATIENCE_S", PATIENCE_S)),
     )
     alive, wait_s, said = Path(f"{told['PACS_CURSOR_FILE']}.alive"), LOOK_S, ""
     if sys.argv[1:] == ["alive"]:

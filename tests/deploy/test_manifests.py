@@ -100,6 +100,14 @@ def composed(folder: Path, *more: str) -> dict[str, dict[str, Any]]:
     return services
 
 
+def test_who_reads_files_takes_no_more_processes_than_its_share_of_a_node(objects: dict) -> None:
+    """Unsaid, it would be as many as the node has cores."""
+    for name in ("ingest", "importer"):
+        (container,) = objects["Deployment"][name]["spec"]["template"]["spec"]["containers"]
+        told = {variable["name"]: variable["value"] for variable in container["env"]}
+        assert told["CODETECT_INGEST_CHILDREN"] == container["resources"]["limits"]["cpu"]
+
+
 def test_kubernetes_runs_the_same_processes(objects: dict) -> None:
     assert set(objects["Deployment"]) == set(BY_NAME)
     for name, (service, what) in BY_NAME.items():

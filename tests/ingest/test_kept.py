@@ -2,6 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from codetect_ingest.children import Children
 from codetect_ingest.identities import instance_owner
 from codetect_ingest.keys import facility_key
 from pydicom.dataset import Dataset
@@ -164,6 +165,40 @@ async def test_what_is_long_in_a_kept_file_has_an_address_however_deep_it_lies(w
     for nowhere in ("00081140/3/00111001", "00081140/2/00111003", "00081140/2", "00100010", "00081140/0/00111001", "x"):
         assert (await seeing.get(f"{here}/bulkdata/{nowhere}")).status_code == 404, nowhere
     assert (await seeing.get(item["00111001"]["BulkDataURI"], "image/png")).status_code == 406
+
+
+async def test_an_element_that_cannot_be_read_costs_itself_alone(web: Web) -> None:
+    await wants(web.clinic)
+    series = slices(2)
+    scout = scout_of(series)
+    scout.SmallestImagePixelValue = 0x4142
+    scout["SmallestImagePixelValue"].VR = "US"
+    data = written(scout).replace(b"\x28\0\x06\x01US\x02\0BA", b"\x28\0\x06\x01US\x03\0BAB")
+    assert len(data) == len(written(scout)) + 1
+    assert (await store(web.clinic, multipart([*bodies(series), data]))).status_code == 200
+    told = (await web.seeing_identities().get(f"/studies/{scout.StudyInstanceUID}/metadata")).json()
+    assert len(told) == 3
+    (kept,) = [one for one in told if one["00080018"]["Value"] == [scout.SOPInstanceUID]]
+    assert (kept["00280106"], kept["00280010"]["Value"]) == ({"vr": "US"}, [16])
+
+
+async def test_a_file_that_cannot_be_described_is_told_by_what_is_known_of_it(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await wants(web.clinic)
+    series = slices(2)
+    scout = scout_of(series)
+    assert (await store(web.clinic, multipart([*bodies(series), written(scout)]))).status_code == 200
+    lost: Any = Children(1, timeout_s=0.0)  # no file is read in so short a time
+    monkeypatch.setitem(vars(web.clinic.ingest), "viewers", lost)
+    try:
+        told = (await web.seeing_identities().get(f"/studies/{scout.StudyInstanceUID}/metadata")).json()
+    finally:
+        lost.close()
+    assert len(told) == 3
+    (kept,) = [one for one in told if one["00080018"]["Value"] == [scout.SOPInstanceUID]]
+    assert (kept["0020000D"]["Value"], kept["00080016"]["Value"]) == ([scout.StudyInstanceUID], [scout.SOPClassUID])
+    assert kept["00100020"]["Value"] == [scout.PatientID]
 
 
 async def test_one_of_another_patient_is_not_kept(clinic: Clinic, hands: Hands) -> None:

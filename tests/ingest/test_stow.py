@@ -1,4 +1,7 @@
-from collections.abc import AsyncIterator
+import asyncio
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from io import BytesIO
 from pathlib import Path
 from queue import LifoQueue
@@ -11,8 +14,11 @@ import pydicom
 import pytest
 from codetect_ingest import filing
 from codetect_ingest.assembly import NewStudy
-from codetect_ingest.filing import StudyMoved
+from codetect_ingest.children import Source
+from codetect_ingest.dicom.reading import LARGE
+from codetect_ingest.filing import Outcome, StudyMoved
 from codetect_ingest.identities import sealer_of
+from codetect_ingest.intake import IN_HAND_PER_CHILD, Reader
 from codetect_ingest.keys import facility_key
 from codetect_ingest.models import ASSEMBLIES
 from codetect_shared.storage import StorageUnavailable
@@ -194,6 +200,53 @@ async def test_a_machine_that_starts_no_child_in_time_stores_nothing_and_says_so
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
     assert (await store(clinic, multipart(bodies(slices(1))))).status_code == 200
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Scratch folders lie on a disk of 1 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], capture_output=True).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        yield
+        assert not list(disk.iterdir())
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+@pytest.mark.parametrize("large", [False, True])
+async def test_a_full_disk_stores_nothing_and_says_that_later_helps(
+    clinic: Clinic, small_disk: None, large: bool
+) -> None:
+    noise = np.random.default_rng(7).integers(-1000, 3000, (512, 512), "<i2").tobytes()
+    several = [written(ct(512, PixelData=noise, SOPInstanceUID=generate_uid(), **new_uids())) for _ in range(4)]
+    answer = await store(clinic, multipart([bytes(LARGE + 1)] if large else several))
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "3"), answer.text
+    assert "no room" in answer.json()["detail"]
+    assert await clinic.sql("SELECT 1 FROM upload_files WHERE facility_id = :f", f=clinic.facility_id) == []
+
+
+async def test_however_many_requests_come_few_files_are_held(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    most = IN_HAND_PER_CHILD * clinic.ingest.children.size
+    held, read = list[int](), Reader.read
+
+    async def look(reader: Reader, number: int, source: Source) -> Outcome:
+        held.append(held[-1] + 1 if held else 1)
+        try:
+            return await read(reader, number, source)
+        finally:
+            held.append(held[-1] - 1)
+
+    monkeypatch.setattr(Reader, "read", look)
+    answers = await asyncio.gather(*(store(clinic, multipart(bodies(slices(2 * most)))) for _ in range(3)))
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert max(held) == most
+    broken = multipart(bodies(slices(most)))[:-20]
+    assert (await store(clinic, broken)).status_code == 400
+    assert (await store(clinic, multipart(bodies(slices(2 * most))))).status_code == 200
 
 
 @pytest.mark.parametrize(

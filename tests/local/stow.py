@@ -78,7 +78,7 @@ class Receiver:
 
     def take(self, request: BaseHTTPRequestHandler) -> None:
         files = parts(request)
-        status, body, headers = self.answer(list(files))
+        status, body, headers = self.answer(list(files)) if files else (400, {}, {})
         good = {item["00081155"]["Value"][0] for item in body.get("00081199", {}).get("Value", [])}
         self.has |= {one: content for one, content in files.items() if one in good}
         self.requests.append((status, dict(request.headers), list(files)))
@@ -91,7 +91,7 @@ class Receiver:
 
 
 def parts(request: BaseHTTPRequestHandler) -> dict[str, bytes]:
-    """The DICOM files of a request by SOP Instance UID; chunked as Orthanc sends it, or with a length."""
+    """The DICOM files of a request by SOP Instance UID, none of a broken one; chunked as Orthanc sends it, or not."""
     assert request.path == "/dicomweb/studies"
     if "Content-Length" in request.headers:
         body = request.rfile.read(int(request.headers["Content-Length"]))
@@ -103,7 +103,8 @@ def parts(request: BaseHTTPRequestHandler) -> dict[str, bytes]:
         request.rfile.readline()
     boundary = request.headers.get_param("boundary")
     pieces = body.split(f"--{boundary}".encode())
-    assert pieces[-1].strip() == b"--"
+    if pieces[-1].strip() != b"--":
+        return {}
     files = [piece.split(b"\r\n\r\n", 1)[1][:-2] for piece in pieces[1:-1]]
     return {
         str(pydicom.dcmread(io.BytesIO(one), specific_tags=["SOPInstanceUID"]).SOPInstanceUID): one for one in files

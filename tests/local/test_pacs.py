@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.faults.studies import new_study
+from tests.faults.studies import long_study, new_study
 from tests.infrastructure import Infrastructure, clear, settings_apart
 from tests.local.stow import Receiver, only, refused, stored
 
@@ -110,6 +110,15 @@ class Pacs:
             return False
 
 
+def corrected(content: bytes) -> bytes:
+    """The same instance with more said of it."""
+    instance = pydicom.dcmread(io.BytesIO(content))
+    instance.StudyDescription = "corrected, and longer than before"
+    buffer = io.BytesIO()
+    instance.save_as(buffer)
+    return buffer.getvalue()
+
+
 def uid_of(content: bytes) -> str:
     return str(pydicom.dcmread(io.BytesIO(content), specific_tags=["SOPInstanceUID"]).SOPInstanceUID)
 
@@ -183,6 +192,39 @@ def test_pynetdicom_is_heard_too(pacs: Pacs) -> None:
     assert association.send_c_store(instance).Status == 0
     association.release()
     until(lambda: uid_of(content) in pacs.receiver.has)
+
+
+def test_what_is_sent_again_arrives_again_and_as_it_is_now(pacs: Pacs) -> None:
+    """A PACS corrects an instance; a study that was erased in CoDetect is sent once more, unchanged."""
+    files = new_study(3)
+    sent = pacs.send(files)
+    until(lambda: set(pacs.receiver.has) == set(sent))
+    pacs.send([corrected(files[1])])
+    until(lambda: b"corrected" in pacs.receiver.has[sent[1]])
+    pacs.receiver.has.clear()
+    pacs.send(files)
+    until(lambda: set(pacs.receiver.has) == set(sent))
+    until(pacs.idle)
+    assert len(pacs.rest.get("/instances").json()) == 3
+
+
+def test_what_is_sent_again_while_it_waits_holds_up_nobody(pacs: Pacs) -> None:
+    """It lies in a second request of the same page of the log, and isn't as long any more as it was then."""
+    files, late = long_study(101), list[str]()
+    pacs.receiver.answer = only(503)
+    sent = pacs.send(files)
+    until(lambda: pacs.receiver.requests and len(pacs.receiver.requests[-1][2]) == 100)
+
+    def meanwhile(uids: list[str]) -> Any:
+        pacs.receiver.answer = stored
+        late.extend(pacs.send([corrected(one) for one in files if uid_of(one) not in uids]))
+        return stored(uids)
+
+    pacs.receiver.answer = meanwhile
+    until(lambda: set(pacs.receiver.has) == set(sent))
+    until(pacs.idle)
+    assert pacs.marks() == []
+    assert [b"corrected" in pacs.receiver.has[uid] for uid in late] == [True]
 
 
 @pytest.mark.parametrize("status", [429, 503, 507, 502, 401, 404])
@@ -334,6 +376,37 @@ def test_what_is_stored_is_forgotten_where_that_is_wanted(tmp_path: Path) -> Non
         until(lambda: set(pacs.receiver.has) == set(sent) - {bad})
         until(lambda: len(pacs.rest.get("/instances").json()) == 1)
         assert pacs.marks() == ["refused: 0xc000 /api/v1/uploads/1"]
+        (content,) = new_study(1)
+
+        def meanwhile(uids: list[str]) -> Any:
+            pacs.receiver.answer = stored
+            pacs.send([corrected(content)])
+            return stored(uids)
+
+        pacs.receiver.answer = meanwhile
+        (one,) = pacs.send([content])
+        until(lambda: b"corrected" in pacs.receiver.has.get(one, b""))
+        until(lambda: len(pacs.rest.get("/instances").json()) == 1)
+    finally:
+        pacs.stop()
+
+
+def test_an_instance_that_codetect_goes_on_failing_on_lets_the_others_by_and_is_never_given_up(tmp_path: Path) -> None:
+    pacs = Pacs(tmp_path)
+    forwarder = pacs.programs[1]
+    pacs.programs[1] = replace(forwarder, environment=forwarder.environment | {"PACS_PATIENCE_S": "1"})
+    try:
+        pacs.start()
+        files = new_study(4)
+        bad = uid_of(files[0])
+        pacs.receiver.answer = lambda uids: only(500)(uids) if bad in uids else stored(uids)
+        sent = pacs.send(files)
+        until(lambda: set(pacs.receiver.has) == set(sent) - {bad})
+        until(lambda: pacs.marks() == ["waiting: CoDetect fails on it"])
+        pacs.supervisor.kill("forwarder")
+        pacs.receiver.answer = stored
+        until(lambda: bad in pacs.receiver.has)
+        until(lambda: pacs.marks() == [])
     finally:
         pacs.stop()
 

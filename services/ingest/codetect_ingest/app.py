@@ -23,6 +23,7 @@ from codetect_ingest.export_routes import exports
 from codetect_ingest.facility_routes import facility
 from codetect_ingest.identity_routes import identities, of_uploads
 from codetect_ingest.importer import Importer, give_up, give_up_assembly
+from codetect_ingest.intake import IN_HAND_PER_CHILD
 from codetect_ingest.life_routes import life
 from codetect_ingest.models import ASSEMBLIES, DELIVERIES, UPLOADS
 from codetect_ingest.retention import retain
@@ -61,7 +62,8 @@ def api(settings: Settings) -> FastAPI:
         decoding.be_silent()
         await asyncio.to_thread(forget_scratch)
         blocks = Blocks(storage, settings.image_cache_bytes)
-        app.state.ingest = Ingest(settings, db, storage, children, viewers, blocks)
+        hands = asyncio.Semaphore(IN_HAND_PER_CHILD * children.size)
+        app.state.ingest = Ingest(settings, db, storage, children, viewers, blocks, hands)
         readiness(app, {"database": migrated(db, "codetect_ingest"), "storage": storage.ping})
         yield [
             Relay(settings.database_system_url, settings.rabbitmq_url, "ingest").run,

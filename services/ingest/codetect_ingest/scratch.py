@@ -3,6 +3,7 @@
 Beside each folder lies a lock that its process holds: containers that share a /tmp don't know each other's processes.
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -11,8 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from codetect_shared.problems import ServiceUnavailable
+
 PREFIX = "codetect-import-"
 LOCK = ".lock"
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
@@ -26,6 +30,17 @@ def scratch_folder() -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def room_or_later() -> Iterator[None]:
+    """Say of a full disk inside that sending again later helps: it is no fault of a file. Raises ServiceUnavailable."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise ServiceUnavailable("There is no room to read files at the moment; nothing of them is stored.") from error
 
 
 @contextmanager

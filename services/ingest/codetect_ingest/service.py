@@ -1,5 +1,6 @@
 """Uploads and studies, as requests see them."""
 
+import asyncio
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Ingest:
     children: Children
     viewers: Children
     blocks: Blocks
+    hands: asyncio.Semaphore  # so many files of requests are held and read at a time
 
 
 async def open_upload(

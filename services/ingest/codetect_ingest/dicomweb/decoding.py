@@ -162,14 +162,16 @@ def attributes(ds: Dataset, above: str = "") -> Attributes:
     """Return a data set as DICOM JSON; of images and what is long only its path, for the caller to give as an address.
 
     A path is a tag, below a sequence the sequence's, the item's number from 1, the tag: `00880200/1/7FE00010`.
+    What can't be read has its VR alone.
     """
     found: Attributes = {}
-    for element in ds:
-        tag = f"{element.tag:08X}"
+    for tag in sorted(ds.keys()):
+        name = f"{tag:08X}"
+        vr = ds.get_item(tag).VR
         try:
-            found[tag] = _attribute(element, f"{above}{tag}")
-        except (ValueError, TypeError, AttributeError):
-            found[tag] = {"vr": str(element.VR)}
+            found[name] = _attribute(ds[tag], f"{above}{name}")
+        except Exception:  # pydicom and what it calls raise many kinds
+            found[name] = {"vr": str(vr) if vr in set(VR) else "UN"}
     return found
 
 

@@ -31,6 +31,7 @@ FILED = Series.id, Series.study_id, Series.series_instance_uid, Series.kind, Ser
 PLACED = (
     InstanceRow.series_id,
     InstanceRow.sop_instance_uid,
+    InstanceRow.sop_class_uid,
     InstanceRow.transfer_syntax_uid,
     InstanceRow.bucket,
     InstanceRow.key,

@@ -1,4 +1,4 @@
-"""STOW-RS (PS3.18 10.5): instances in, each with its outcome; however many come, one of them is held at a time."""
+"""STOW-RS (PS3.18 10.5): instances in, each with its outcome; however many come, a process holds few at a time."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,7 +13,6 @@ from codetect_shared.tokens import Principal
 from starlette.requests import Request
 
 from codetect_ingest.assembly import sort_out
-from codetect_ingest.children import Source
 from codetect_ingest.depositing import Deposit
 from codetect_ingest.dicom.identity import SERIES_UID, SOP_UID, STUDY_UID, Identity
 from codetect_ingest.dicom.instance import Instance
@@ -21,13 +20,13 @@ from codetect_ingest.dicom.other import Other
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.dicomweb.finding import checked_uid
 from codetect_ingest.dicomweb.parts import DICOM, parts
-from codetect_ingest.filing import StudyMoved
+from codetect_ingest.filing import Outcome, StudyMoved
 from codetect_ingest.identities import sealer_of
-from codetect_ingest.intake import IN_HAND_PER_CHILD, Reader
+from codetect_ingest.intake import Reader
 from codetect_ingest.models import now
 from codetect_ingest.packs import Found, Kept
 from codetect_ingest.quota import check_quota
-from codetect_ingest.scratch import scratch_folder
+from codetect_ingest.scratch import room_or_later, scratch_folder
 from codetect_ingest.service import Ingest
 
 OUT_OF_RESOURCES = 0xA700
@@ -146,16 +145,9 @@ async def store(request: Request, ingest: Ingest, who: Principal, study_instance
         sealer = await sealer_of(session, who.facility_id, settings.master_key)
     sizes: dict[int, int] = {}
     total = 0
-    with scratch_folder() as scratch:
+    with room_or_later(), scratch_folder() as scratch:
         reader = Reader(ingest.children, sealer, scratch)
-        hands = asyncio.Semaphore(IN_HAND_PER_CHILD * ingest.children.size)
-        reading: list[asyncio.Task[None]] = []
-
-        async def read(number: int, source: Source) -> None:
-            try:
-                await reader.read(number, source)
-            finally:
-                hands.release()
+        reading: list[asyncio.Task[Outcome]] = []
 
         content_type = request.headers.get("content-type", "")
         async with aclosing(parts(request.stream(), content_type, scratch, settings.max_file_bytes)) as arriving:
@@ -169,9 +161,10 @@ async def store(request: Request, ingest: Ingest, who: Principal, study_instance
                     if part.too_large or part.content_type not in ("", DICOM):
                         reader.refuse(number, Refused(Refusal.TOO_LARGE if part.too_large else Refusal.NOT_DICOM))
                         continue
-                    await hands.acquire()
+                    await ingest.hands.acquire()
                     source = part.source
-                    reading.append(asyncio.create_task(read(number, source)))
+                    reading.append(asyncio.create_task(reader.read(number, source)))
+                    reading[-1].add_done_callback(lambda _: ingest.hands.release())
                     if isinstance(source, Path):
                         await reading[-1]  # before more is taken: large ones need room on the disk
                 await asyncio.gather(*reading)

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from starlette.responses import Response, StreamingResponse
 
-from codetect_ingest.dicom.identity import Attributes
+from codetect_ingest.dicom.identity import SERIES_UID, SOP_UID, STUDY_UID, Attributes
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.dicomweb import decoding, elements
 from codetect_ingest.dicomweb.decoding import BULK, Job, Picture
@@ -44,7 +44,7 @@ from codetect_ingest.service import Ingest
 AT_ONCE = 50
 LARGE = 2**16  # a piece of so many bytes isn't copied
 MANY = 64  # pieces that are smaller
-PIXEL_DATA = "7FE00010"
+SOP_CLASS_UID, PIXEL_DATA = "00080016", "7FE00010"
 BULK_PATH = re.compile(r"([0-9A-Fa-f]{8}/[1-9][0-9]{0,8}/){0,20}[0-9A-Fa-f]{8}")
 
 
@@ -202,7 +202,10 @@ class Retrieval:
         url = f"{one.url(base, self.view)}/bulkdata"
         syntax = {"00083002": {"vr": "UI", "Value": [_syntax(one)]}}
         if header is None:
-            (told,) = await self._ask(await self._file(one), Job("attributes"))
+            try:
+                (told,) = await self._ask(await self._file(one), Job("attributes"))
+            except (NothingThere, ImageUnreadable):
+                return self._known(one) | syntax
             found: Attributes = json.loads(told)
             _place(found, url)
             return {tag: a for tag, a in found.items() if not tag.startswith("0002")} | syntax
@@ -215,6 +218,16 @@ class Retrieval:
             vr = "OW" if _syntax(one) == EXPLICIT and (clean["00280100"]["Value"][0] > 8) else "OB"
             found[PIXEL_DATA] = {"vr": vr, "BulkDataURI": f"{url}/{PIXEL_DATA}"}
         return dict(sorted(found.items()))
+
+    def _known(self, one: Located) -> Attributes:
+        """Return what is known of an instance without its file."""
+        uids = one.instance.sop_class_uid, *one.uids(self.view)
+        named = {
+            tag: {"vr": "UI", "Value": [uid]}
+            for tag, uid in zip((SOP_CLASS_UID, STUDY_UID, SERIES_UID, SOP_UID), uids, strict=True)
+        }
+        levels = (self.view.study(one.study), self.view.series(one.series), self.view.instance(one.instance))
+        return restored(named, *levels) | named
 
     async def _frames(self, one: Located, numbers: Sequence[int], *, native: bool) -> list[bytes]:
         """Raises NothingThere for frames that aren't there, ImageUnreadable for what can't be decoded."""
