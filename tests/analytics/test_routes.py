@@ -1,6 +1,7 @@
 """Charts over HTTP: their facility's only, in any time zone, with clear problems."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -199,6 +200,40 @@ async def test_hours_and_days_of_any_time_zone(house: House, zone: str, interval
     walls = [time.astimezone(tz) for time in values]
     assert all(wall.minute == 0 and (interval == "hour" or wall.hour == 0) for wall in walls)
     assert len(values) in ((28, 29) if interval == "day" else (28 * 24, 28 * 24 + 1))
+
+
+@pytest.mark.parametrize(
+    ("zone", "change"),
+    [
+        ("Asia/Beirut", "2026-03-29"),
+        ("Asia/Beirut", "2026-10-25"),
+        ("Africa/Cairo", "2026-04-24"),
+        ("Africa/Cairo", "2026-10-30"),
+        ("America/Havana", "2026-03-08"),
+        ("America/Havana", "2026-11-01"),
+    ],
+)
+async def test_days_weeks_and_months_where_clocks_change_at_midnight(house: House, zone: str, change: str) -> None:
+    """Each stands once, with what was counted in it, also where one begins at one o'clock: none follows as 0."""
+    tz, story, told = ZoneInfo(zone), Story(), []
+    noon = datetime.fromisoformat(f"{change}T12:00")
+    for day in range(-40, 10):
+        story.now = (noon + timedelta(days=day)).replace(tzinfo=tz).astimezone(UTC)
+        told.append(story.study())
+    await applied(house, told)
+    first = {
+        "day": lambda date: date,
+        "week": lambda date: date - timedelta(days=date.weekday()),
+        "month": lambda date: date.replace(day=1),
+    }
+    end = (told[-1].time + timedelta(minutes=1)).isoformat()
+    async with house.asking(story.facility) as client:
+        for interval, start in [("day", 0), ("day", 40), ("week", 0), ("month", 0)]:
+            params = {"interval": interval, "tz": zone, "from": told[start].time.isoformat(), "to": end}
+            answer = (await client.get(SERIES, params={"metric": "studies", **params})).json()
+            begins = [datetime.fromisoformat(time).astimezone(tz).date() for time in answer["times"]]
+            counted = Counter(first[interval](one.time.astimezone(tz).date()) for one in told[start:])
+            assert list(zip(begins, answer["series"][0]["values"], strict=True)) == list(counted.items())
 
 
 @pytest.mark.parametrize(

@@ -147,8 +147,15 @@ def series(span: Span, metric: Metric, by: Sequence[str], interval: Interval, tz
 
 
 def times(span: Span, interval: Interval, tz: str) -> Select[Any]:
-    """The beginnings of all hours, days, weeks or months that a span touches."""
+    """The beginnings of all hours, days, weeks or months that a span touches.
+
+    Hours go by the clock of the world, the others by the one on the wall: where midnight is skipped, a day begins at
+    one o'clock, and the next at midnight again.
+    """
     step = cast(literal(f"1 {interval}"), INTERVAL)
-    first = func.date_trunc(interval, literal(span.start), tz)
-    last = literal(span.end) - cast(literal("1 microsecond"), INTERVAL)
-    return select(func.generate_series(first, last, step, tz).label("time"))
+    start, last = literal(span.start), literal(span.end) - cast(literal("1 microsecond"), INTERVAL)
+    if interval == "hour":
+        return select(func.generate_series(func.date_trunc(interval, start, tz), last, step, tz).label("time"))
+    first = func.date_trunc(interval, func.timezone(tz, start))
+    walls = func.generate_series(first, func.timezone(tz, last), step)
+    return select(func.timezone(tz, walls).label("time"))
