@@ -1,5 +1,6 @@
 """Files that are too large to be held: through an upload, and through STOW-RS."""
 
+import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,15 @@ from pydicom.uid import MRImageStorage
 
 from tests.ingest.conftest import Clinic, Hands, new_uids
 from tests.ingest.samples import ct, enhanced, images, streams, written
-from tests.ingest.test_importer import received, scratch, volume
+from tests.ingest.test_importer import received, scratch, slices, volume
 from tests.ingest.test_kept import wants
 from tests.ingest.test_stow import multipart, store
+
+# fmt: off
+OWN = (
+    "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "PatientID", "InstanceNumber", "ImagePositionPatient",
+)
+# fmt: on
 
 
 def noise(frames: int, size: int) -> np.ndarray:
@@ -68,6 +75,34 @@ async def test_nothing_stays_of_a_file_that_lies_about_its_frames(
         ("accepted", None),
     ]
     assert sorted(left) == ["000002-0000.chunk", "000002-0000.dcm"]
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_putting_a_series_together_takes_as_much_memory_however_long_it_is(
+    clinic: Clinic, hands: Hands, known: bool
+) -> None:
+    """Slices that wait, or those of the version before; twice as many are 40 MB more."""
+    image = noise(1, 512).tobytes()
+    peaks = []
+    for count in (80, 160):
+        series = slices(count + 1)
+        files = [written(ct(512, PixelData=image, **{k: one[k].value for k in OWN})) for one in series]
+        await store(clinic, multipart(files[:-1]))
+        ((study_id,),) = await clinic.sql(
+            "SELECT id FROM studies WHERE facility_id = :f ORDER BY created_at DESC LIMIT 1", f=clinic.facility_id
+        )
+        if known:
+            await hands.assemble(study_id)
+            await store(clinic, multipart(files[-1:]))
+        tracemalloc.start()
+        try:
+            await hands.assemble(study_id)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        events = await received(clinic)
+        assert events[-1]["series"][0]["slices"] == count + known
+    assert peaks[1] < peaks[0] + 30 * len(image)
 
 
 async def test_a_large_part_of_a_request_is_stored(clinic: Clinic, hands: Hands) -> None:

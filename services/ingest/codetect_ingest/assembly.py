@@ -4,9 +4,9 @@ import asyncio
 import itertools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from codetect_ingest import objects
 from codetect_ingest.dicom.instance import Instance
 from codetect_ingest.dicom.refusals import Refusal, Refused
 from codetect_ingest.dicom.series import Arrangement, arrange, duplicates, mixed_studies
-from codetect_ingest.dicom.volume import Manifest, ManifestInstance, VolumeObject, read_chunks, write_volume
+from codetect_ingest.dicom.volume import Manifest, ManifestInstance, VolumeObject, opened, write_volume
 from codetect_ingest.models import InstanceRow
 from codetect_ingest.packs import Found, Pack, Place, Slot, packed_before, packs_of, write_packs
 
@@ -222,34 +222,42 @@ class Assembler:
         self, prefix: str, series_id: UUID, slices: list[Slice], before: SeriesFacts | None
     ) -> VolumeObject:
         path = self._scratch / f"{series_id}.zip"
-        chunks = await self._chunks(slices, before)
+        fetched = await self._fetch(series_id, slices, before)
+        volume_before = fetched.get(before.volume_key) if before else None
         shape = (len(slices), slices[0].instance.rows, slices[0].instance.columns)
-        sha256, size = await in_thread(write_volume, path, shape, chunks)
+        sha256, size = await in_thread(write_volume, path, shape, _in_order(slices, volume_before, fetched))
+        for one in fetched.values():
+            one.unlink()
         volume = VolumeObject(key=f"{prefix}{objects.volume_name(series_id)}", sha256=sha256, bytes=size)
         await self._storage.put_file("studies", volume.key, path, "application/zip")
         path.unlink()
         return volume
 
-    async def _chunks(self, slices: list[Slice], before: SeriesFacts | None) -> Iterator[bytes]:
-        """Fetch the objects that known slices lie in; new ones are read from the scratch folder, each in its turn."""
-        volume: list[bytes] = []
+    async def _fetch(self, series_id: UUID, slices: list[Slice], before: SeriesFacts | None) -> dict[str, Path]:
+        """Fetch the objects that known slices lie in to the scratch folder, where new ones lie; return their paths."""
+        needed = {s.row.hu_key for s in slices if s.row and s.row.hu_key}
         if before and any(s.in_volume for s in slices):
-            volume = read_chunks(BytesIO(await self._storage.get("studies", before.volume_key)))
-        waiting = {s.row.hu_key for s in slices if s.row and s.row.hu_key}
-        packs = {key: await self._storage.get("studies", key) for key in sorted(waiting)}
-        return _in_order(slices, volume, packs)
+            needed.add(before.volume_key)
+        fetched = {key: self._scratch / f"{series_id}-{number}.known" for number, key in enumerate(sorted(needed))}
+        for key, path in fetched.items():
+            await self._storage.get_file("studies", key, path)
+        return fetched
 
 
-def _in_order(slices: list[Slice], volume: list[bytes], packs: Mapping[str, bytes]) -> Iterator[bytes]:
+def _in_order(slices: list[Slice], before: Path | None, packs: Mapping[str, Path]) -> Iterator[bytes]:
     """Yield the compressed HU of one slice after the other, from wherever they lie."""
-    for one in slices:
-        if one.new:
-            yield one.new.chunk.read_bytes()
-        elif one.row and one.row.hu_key:
-            begin = one.row.hu_offset or 0
-            yield packs[one.row.hu_key][begin : begin + (one.row.hu_length or 0)]
-        elif one.row and one.row.index is not None:
-            yield volume[one.row.index]
+    with ExitStack() as stack:
+        volume = stack.enter_context(opened(before)) if before else None
+        for one in slices:
+            if one.new:
+                yield one.new.chunk.read_bytes()
+            elif one.row and one.row.hu_key:
+                with packs[one.row.hu_key].open("rb") as pack:
+                    pack.seek(one.row.hu_offset or 0)
+                    yield pack.read(one.row.hu_length or 0)
+            elif one.row and one.row.index is not None:
+                assert volume is not None
+                yield volume(one.row.index)
 
 
 async def put_packs(storage: Storage, folder: Path, slices: list[Found], keys: Iterator[str]) -> list[Place]:

@@ -2,9 +2,10 @@
 
 import hashlib
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import zarr
 from pydantic import BaseModel, ConfigDict
@@ -85,11 +86,11 @@ def write_volume(path: Path, shape: tuple[int, int, int], slices: Iterable[bytes
         return hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
 
 
-def read_chunks(source: Path | IO[bytes]) -> list[bytes]:
-    """Return a volume's compressed slices in order: a later version of the series is made of them, undecoded."""
-    with zipfile.ZipFile(source) as archive:
-        chunks = sum(name.startswith(f"{ARRAY}/c/") for name in archive.namelist())
-        return [archive.read(chunk_name(index)) for index in range(chunks)]
+@contextmanager
+def opened(path: Path) -> Iterator[Callable[[int], bytes]]:
+    """Give a volume's compressed slices by their index: a later version of the series is made of them, undecoded."""
+    with zipfile.ZipFile(path) as archive:
+        yield lambda index: archive.read(chunk_name(index))
 
 
 def chunk_name(index: int) -> str:
