@@ -15,11 +15,11 @@ from uuid import UUID
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
 from pydantic import SecretStr
-from sqlalchemy import ColumnElement, Select, SmallInteger, and_, case, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Select, SmallInteger, and_, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from codetect_shared import bus, outbox, telemetry
+from codetect_shared import bus, expiring, outbox, telemetry
 from codetect_shared.db import AggregateRow, Database
 
 log = structlog.get_logger()
@@ -373,13 +373,14 @@ class Reaper:
         self._url, self._jobs = url, jobs
 
     async def run(self) -> None:
-        """Look every second until cancelled; once in a while forget what is old in outbox and inbox."""
-        await bus.forever("reaper", self._reap)
+        """Look every second until cancelled; beside that, forget what is old in outbox and inbox."""
+        async with asyncio.TaskGroup() as parts:
+            parts.create_task(bus.forever("reaper", self._reap))
+            parts.create_task(expiring.forget_now_and_then(self._url))
 
     async def _reap(self) -> None:
         db = await outbox.connect_directly(self._url)
         try:
-            seconds = 0
             tables = [jobs.table.__tablename__ for jobs in self._jobs]
             any_due = f"SELECT {', '.join(ANY_DUE.format(table=table) for table in tables)}"
             while True:
@@ -387,19 +388,9 @@ class Reaper:
                 for jobs, table, is_due in zip(self._jobs, tables, due, strict=True):
                     if is_due:  # an INSERT of no rows would wake the relay all the same
                         await db.execute(LOOK_AGAIN.format(table=table), jobs.queue)
-                if seconds % 600 == 0:
-                    await db.execute(FORGET_SENT)
-                    await db.execute(FORGET_SEEN)
-                seconds += 1
                 await asyncio.sleep(1)
         finally:
             db.terminate()
-
-
-async def forget_told(session: AsyncSession) -> None:
-    """Forget what is old in outbox and inbox, where no reaper does."""
-    await session.execute(text(FORGET_SENT))
-    await session.execute(text(FORGET_SEEN))
 
 
 DUE = """
@@ -419,9 +410,3 @@ LOOK_AGAIN = f"""
     INSERT INTO outbox (event_id, facility_id, queue, type, subject, sequence, data, time)
     SELECT gen_random_uuid(), facility_id, $1, 'look', id::text, 0, '{{{{}}}}', clock_timestamp() FROM due
 """  # noqa: S608 - constants
-FORGET_SENT = f"""
-    DELETE FROM outbox WHERE id IN (
-        SELECT id FROM outbox WHERE sent_at < clock_timestamp() - CASE WHEN queue IS NULL
-            THEN interval '{outbox.KEPT_DAYS} days' ELSE interval '1 hour' END LIMIT 2000)
-"""  # noqa: S608 - constants
-FORGET_SEEN = "DELETE FROM inbox WHERE at < clock_timestamp() - interval '14 days'"

@@ -387,6 +387,9 @@ def routes(double: Double) -> list[Route | WebSocketRoute]:
             return problem(404, "analysis-not-found")
         return Response(request.path_params["name"], media_type="application/octet-stream")
 
+    async def labels(_: Request) -> Response:
+        return Response("SeriesInstanceUID,label\n" + "2.25.1,covid\n" * 100, media_type="text/csv")
+
     async def list_models(_: Request) -> Response:
         card = {"name": "model-0", "version": "1.0.0", "sha256": "ab", "title": "A model", "active": True, "card": {}}
         return JSONResponse({"items": [card], "next": None})
@@ -512,6 +515,7 @@ def routes(double: Double) -> list[Route | WebSocketRoute]:
         route("GET", f"{api}/analyses", list_analyses),
         route("GET", f"{api}/analyses/{{id}}", get_analysis),
         route("GET", f"{api}/analyses/{{id}}/{{name:path}}", get_paper),
+        route("GET", f"{api}/feedback/labels.csv", labels),
         route("GET", f"{api}/models", list_models),
         route("POST", f"{api}/models", register),
         route("GET", f"{api}/models/rollouts", list_rollouts),

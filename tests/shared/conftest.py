@@ -106,6 +106,7 @@ async def shop(environment: Mapping[str, str]) -> AsyncIterator[Shop]:
 def create_schema(connection: sa.Connection) -> None:
     with Operations.context(MigrationContext.configure(connection)) as op:
         migrations.create_messaging()
+        migrations.index_queued()
         op.create_table("task", *migrations.job_columns(), sa.Column("state", sa.Text, nullable=False))
         migrations.job_index("task")
         migrations.fence("task")

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Annotated
 from uuid import UUID
@@ -25,7 +26,8 @@ from codetect.cli.filters import (
 )
 from codetect.cli.images import export_studies
 from codetect.cli.papers import export_papers
-from codetect.cli.root import DISCLAIMER, FacilityOption, client, complain, run
+from codetect.cli.root import DISCLAIMER, FacilityOption, client, complain, fail, run
+from codetect.cli.whole import whole
 from codetect.models import Analysis
 
 exports = typer.Typer()
@@ -133,8 +135,13 @@ def export(
     if output is None:
         run(write(sys.stdout))
         return
-    with output.open("w", newline="", encoding="utf-8") as file:
-        count = run(write(file))
+    try:
+        with whole(output) as draft:
+            file = TextIOWrapper(draft, encoding="utf-8", newline="")
+            count = run(write(file))
+            file.flush()
+    except OSError as error:
+        fail(f"{output} can't be written: {error.strerror or error}.")
     complain(f"{count:,} analyses in {output}. {DISCLAIMER}")
 
 

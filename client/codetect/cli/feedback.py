@@ -12,6 +12,7 @@ from uuid import UUID
 import typer
 
 from codetect.cli.root import DISCLAIMER, FacilityOption, JsonOption, client, complain, fail, printable, run
+from codetect.cli.whole import whole
 from codetect.readers import Feedback, FeedbackState, Says
 
 feedback = typer.Typer(help="Agree with findings or correct them; decide as a second reader.", no_args_is_help=True)
@@ -132,9 +133,10 @@ def export_labels(
         sys.stdout.write(found.decode())
         return
     try:
-        output.write_bytes(found)
+        with whole(output) as file:
+            file.write(found)
     except OSError as error:
-        fail(f"{output} can't be written: {error.strerror}.")
+        fail(f"{output} can't be written: {error.strerror or error}.")
     complain(f"{len(found.splitlines()) - 1:,} labels in {output}. {DISCLAIMER}")
 
 

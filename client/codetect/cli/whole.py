@@ -10,12 +10,17 @@ from typing import IO
 
 @contextmanager
 def whole(target: Path) -> Iterator[IO[bytes]]:
-    """A file to write, which becomes `target` when nothing went wrong. Raises OSError."""
-    with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-        try:
+    """A file to write, which becomes `target` when nothing went wrong; a pipe stays one. Raises OSError."""
+    if target.exists() and not target.is_file():
+        with target.open("wb") as file:
             yield file
-            file.flush()
-            os.replace(file.name, target)
+        return
+    target = target.resolve()  # what a link leads to is replaced, not the link
+    with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as draft:
+        try:
+            yield draft
+            draft.flush()
+            os.replace(draft.name, target)
         except BaseException:
-            os.unlink(file.name)
+            os.unlink(draft.name)
             raise

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 from codetect_shared.app import Background, create_app, every, readiness
-from codetect_shared.jobs import forget_told
+from codetect_shared.expiring import forget_now_and_then
 from codetect_shared.outbox import Relay
 from codetect_shared.schema import migrated
 from fastapi import FastAPI
@@ -14,8 +14,6 @@ from codetect_analytics.models import FIGURES_VERSION
 from codetect_analytics.projector import Projector
 from codetect_analytics.routes import router
 from codetect_analytics.settings import ProjectorSettings, Settings
-
-SWEEP_S = 300
 
 
 class FiguresMissing(Exception):
@@ -36,12 +34,8 @@ def api(settings: Settings) -> FastAPI:
             {"database": migrated(app.state.db, "codetect_analytics"), "figures": figures},
         )
 
-        async def sweep() -> None:
-            async with app.state.db.system() as session:
-                await forget_told(session)
-
         relay = Relay(settings.database_system_url, settings.rabbitmq_url, "analytics")
-        yield [relay.run, every(SWEEP_S, "analytics.sweep", sweep)]
+        yield [relay.run, lambda: forget_now_and_then(settings.database_system_url)]
 
     return create_app(settings, "analytics", parts, [router])
 

@@ -1,0 +1,10 @@
+"""What the outbox told single queues is found by when it was sent."""
+
+from codetect_shared.migrations import index_queued
+
+revision = "0015"
+down_revision = "0014"
+
+
+def upgrade() -> None:
+    index_queued()

@@ -1,0 +1,10 @@
+"""What the outbox told single queues is found by when it was sent."""
+
+from codetect_shared.migrations import index_queued
+
+revision = "0012"
+down_revision = "0011"
+
+
+def upgrade() -> None:
+    index_queued()
