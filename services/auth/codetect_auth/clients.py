@@ -49,9 +49,17 @@ class GrantUnsupported(TokenRequestRefused):
 
 
 class ScopeRefused(TokenRequestRefused):
-    """This API client doesn't have that scope."""
+    """This API client doesn't have that scope, or its owner may not do that any more."""
 
     error = "invalid_scope"
+
+
+def most_scopes(owner: Person) -> set[Scope]:
+    """What an owner's API clients may do at most: no more than the owner. Admins, who give rights, lend any scope."""
+    if owner.role in (Role.ADMIN, Role.OPERATOR):
+        return set(Scope)
+    working = set() if owner.role == Role.VIEWER else {Scope.WRITE}
+    return {Scope.READ, *working, *map(Scope, owner.rights)}
 
 
 async def create_client(
@@ -104,11 +112,13 @@ async def owned_by(session: AsyncSession, client_id: UUID, person_id: UUID) -> A
     """Hand an API client to another of the facility's active people. Raises NotFound, BadInput."""
     # Before the client: a person who is just being suspended or removed keeps no client that works.
     active = Person.id == person_id, Person.status == Status.ACTIVE
-    owner = await session.scalar(select(Person.id).where(*active).with_for_update(read=True))
+    owner = await session.scalar(select(Person).where(*active).with_for_update(read=True))
     client = await _locked(session, client_id)
     if owner is None:
         raise BadInput("An API client is owned by an active person of the facility.")
     client.created_by = person_id
+    if not most_scopes(owner).issuperset(client.scopes):
+        await revocations.refuse(session, client.facility_id, client.id)
     await session.flush()
     return client
 
@@ -178,7 +188,7 @@ async def _locked(session: AsyncSession, client_id: UUID) -> ApiClient:
 async def client_token(
     auth: Auth, caller: Caller, grant_type: str, client_id: str, secret: str, scope: str
 ) -> tuple[str, list[str]]:
-    """An access token of an API client, and the scopes it has."""
+    """An access token of an API client, and the scopes it has: of its own, those that its owner may lend now."""
     about(None)
     if grant_type != "client_credentials":
         raise GrantUnsupported
@@ -190,15 +200,16 @@ async def client_token(
         lasts = ApiClient.revoked_at.is_(None), or_(ApiClient.expires_at.is_(None), ApiClient.expires_at > now)
         mine = ApiClient.id == _uuid(client_id), ApiClient.suspended_at.is_(None), *lasts
         allowed = await revocations.hold_facility(session, facility.id)
-        owner = select(Person.status).where(Person.id.in_(select(ApiClient.created_by).where(*mine)))
-        owned = await session.scalar(owner.with_for_update(read=True))
+        owns = Person.id.in_(select(ApiClient.created_by).where(*mine))
+        owner = await session.scalar(select(Person).where(owns).with_for_update(read=True))
         client = await session.scalar(select(ApiClient).where(*mine).with_for_update(read=True))
         if not client or not await _is_secret(session, client, token_hash(secret)):
             raise ClientRefused
-        if owned not in (None, Status.ACTIVE) or not allowed:
+        if (owner and owner.status != Status.ACTIVE) or not allowed:
             raise ClientRefused
-        scopes = scope.split() or client.scopes
-        if not set(scopes) <= set(client.scopes):
+        granted = [one for one in client.scopes if owner is None or one in most_scopes(owner)]
+        scopes = scope.split() or granted
+        if not scopes or not set(scopes) <= set(granted):
             raise ScopeRefused
         issued_at = await revocations.moment(session, facility.id, client.id)
         key = await auth.keys.current(session)

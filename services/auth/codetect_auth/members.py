@@ -63,10 +63,13 @@ async def change(
     Raises NotFound, LastAdmin.
     """
     person = await hold(session, which)
+    lent = clients.most_scopes(person)
     if rights is not None:
         await _set_rights(auth, session, person, rights, by)
     if role is not None and role != person.role:
         await _set_role(auth, session, person, role, by)
+    if not lent <= clients.most_scopes(person):
+        await clients.refuse_clients_of(session, person)
     if status is not None and status != person.status:
         await _set_status(auth, session, person, status, by)
     return person

@@ -187,3 +187,41 @@ async def test_an_api_client_goes_on_with_another_owner_and_ends_with_its_own(ho
     assert (await desk.ask("DELETE", f"/members/{await id_of(other)}")).status_code == 204
     names = [item["name"] for item in (await desk.ask("GET", "/api-clients")).json()["items"]]
     assert names == ["kept"]
+
+
+async def test_an_api_client_does_no_more_than_its_owner_may(house: House) -> None:
+    desk, other = await two_admins(house)
+    scopes = ["read", "write", "identity"]
+    client = (await other.ask("POST", "/api-clients", json={"name": "mine", "scopes": scopes})).json()
+    form = {"grant_type": "client_credentials"} | {k: client[k] for k in ("client_id", "client_secret")}
+    first, second = await id_of(desk), await id_of(other)
+    path, owner = f"/api-clients/{client['client_id']}", f"/members/{second}"
+    issued: list[str] = []
+
+    async def granted(**more: str) -> str:
+        answer = await other.client.post("/oauth/token", data=form | more)
+        issued.extend([answer.json()["access_token"]] if answer.status_code == 200 else [])
+        return str(answer.json().get("scope") or answer.json()["error"])
+
+    async def newest_works() -> bool:
+        return (await other.account.get("/api/v1/auth/me", issued[-1])).status_code == 200
+
+    steps: list[tuple[str, dict[str, Any], str, bool]] = [
+        (owner, {"rights": ["identity"]}, "identity read write", True),
+        (owner, {"role": "member"}, "identity read write", True),
+        (owner, {"rights": []}, "read write", False),
+        (owner, {"role": "viewer"}, "read", False),
+        (path, {"owner_id": first}, "identity read write", True),
+        (path, {"owner_id": second}, "read", False),
+    ]
+    assert await granted() == "identity read write"
+    for where, body, after, token_stays in steps:
+        assert (await desk.ask("PATCH", where, json=body)).status_code == 200
+        assert await newest_works() == token_stays, body
+        assert await granted() == after, body
+        assert await newest_works(), body
+    assert await granted(scope="read identity") == "invalid_scope"
+    writing = (await desk.ask("POST", "/api-clients", json={"name": "writes", "scopes": ["write"]})).json()
+    await desk.ask("PATCH", f"/api-clients/{writing['client_id']}", json={"owner_id": second})
+    form |= {k: writing[k] for k in ("client_id", "client_secret")}
+    assert await granted() == "invalid_scope"
