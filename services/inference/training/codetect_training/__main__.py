@@ -9,10 +9,11 @@ from getpass import getpass
 from pathlib import Path
 from typing import Any, get_args
 
+from codetect_training.about import NAME, VERSION
 from codetect_training.datasets.dataset import open_dataset
 from codetect_training.datasets.report import report
 from codetect_training.evaluate import evaluate
-from codetect_training.packing import open_given
+from codetect_training.packing import open_given, unsigned
 from codetect_training.signing import sign_bundle
 from codetect_training.studies.scoring import evaluate_studies
 from codetect_training.studies.table import KnownBy, open_table
@@ -35,6 +36,7 @@ def main() -> None:
     publishing = steps.add_parser("publish", help="export the trained weights as a bundle, calibrated and measured")
     publishing.add_argument("--run", type=Path, default=RUN)
     publishing.add_argument("--models", type=Path, default=Path("models"))
+    publishing.add_argument("--check", action="store_true", help="only tell whether the bundle's folder may be written")
     again = steps.add_parser(
         "reissue", help="calibrate and measure a published bundle's model anew, as a raised version"
     )
@@ -85,6 +87,8 @@ def main() -> None:
         print(make.make(args.run, args.models, args.docs, args.threads, args.trained))
     elif args.step == "dataset":
         print(report(open_dataset(args.description), args.distances))
+    elif args.step == "publish" and args.check:
+        print(f"{unsigned(args.models / NAME / VERSION)} may be written")
     elif args.step == "publish":
         from codetect_training.publish import publish
 

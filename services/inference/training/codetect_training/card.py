@@ -10,25 +10,27 @@ from codetect_inference.bundle import LoadedBundle, Metrics, open_folder
 
 from codetect_training.about import HOW_MADE, NAME, VERSION
 from codetect_training.plots import draw_examples, draw_figures, measured
+from codetect_training.trained import Trained, trained
 from codetect_training.trials import as_table
 
 
 def write_card(run: Path, models: Path, docs: Path) -> Path:
     """Write `docs`/NAME.md and its pictures from the bundle in `models` and what `run` left."""
-    bundle = open_folder(models / NAME / VERSION)
+    folder = models / NAME / VERSION
+    bundle = open_folder(folder)
     docs.mkdir(parents=True, exist_ok=True)
     kept = {name: json.loads((run / f"{name}.json").read_text()) for name in ("history", "proof", "tried")}
     draw_figures(kept["history"], measured(run), bundle.manifest, docs / f"{NAME}.png")
     draw_examples(bundle, docs / f"{NAME}-examples.jpg")
     page = docs / f"{NAME}.md"
-    page.write_text(text(bundle, kept))
+    page.write_text(text(bundle, folder, kept, trained(run)))
     trials = docs / "trials.md"
     trials.write_text(as_table(run.parent, trials.read_text() if trials.exists() else ""))
     return page
 
 
-def text(bundle: LoadedBundle, kept: dict[str, Any]) -> str:
-    """The card as Markdown."""
+def text(bundle: LoadedBundle, folder: Path, kept: dict[str, Any], made: Trained | None) -> str:
+    """The card of the bundle in `folder` as Markdown; `made`: what was learnt besides what about.py tells."""
     manifest, proof = bundle.manifest, kept["proof"]
     label, pooling = manifest.labels[0], manifest.pooling
     assert manifest.outliers is not None
@@ -41,6 +43,10 @@ def text(bundle: LoadedBundle, kept: dict[str, Any]) -> str:
         f"| {a['what']} | {a['n']} | {a['flagged']:.0%} | {a['auc']:.2f} |" for a in kept["tried"]["alien"]
     )
     nobody = kept["tried"]["nobody"]
+
+    def unseen(source: str) -> str:
+        return "learnt from" if made and source in made.seen else "not seen in training"
+
     return f"""# {manifest.title}
 
 `{manifest.name}` {manifest.version}, SHA-256 of bundle.json `{bundle.sha256}`. Written by `scripts/train card`.
@@ -58,9 +64,10 @@ say little of a model.
 {rows}
 
 {notes}
-- LUNA16 slices (of 500 patients, made before 2011, so none shows COVID-19; not seen in training; put back into HU, and
-  those that show lung prepared as the worker does): {kept["tried"]["luna16_called_positive"]:.1%} are called positive.
-- The study LIDC-IDRI-0001 (before 2011; not seen in training): {nobody["probability"]:.2f}, called
+- LUNA16 slices (of 500 patients, made before 2011, so none shows COVID-19; {unseen("luna16-slices")}; put back into
+  HU, and those that show lung prepared as the worker does): {kept["tried"]["luna16_called_positive"]:.1%} are called
+  positive.
+- The study LIDC-IDRI-0001 (before 2011; {unseen("lidc-idri-0001")}): {nobody["probability"]:.2f}, called
   {"positive" if nobody["positive"] else "negative"}.
 - Studies: unmeasured. There are no 30 + 30 labelled studies. Their threshold, {label.positive_from}, is the score
   below which nine of ten simulated studies without COVID-19 stay ([how](evaluating.md#the-threshold-of-studies)).
@@ -74,7 +81,7 @@ Other thresholds, on COVID-CT's val:
 {points}
 
 Measure it yourself, without PyTorch:
-`.venv/bin/python -m codetect_training evaluate --bundle models/{NAME}/{VERSION} --images FOLDER --json`.
+`.venv/bin/python -m codetect_training evaluate --bundle {folder} --images FOLDER --json`.
 
 ## What it must not be used for
 
@@ -101,7 +108,7 @@ there, by choice.
 ## How it was made
 
 {sources}
-{HOW_MADE}
+{made.how_made if made else HOW_MADE}
 - Slice probability: sigmoid(logit / {label.temperature}); the temperature, and a constant in the logit, were fitted on
   val. Study score: mean of the
   highest {pooling.share:.0%} of slice probabilities, at least {pooling.at_least} slices (ADR 0010).
