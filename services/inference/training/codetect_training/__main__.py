@@ -22,6 +22,7 @@ from codetect_training.words import label_number, table_words
 RUNS = Path(".training")
 RUN = RUNS / "distilled"
 COVERAGE = RUNS / "lung-coverage-densenet"
+MADE = RUNS / "made"  # bundles and cards that nobody has read or signed yet
 
 
 def main() -> None:
@@ -53,8 +54,8 @@ def main() -> None:
     add_evaluate(steps.add_parser("evaluate", help="what a bundle scores on labelled images or DICOM studies"))
     coverage = steps.add_parser("coverage", help="make the second bundle, lung coverage, and its card")
     coverage.add_argument("--run", type=Path, default=COVERAGE)
-    coverage.add_argument("--models", type=Path, default=Path("models"))
-    coverage.add_argument("--docs", type=Path, default=Path("docs/models"))
+    coverage.add_argument("--models", type=Path, default=MADE)
+    coverage.add_argument("--docs", type=Path, default=MADE)
     coverage.add_argument("--threads", type=int, default=2)
     coverage.add_argument("--trained", action="store_true", help="take the weights in --run, don't train anew")
     described = steps.add_parser("dataset", help="what a data set holds: counts, patients, what is left out, terms")
