@@ -17,7 +17,7 @@ from codetect_inference.batching import Reading
 from codetect_inference.cost import Cost
 from codetect_inference.engines import Engines, Loaded
 from codetect_inference.explain import UNLIKE_FROM, Maps, explain
-from codetect_inference.failures import NotSignedYet, Unanalysable
+from codetect_inference.failures import NotLoadedYet, NotSignedYet, Unanalysable
 from codetect_inference.keeping import Keeper, Progress
 from codetect_inference.manifest import Manifest
 from codetect_inference.models import ANALYSES, Analysis
@@ -69,6 +69,9 @@ class Analyser:
         except NotSignedYet:
             log.warning("the model isn't signed: the analysis waits", model=job.model_name, version=job.model_version)
             await self._wait(job, NOT_SIGNED_S)
+        except NotLoadedYet as error:
+            log.warning("the model can't be loaded now: the analysis waits", cause=repr(error.__cause__))
+            await self._wait(job, error.wait_s)
 
     async def _wait(self, job: Analysis, seconds: float) -> None:
         """Try again later; what it waits for isn't its own fault."""
@@ -152,11 +155,11 @@ class Analyser:
         """The version that reads; where it can't be loaded, the one that served before it."""
         try:
             return await self.engines.get(job.model_name, job.model_version, str(job.model_sha256))
-        except Unanalysable:
+        except (Unanalysable, NotLoadedYet) as error:
             wanted = job.model_version
             async with self._db.facility(job.facility_id) as session:
                 if not await service.fall_back(session, job):
-                    if await service.unsigned(session, job):
+                    if isinstance(error, Unanalysable) and await service.unsigned(session, job):
                         raise NotSignedYet from None
                     raise
             log.warning("an older version reads", model=job.model_name, wanted=wanted, version=job.model_version)

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import structlog
 from codetect_shared import bus
 from codetect_shared.db import Database
-from codetect_shared.storage import ObjectMissing, Storage
+from codetect_shared.storage import ObjectMissing, Storage, StorageUnavailable
 from onnx import TensorProto, helper
 from prometheus_client import Gauge
 
@@ -28,10 +28,11 @@ from codetect_inference.bundle import (
     open_folder,
 )
 from codetect_inference.engine import GPU_BATCH, Engine, ProviderUnavailable, Wanted, Way, cores, open_session
-from codetect_inference.failures import Unanalysable
+from codetect_inference.failures import NotLoadedYet, Unanalysable
 from codetect_inference.models import bundle_prefix
 from codetect_inference.remote import bundle_files
 from codetect_inference.settings import WorkerSettings
+from codetect_inference.troubles import Troubles, may_pass
 from codetect_inference.tuning import best_engine
 
 log = structlog.get_logger()
@@ -61,11 +62,15 @@ class Engines:
         self._loading = asyncio.Lock()
         self._warm = False
         self._refused: dict[str, str] = {}
+        self._troubles = Troubles()
         self.provider = probe(settings.provider)
         self.facts: dict[str, object] = {"provider": self.provider, "models": [], "refused": self._refused}
 
     async def get(self, name: str, version: str, sha256: str) -> Loaded:
-        """A model ready to run. Raises Unanalysable when its bundle is missing, damaged or can't be loaded."""
+        """A model ready to run.
+
+        Raises Unanalysable when its bundle is missing, damaged or can't be run, NotLoadedYet for what may pass.
+        """
         if sha256 not in self._loaded:
             async with self._loading:
                 if sha256 not in self._loaded:
@@ -78,21 +83,38 @@ class Engines:
         return self._loaded[sha256]
 
     async def _load(self, name: str, version: str, sha256: str) -> Loaded:
-        folder = self._folder / sha256
+        if self._troubles.passing(sha256) and (wait_s := self._troubles.wait_s(sha256)):
+            raise NotLoadedYet(wait_s)
         try:
-            try:
-                loaded = await asyncio.to_thread(self._open, folder, sha256)
-            except (FileNotFoundError, BundleRefused):  # not here yet, or as it was before it was signed anew
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-                await self._fetch(bundle_prefix(name, version, sha256), folder)
-                loaded = await asyncio.to_thread(self._open, folder, sha256)
-            self._settled(name, version, None)
-            return loaded
+            bundle = await self._bundle(bundle_prefix(name, version, sha256), self._folder / sha256, sha256)
+            loaded = await asyncio.to_thread(self._started, bundle)
+        except StorageUnavailable:
+            raise
         except (ObjectMissing, BundleRefused) as error:
             log.error("model refused", model=name, version=version, error=str(error))
             self._settled(name, version, "a file is missing" if isinstance(error, ObjectMissing) else str(error))
-            shutil.rmtree(folder, ignore_errors=True)
+            self._troubles.note(sha256, passing=False)
             raise Unanalysable("model_unusable") from error
+        except Exception as error:
+            if not may_pass(error):
+                raise
+            log.warning("model can't be loaded now", model=name, version=version, error=repr(error))
+            self._settled(name, version, f"can't be loaded now: {error!r}")
+            raise NotLoadedYet(self._troubles.note(sha256, passing=True)) from error
+        self._settled(name, version, None)
+        self._troubles.over(sha256)
+        return loaded
+
+    async def _bundle(self, prefix: str, folder: Path, sha256: str) -> LoadedBundle:
+        """A bundle whose hashes and signature hold, out of its folder or fetched into it."""
+        try:
+            return await asyncio.to_thread(self._checked, folder, sha256)
+        except BundleModelUnusable:  # its hashes hold: fetched again it would be the same
+            raise
+        except (FileNotFoundError, BundleRefused):  # not here yet, or as it was before it was signed anew
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await self._fetch(prefix, folder)
+            return await asyncio.to_thread(self._checked, folder, sha256)
 
     def _settled(self, name: str, version: str, refused: str | None) -> None:
         """Say whether a version can be loaded here; where it can't, the one that served before goes on."""
@@ -102,16 +124,19 @@ class Engines:
         else:
             self._refused[f"{name} {version}"] = refused
 
-    def _open(self, folder: Path, sha256: str) -> Loaded:
+    def _checked(self, folder: Path, sha256: str) -> LoadedBundle:
         bundle = open_folder(folder, self._settings.trusted_keys)
         if bundle.sha256 != sha256:
             raise BundleAltered(f"{MANIFEST} isn't the one that was registered")
+        return bundle
+
+    def _started(self, bundle: LoadedBundle) -> Loaded:
         try:
             engine, facts = self._engine(bundle)
             trim()
-        except ProviderUnavailable:
-            raise
         except Exception as error:  # whatever ONNX Runtime says to a model; one bad model must not stop the others
+            if isinstance(error, ProviderUnavailable) or may_pass(error):
+                raise
             raise BundleModelUnusable(f"ONNX Runtime can't run it: {error}") from error
         name, version = bundle.manifest.name, bundle.manifest.version
         log.info("model loaded", model=name, version=version, provider=engine.provider, **facts)
@@ -146,11 +171,12 @@ class Engines:
         while True:
             try:
                 async with self._db.system() as session:
-                    current = await serving.in_use(session)
-                for model in current[: self._settings.models_loaded]:
-                    with suppress(Unanalysable):
-                        await self.get(model.name, model.version, model.sha256)
-                self._warm = True
+                    current = (await serving.in_use(session))[: self._settings.models_loaded]
+                for model in current:
+                    if not self._troubles.wait_s(model.sha256):
+                        with suppress(Unanalysable, NotLoadedYet):
+                            await self.get(model.name, model.version, model.sha256)
+                self._warm |= not any(self._troubles.passing(model.sha256) for model in current)
             except bus.TRANSIENT as error:
                 log.warning("models not loaded", error=repr(error))
             await asyncio.sleep(10 if self._warm else 1)

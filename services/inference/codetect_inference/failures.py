@@ -91,6 +91,14 @@ class NotSignedYet(Exception):
     """The version was registered before bundles were signed: its studies wait until it is registered again."""
 
 
+class NotLoadedYet(Exception):
+    """A model can't be loaded now, for want of memory, disk or network: its studies wait `wait_s` seconds."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"try again in {wait_s:.0f} s")
+        self.wait_s = wait_s
+
+
 class Unanalysable(Exception):
     """An analysis that would end the same way if it were tried again; `code` is one of SENTENCES."""
 

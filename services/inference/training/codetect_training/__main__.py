@@ -9,10 +9,11 @@ from getpass import getpass
 from pathlib import Path
 from typing import Any, get_args
 
+from codetect_training.about import NAME, VERSION
 from codetect_training.datasets.dataset import open_dataset
 from codetect_training.datasets.report import report
 from codetect_training.evaluate import evaluate
-from codetect_training.packing import open_given
+from codetect_training.packing import open_given, unsigned
 from codetect_training.signing import sign_bundle
 from codetect_training.studies.scoring import evaluate_studies
 from codetect_training.studies.table import KnownBy, open_table
@@ -21,6 +22,7 @@ from codetect_training.words import label_number, table_words
 RUNS = Path(".training")
 RUN = RUNS / "distilled"
 COVERAGE = RUNS / "lung-coverage-densenet"
+MADE = RUNS / "made"  # bundles and cards that nobody has read or signed yet
 
 
 def main() -> None:
@@ -35,6 +37,7 @@ def main() -> None:
     publishing = steps.add_parser("publish", help="export the trained weights as a bundle, calibrated and measured")
     publishing.add_argument("--run", type=Path, default=RUN)
     publishing.add_argument("--models", type=Path, default=Path("models"))
+    publishing.add_argument("--check", action="store_true", help="only tell whether the bundle's folder may be written")
     again = steps.add_parser(
         "reissue", help="calibrate and measure a published bundle's model anew, as a raised version"
     )
@@ -51,8 +54,8 @@ def main() -> None:
     add_evaluate(steps.add_parser("evaluate", help="what a bundle scores on labelled images or DICOM studies"))
     coverage = steps.add_parser("coverage", help="make the second bundle, lung coverage, and its card")
     coverage.add_argument("--run", type=Path, default=COVERAGE)
-    coverage.add_argument("--models", type=Path, default=Path("models"))
-    coverage.add_argument("--docs", type=Path, default=Path("docs/models"))
+    coverage.add_argument("--models", type=Path, default=MADE)
+    coverage.add_argument("--docs", type=Path, default=MADE)
     coverage.add_argument("--threads", type=int, default=2)
     coverage.add_argument("--trained", action="store_true", help="take the weights in --run, don't train anew")
     described = steps.add_parser("dataset", help="what a data set holds: counts, patients, what is left out, terms")
@@ -85,6 +88,8 @@ def main() -> None:
         print(make.make(args.run, args.models, args.docs, args.threads, args.trained))
     elif args.step == "dataset":
         print(report(open_dataset(args.description), args.distances))
+    elif args.step == "publish" and args.check:
+        print(f"{unsigned(args.models / NAME / VERSION)} may be written")
     elif args.step == "publish":
         from codetect_training.publish import publish
 

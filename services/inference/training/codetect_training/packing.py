@@ -10,6 +10,7 @@ from typing import Any
 
 import onnx
 from codetect_inference.bundle import MANIFEST, MODEL, BundleRefused, LoadedBundle, open_folder
+from codetect_inference.signature import SIGNATURE
 
 
 def pack(model: onnx.ModelProto, manifest: Mapping[str, Any]) -> dict[str, bytes]:
@@ -24,9 +25,16 @@ def written(manifest: Mapping[str, Any]) -> bytes:
     return (json.dumps(manifest, indent=2) + "\n").encode()
 
 
+def unsigned(folder: Path) -> Path:
+    """A bundle's folder, which needn't be there. Raises SystemExit for one that is signed: somebody may run it."""
+    if (folder / SIGNATURE).exists():
+        raise SystemExit(f"{folder} is signed, so it stays as it is: choose another folder, or raise VERSION")
+    return folder
+
+
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write a bundle, bundle.json last: without it there is no bundle."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a bundle, never over a signed one; bundle.json last: without it there is no bundle."""
+    unsigned(folder).mkdir(parents=True, exist_ok=True)
     for name in sorted(files, key=lambda name: name == MANIFEST):
         (folder / name).write_bytes(files[name])
 

@@ -19,9 +19,10 @@ class Supervised:
 
     def groups(self, recipe: Recipe) -> list[tuple[list[nn.Parameter], float]]:
         """What is new learns faster than what goes on."""
-        old = set(self.body.parameters()) if self.body else set()
-        new = [one for one in self.module.parameters() if one not in old]
-        return [(new, recipe.rate), (list(old), recipe.body_rate)] if old else [(new, recipe.rate)]
+        old = list(self.body.parameters()) if self.body else []
+        known = set(old)  # a set has another order in each process, and the optimiser's state goes by the order
+        new = [one for one in self.module.parameters() if one not in known]
+        return [(new, recipe.rate), (old, recipe.body_rate)] if old else [(new, recipe.rate)]
 
     def loss(self, images: Tensor, labels: Tensor, side: int) -> Tensor:
         """Cross entropy of mixed views."""

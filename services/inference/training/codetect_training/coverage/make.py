@@ -9,13 +9,15 @@ from codetect_inference.bundle import open_folder
 
 from codetect_training.coverage.card import draw, text
 from codetect_training.coverage.data import NATIVE
-from codetect_training.coverage.publish import NAME, publish
+from codetect_training.coverage.publish import NAME, VERSION, publish
 from codetect_training.coverage.train import Recipe, train
 from codetect_training.datasets.dataset import open_dataset
+from codetect_training.packing import unsigned
 
 
 def make(run: Path, models: Path, docs: Path, threads: int, trained: bool) -> Path:
     """Make the bundle in `models` and its card in `docs`; `trained`: with the weights that lie in `run`."""
+    unsigned(models / NAME / VERSION)  # before the work
     dataset = open_dataset("lung-coverage", side=NATIVE)
     if not trained:
         train(dataset, run, Recipe(), threads)
