@@ -33,9 +33,9 @@ HOW_MADE = """\
   (random at first; COVID-CT alone; 80 epochs at 112 px, 6 at 160, 5 at 224; AdamW, mixup, label smoothing), since 1.1.0
   asked at 192 px instead of 224: on val, their AUC at 128, 160, 192 and 224 px is 0.83, 0.87, 0.89 and 0.85. New in
   1.2.0 are a calibration with a constant (a temperature alone left probabilities too low, calibration error 0.154; in
-  fivefold cross-validation 0.144 before and 0.079 since), a threshold of its own
-  for studies (at that of slices nearly every study counted as positive), and a reference for drift of
-  slices as the worker prepares them, instead of pictures from papers.
+  fivefold cross-validation 0.144 before and 0.079 since), a threshold of its own for studies (at that of slices
+  nearly every study counted as positive), and a reference for drift of slices as the worker prepares them, instead of
+  pictures from papers.
 - The size was chosen on val, so the figure on val flatters. Weights that went on learning, taught by an
   EfficientNet-Lite0 with ImageNet weights, weren't better yet ([trials.md](trials.md), ADR 0099)."""
 
