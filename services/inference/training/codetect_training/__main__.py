@@ -33,7 +33,9 @@ def main() -> None:
     training.add_argument("--experiment", default="distilled", help="its name in experiments.py")
     training.add_argument("--runs", type=Path, default=RUNS, help="folder for what runs leave")
     training.add_argument("--threads", type=int, default=2)
-    training.add_argument("--quick", action="store_true", help="two steps of each size, to see that everything runs")
+    training.add_argument(
+        "--quick", action="store_true", help="two steps of each size, in RUNS/quick, to see that all runs"
+    )
     publishing = steps.add_parser("publish", help="export the trained weights as a bundle, calibrated and measured")
     publishing.add_argument("--run", type=Path, default=RUN)
     publishing.add_argument("--models", type=Path, default=Path("models"))
@@ -77,7 +79,7 @@ def main() -> None:
     elif args.step == "train":
         from codetect_training.experiments import train
 
-        train(args.experiment, args.threads, args.runs, args.quick)
+        train(args.experiment, args.threads, args.runs / "quick" if args.quick else args.runs, args.quick)
     elif args.step == "flips":
         from codetect_training.flips import measure
 
