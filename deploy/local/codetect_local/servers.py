@@ -167,7 +167,7 @@ def public_storage(settings: Settings, cert: Certificate) -> Program:
         "s3_https",
         [*as_user(settings.run_as, settings.state), *forward],
         ready,
-        {"HOME": str(settings.state / "home")},
+        {"HOME": str(settings.state / "home"), **cert.told()},
         address=f"127.0.0.1:{port}",
         directory=str(ROOT),
     )

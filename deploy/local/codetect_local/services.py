@@ -75,6 +75,7 @@ def public_gateway(settings: Settings, environment: dict[str, str], cert: Certif
         "CODETECT_GATEWAY_TLS_CERT_FILE": str(cert.chain),
         "CODETECT_GATEWAY_TLS_KEY_FILE": str(cert.key),
         "CODETECT_GATEWAY_HOST": settings.listen,
+        **cert.told(),
     }
     return _program(settings, environment, "https", "gateway", "api", 0, door)
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from codetect_local.settings import Settings, Trouble
 from codetect_local.supervision import Supervisor
 
 FREE_MB = 2000
+CERTIFICATE = re.compile(f"^export {tls.DIGEST}=.*\\n", re.MULTILINE)
 OURS = (
     "run",
     "log",
@@ -105,10 +107,13 @@ class Stack:
             servers.remove_sockets(self.settings)
             self.settings.save()
             self.supervisor.start(programs)
-        elif plan != self.supervisor.scripts():
+        running = self.supervisor.scripts()
+        if _but_for_certificates(plan) != _but_for_certificates(running):
             raise Trouble(f"A stack with other settings runs from {self.settings.state}. Stop it first: make down.")
         if not all(info["statename"] == "RUNNING" for info in self.supervisor.processes().values()):
             await self._start_in_order(programs)
+        if renewed := [program for program in programs if plan[program.name] != running[program.name]]:
+            self.supervisor.replace(renewed)
         await asyncio.gather(*(self._ready(program) for program in programs))
         return programs
 
@@ -199,3 +204,8 @@ class Stack:
         if self.supervisor.pid() is None:
             return json.dumps({})
         return json.dumps({name: info["statename"] for name, info in self.supervisor.processes().items()}, indent=1)
+
+
+def _but_for_certificates(scripts: dict[str, str]) -> dict[str, str]:
+    """What scripts say besides which certificate is served, which may change while the rest runs on."""
+    return {name: CERTIFICATE.sub("", script) for name, script in scripts.items()}

@@ -64,8 +64,7 @@ class Supervisor:
         self.log.mkdir(exist_ok=True)
         for stale in self.run.iterdir():
             stale.unlink()
-        for program in programs:
-            private_file(self.run / f"{program.name}.sh", program.script(self.run))
+        self._write(programs)
         config = "\n".join((HEAD, *(program.section() for program in programs)))
         private_file(self.run / "supervisord.conf", config)
         command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", "supervisord.conf"]
@@ -94,6 +93,17 @@ class Supervisor:
             except Fault as fault:
                 if fault.faultCode != Faults.ALREADY_STARTED:
                     raise
+
+    def replace(self, programs: list[Program]) -> None:
+        """Stop programs whose scripts say something else now, and start them from these without waiting."""
+        names = [program.name for program in programs]
+        self.halt(*names)
+        self._write(programs)
+        self.launch(*names)
+
+    def _write(self, programs: list[Program]) -> None:
+        for program in programs:
+            private_file(self.run / f"{program.name}.sh", program.script(self.run))
 
     def halt(self, *names: str) -> None:
         """Stop programs side by side and wait until they are."""

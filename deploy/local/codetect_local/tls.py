@@ -1,5 +1,6 @@
 """The certificate of the public doors: files of yours, or one signed by an authority of this machine's own."""
 
+import hashlib
 import ipaddress
 import os
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from codetect_local.settings import Settings, Trouble
 
 AUTHORITY_DAYS, DAYS, RENEW_DAYS = 3650, 397, 30
 NAME = "CoDetect on {host}"
+DIGEST = "TLS_CHAIN_SHA256"
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class Certificate:
     chain: Path
     key: Path
     authority: Path | None
+
+    def told(self) -> dict[str, str]:
+        """For the environment of who serves it: a chain is read once, so that another one needs another process."""
+        return {DIGEST: hashlib.sha256(self.chain.read_bytes()).hexdigest()}
 
 
 def certificate(settings: Settings) -> Certificate | None:
