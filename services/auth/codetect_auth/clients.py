@@ -97,12 +97,17 @@ async def list_clients(session: AsyncSession, after: UUID | None, limit: int) ->
 async def rotate_client(
     session: AsyncSession, client_id: UUID, grace_h: int, expires_at: datetime | None = None
 ) -> tuple[ApiClient, str]:
-    """Another secret, and a new term; the secret of before lasts `grace_h` hours more. Raises NotFound."""
+    """Another secret, and a new term; the secret of before lasts `grace_h` hours more. Raises NotFound.
+
+    Without grace, tokens that it was traded for are refused within a minute, too.
+    """
     client = await _locked(session, client_id)
     secret = opaque_token()
     client.previous_hash, client.secret_hash = client.secret_hash, token_hash(secret)
     client.previous_until = func.clock_timestamp() + timedelta(hours=grace_h)
     client.rotated_at, client.expires_at = func.clock_timestamp(), _lasting(expires_at)
+    if grace_h == 0:
+        await revocations.refuse(session, client.facility_id, client.id)
     await session.flush()
     await session.refresh(client)
     return client, secret

@@ -123,6 +123,18 @@ async def test_a_password_that_is_guessed_first_is_refused_in_words_and_the_link
     assert (await desk.accept(email, "all lowercase words stand")).status_code == 200
 
 
+async def test_with_a_good_link_a_weak_password_or_old_terms_are_no_guess_and_keep_no_colleague_out(desk: Desk) -> None:
+    one, colleague = somebody(), somebody()
+    await invite(desk, (one, "member"), (colleague, "member"))
+    token, version = await desk.house.token(one, "invitation"), (await desk.knock("GET", "/terms")).json()["version"]
+    weak = {"token": token, "password": "password1234", "terms_version": version}
+    for body in (weak, weak | {"terms_version": version + 1}) * 3:
+        answers = await asyncio.gather(*(desk.knock("POST", "/invitations/accept", json=body) for _ in range(10)))
+        assert not {answer.status_code for answer in answers} & {200, 410, 429}
+    assert (await desk.accept(colleague)).status_code == 200
+    assert (await desk.accept(one)).status_code == 200
+
+
 async def test_who_comes_in_has_read_the_terms_in_force(desk: Desk) -> None:
     email = somebody()
     await invite(desk, (email, "member"))

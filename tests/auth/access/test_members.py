@@ -156,6 +156,19 @@ async def test_an_api_clients_secret_is_replaced_without_a_gap(house: House) -> 
     assert (listed["owner_id"], "client_secret" in listed) == (await id_of(desk), False)
 
 
+async def test_a_leaked_secrets_tokens_end_with_it_unless_it_has_grace(house: House) -> None:
+    desk = await desk_of(house)
+    client = (await desk.ask("POST", "/api-clients", json={"name": "PACS"})).json()
+    form = {"grant_type": "client_credentials"} | {k: client[k] for k in ("client_id", "client_secret")}
+    for grace_h, stays in (1, True), (0, False):
+        token = (await desk.client.post("/oauth/token", data=form)).json()["access_token"]
+        path = f"/api-clients/{client['client_id']}/rotate"
+        form["client_secret"] = (await desk.ask("POST", path, json={"grace_hours": grace_h})).json()["client_secret"]
+        assert ((await desk.account.get("/api/v1/auth/me", token)).status_code == 200) == stays
+    token = (await desk.client.post("/oauth/token", data=form)).json()["access_token"]
+    assert (await desk.account.get("/api/v1/auth/me", token)).status_code == 200, "the new secret's tokens are good"
+
+
 async def test_an_api_client_lasts_a_year_and_its_owner_is_warned_once(house: House) -> None:
     from codetect_auth.app import sweep
 

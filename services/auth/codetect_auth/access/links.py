@@ -23,7 +23,7 @@ from codetect_auth.people import email_key, mailbox
 CONFIRM_LASTS, INVITATION_LASTS, RESET_LASTS = timedelta(hours=24), timedelta(days=7), timedelta(hours=1)
 DECISION_LASTS = timedelta(days=30)
 EVEN_S = 0.25
-ASKING = throttle.Policy(free=20, first_s=10, longest_s=600)
+ASKING, WINDOW_S = throttle.Policy(free=50, first_s=10, longest_s=60), 600  # for a house behind one address
 MAILBOX = throttle.Policy(free=3, first_s=120, longest_s=900)
 
 
@@ -62,10 +62,11 @@ def open_facility(caller: Caller) -> Facility:
 async def may_write_to(auth: Auth, caller: Caller, facility: Facility, purpose: str, email: str) -> bool:
     """Whether a stranger's wish may make a mail: not too many to one mailbox, which shows to nobody.
 
-    Too many wishes from one address are refused aloud: TooManyAttempts.
+    Too many wishes of one purpose from one address within `WINDOW_S` are refused aloud: TooManyAttempts.
     """
+    window = int(time.time()) // WINDOW_S
     async with auth.db.system() as session:
-        await throttle.take(session, f"asking:{throttle.address_key(caller.address)}", ASKING)
+        await throttle.take(session, f"asking:{purpose}:{throttle.address_key(caller.address)}:{window}", ASKING)
     name = f"{facility.id}\n{purpose}\n{email_key(email)}".encode("utf-8", "surrogatepass")
     try:
         async with auth.db.system() as session:
@@ -77,13 +78,23 @@ async def may_write_to(auth: Auth, caller: Caller, facility: Facility, purpose: 
 
 @asynccontextmanager
 async def trying(auth: Auth, caller: Caller) -> AsyncIterator[None]:
-    """Around the use of a token: tries are counted by address before they are looked at, good ones taken back."""
+    """Around the use of a token: tries are counted by address before they are looked at.
+
+    A good token's is taken back, whatever else was wrong: only LinkGone is a guess.
+    """
     key = f"link:{throttle.address_key(caller.address)}"
     async with auth.db.system() as session:
         await throttle.take(session, key, throttle.ADDRESS)
-    yield
-    async with auth.db.system() as session:
-        await throttle.give_back(session, key)
+    guessed = False
+    try:
+        yield
+    except LinkGone:
+        guessed = True
+        raise
+    finally:
+        if not guessed:
+            async with auth.db.system() as session:
+                await throttle.give_back(session, key)
 
 
 @asynccontextmanager
