@@ -32,7 +32,7 @@ def add_commands(command: Command, facility: argparse.ArgumentParser) -> None:
         ("reactivate-facility", Status.ACTIVE, "Let the people of a suspended facility work again."),
     ):
         standing = command(name, _set_standing, help, facility)
-        standing.add_argument("--reason", help="is kept; the facility's admins read it")
+        standing.add_argument("--reason", help="is kept for good, so name nobody in it; the facility's admins read it")
         standing.set_defaults(status=status)
     command("checklist", _checklist, "Say what a facility still lacks.", facility)
 
@@ -48,7 +48,7 @@ def add_commands(command: Command, facility: argparse.ArgumentParser) -> None:
     approved.add_argument("--role", choices=["admin", "member", "viewer"], help="a lesser one than was asked for")
     rejected = command("reject", _reject, "Refuse somebody who asked.", facility)
     rejected.add_argument("id", type=UUID)
-    rejected.add_argument("--reason", required=True, help="they read it")
+    rejected.add_argument("--reason", required=True, help="they read it; kept for good, so name nobody in it")
 
     person = command("change-person", _change_person, "Give a person another role, or suspend them.", facility)
     person.add_argument("--email", required=True)
@@ -58,7 +58,7 @@ def add_commands(command: Command, facility: argparse.ArgumentParser) -> None:
     removed.add_argument("--email", required=True)
     reset = command("reset-factors", _reset_factors, "Take away the second factors somebody lost.", facility)
     reset.add_argument("--email", required=True)
-    reset.add_argument("--reason", required=True, help="they, the facility's admins and the operators read it")
+    reset.add_argument("--reason", required=True, help="they, admins and operators read it; kept, so name nobody in it")
     command("publish-terms", _publish_terms, "Publish new terms of use, read from standard input.")
     rotated = command("rotate-api-client", _rotate_client, "Give an API client another secret, printed once.", facility)
     rotated.add_argument("--client-id", type=UUID, required=True)

@@ -140,7 +140,7 @@ async def change(
             await record(session, facility_id, "facility", facility_id, step, by, was=was, now=now, reason=reason)
         if steps:
             told = FacilityChanged(facility_id=facility_id, changed_by=by.id)
-            await recording.record(session, by.principal, "facility.change", facility, told, reason=reason)
+            await recording.record(session, by.principal, "facility.change", facility, told)
         if status is not None and status != facility.status:
             await _set_status(session, facility, status, by, reason)
         return facility
@@ -158,7 +158,7 @@ async def _set_status(session: AsyncSession, facility: Facility, status: Status,
         await revocations.refuse(session, id)
     told = (FacilitySuspended if status is Status.SUSPENDED else FacilityReactivated)(facility_id=id)
     action = "facility.suspend" if status is Status.SUSPENDED else "facility.reactivate"
-    await recording.record(session, by.principal, action, facility, told, reason=reason)
+    await recording.record(session, by.principal, action, facility, told)
 
 
 def domains(given: Sequence[str]) -> list[str]:

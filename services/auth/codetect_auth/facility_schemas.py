@@ -12,7 +12,7 @@ from codetect_auth.access.requests import Standing
 from codetect_auth.access.states import InvitationState, RequestState
 from codetect_auth.models import Status
 from codetect_auth.passwords import MAX_LENGTH
-from codetect_auth.schemas import Email, Out, Password, Text, Token
+from codetect_auth.schemas import KEPT, Email, Out, Password, Text, Token
 
 Reason = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$")]
 NewPassword = Annotated[
@@ -48,7 +48,7 @@ class FacilityChange(BaseModel):
     name: Text | None = None
     mail_domains: Domains | None = None
     status: Literal[Status.ACTIVE, Status.SUSPENDED] | None = None
-    reason: Reason | None = Field(None, description="Is kept with the step; the facility's admins read it.")
+    reason: Reason | None = Field(None, description=KEPT)
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -129,7 +129,7 @@ class Approval(BaseModel):
 class Rejection(BaseModel):
     """Why somebody isn't; they read it."""
 
-    reason: Reason
+    reason: Reason = Field(description=KEPT)
 
 
 class NewInvitation(BaseModel):

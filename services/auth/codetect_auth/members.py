@@ -17,6 +17,7 @@ from codetect_auth import clients, people, revocations, sessions
 from codetect_auth.access.steps import By
 from codetect_auth.access.steps import record as keep_step
 from codetect_auth.context import Auth
+from codetect_auth.mails import undeliverable
 from codetect_auth.mails.asking import Kind, ask
 from codetect_auth.models import AccessRequest, Base, Facility, Invitation, Person, Status
 from codetect_auth.recording import record
@@ -79,7 +80,8 @@ async def remove(auth: Auth, session: AsyncSession, which: ColumnElement[bool], 
     """Let somebody go: what they prove themselves with is deleted, name and address are forgotten, the id stays."""
     person = await hold(session, which)
     await keep_an_admin(session, person)
-    await _mail(auth, session, person, "removed", by)
+    if not await undeliverable.forget(session, auth.settings.master_key, person.email):
+        await _mail(auth, session, person, "removed", by)
     await _shut_out(session, person, "removed", by, for_good=True)
     await session.execute(update(Invitation).where(Invitation.invited_by == person.id).values(inviter=FORGOTTEN))
     for table in (AccessRequest, Invitation):

@@ -62,7 +62,7 @@ async def reset(auth: Auth, session: AsyncSession, person: Person, by: By, reaso
     await revocations.refuse(session, person.facility_id, person.id)
     await keep_step(session, person.facility_id, "person", person.id, FACTORS_RESET, by, reason=reason)
     told = FactorsReset(person_id=person.id, by=by.id)
-    await record(session, who, "factor.reset", person, told, reason=reason)
+    await record(session, who, "factor.reset", person, told)
     await mails.reset(session, auth.settings.master_key, person, by, reason)
 
 

@@ -15,6 +15,7 @@ from codetect_auth.second_factor import CodeMethod, Method
 Item = TypeVar("Item")
 LoginMethod = Literal["password+totp", "password+passkey", "passkey"]
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+KEPT = "The facility's admins read it with the step, which is kept for good: name nobody in it."
 Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_LENGTH)]
 Token = Annotated[SecretStr, Field(min_length=1, max_length=200)]
@@ -146,7 +147,7 @@ class MemberChange(BaseModel):
 class FactorReset(BaseModel):
     """Why somebody's factors end; operators must say."""
 
-    reason: Text | None = None
+    reason: Text | None = Field(None, description=KEPT)
 
 
 class Me(BaseModel):

@@ -4,8 +4,10 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+from codetect_auth.mails import undeliverable
 from codetect_auth.models import Base
 from codetect_shared import tokens
+from codetect_shared.db import uuid7
 from codetect_shared.tokens import Role
 
 from tests.auth.access.conftest import Desk, desk_of
@@ -238,3 +240,31 @@ async def test_an_api_client_does_no_more_than_its_owner_may(house: House) -> No
     await desk.ask("PATCH", f"/api-clients/{writing['client_id']}", json={"owner_id": second})
     form |= {k: writing[k] for k in ("client_id", "client_secret")}
     assert await granted() == "invalid_scope"
+
+
+async def test_who_is_removed_is_forgotten_among_the_addresses_without_a_mailbox(house: House) -> None:
+    desk, other = await two_admins(house)
+    stays = "stays@clinic.example"
+    for email in (other.account.email, stays):
+        async with house.auth.db.facility(desk.facility.id) as session:
+            await undeliverable.mark(session, house.auth.settings.master_key, desk.facility.id, email, "gone", uuid7())
+    assert (await desk.ask("DELETE", f"/members/{await id_of(other)}")).status_code == 204
+    listed = (await desk.ask("GET", "/undeliverable-addresses")).json()["items"]
+    assert [item["address"] for item in listed] == [stays]
+    assert not await house.mails(other.account.email, "member_changed"), "it would come back, and be entered again"
+
+
+async def test_what_an_admin_or_operator_typed_as_a_reason_is_in_no_audit_row(house: House) -> None:
+    desk, other = await two_admins(house)
+    reason, operator = "Mira Meier rang", await desk_of(house, Role.OPERATOR)
+    path = f"/members/{await id_of(other)}/reset-factors"
+    assert (await desk.ask("POST", path, json={"reason": reason})).status_code == 204
+    path = f"/facilities/{desk.facility.id}"
+    for body in ({"name": "New Name"}, {"status": "suspended"}, {"status": "active"}):
+        assert (await operator.ask("PATCH", path, json=body | {"reason": reason})).status_code == 200
+    rows = await house.sql("SELECT action, detail::text FROM audit WHERE facility_id = :f", f=desk.facility.id)
+    actions = {"factor.reset", "facility.change", "facility.suspend", "facility.reactivate"}
+    assert actions <= {row.action for row in rows}
+    assert not [row for row in rows if reason in (row.detail or "")]
+    kept = await house.sql("SELECT reason FROM access_steps WHERE facility_id = :f", f=desk.facility.id)
+    assert [row.reason for row in kept].count(reason) == 4

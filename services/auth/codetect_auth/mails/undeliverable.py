@@ -37,6 +37,13 @@ async def list_addresses(session: AsyncSession, after: UUID | None, limit: int) 
     return (await session.scalars(statement.where(UndeliverableAddress.id > after) if after else statement)).all()
 
 
+async def forget(session: AsyncSession, master_key: bytes, address: str) -> bool:
+    """Keep nothing of an address whose owner is gone; whether the session's facility had it."""
+    theirs = UndeliverableAddress.address_key.in_(address_keys(master_key, address))
+    forgotten = await session.execute(delete(UndeliverableAddress).where(theirs).returning(UndeliverableAddress.id))
+    return forgotten.first() is not None
+
+
 async def clear(session: AsyncSession, id: UUID) -> None:
     """Send to it again. Raises NotFound."""
     cleared = delete(UndeliverableAddress).where(UndeliverableAddress.id == id).returning(UndeliverableAddress.id)

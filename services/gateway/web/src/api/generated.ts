@@ -2647,6 +2647,7 @@ export type Approval = {
   role?: ("admin" | "member" | "viewer") | null;
 };
 export type Rejection = {
+  /** The facility's admins read it with the step, which is kept for good: name nobody in it. */
   reason: string;
 };
 export type InvitationOutcome = {
@@ -2738,7 +2739,7 @@ export type FacilityChange = {
   name?: string | null;
   mail_domains?: string[] | null;
   status?: ("active" | "suspended") | null;
-  /** Is kept with the step; the facility's admins read it. */
+  /** The facility's admins read it with the step, which is kept for good: name nobody in it. */
   reason?: string | null;
 };
 export type ChecklistItem = {
@@ -2785,6 +2786,7 @@ export type MemberChange = {
   status?: "active" | "suspended";
 };
 export type FactorReset = {
+  /** The facility's admins read it with the step, which is kept for good: name nobody in it. */
   reason?: string | null;
 };
 export type ApiClient = {

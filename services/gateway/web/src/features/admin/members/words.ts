@@ -28,7 +28,7 @@ export const words = catalogue(
     resetGo: "Reset",
     resetDone: (name: string) => `${name} sets up a new second factor at the next login.`,
     why: "Reason",
-    whyHint: "It stays in the list of steps; all admins get mail.",
+    whyHint: "It stays in the list of steps, so name nobody in it; all admins get mail.",
     remove: "Remove …",
     removeTitle: (name: string) => `Remove ${name} for good?`,
     removeHelp: "Name, address and factors are forgotten, logins and API clients end. What they did stays, under a number. Nothing brings this back.",
@@ -63,7 +63,7 @@ export const words = catalogue(
     resetGo: "Zurücksetzen",
     resetDone: (name) => `${name} richtet bei der nächsten Anmeldung einen neuen zweiten Faktor ein.`,
     why: "Grund",
-    whyHint: "Er bleibt in der Liste der Schritte; die ganze Verwaltung bekommt Mail.",
+    whyHint: "Er bleibt in der Liste der Schritte, nennen Sie also niemanden darin; die ganze Verwaltung bekommt Mail.",
     remove: "Entfernen …",
     removeTitle: (name) => `${name} für immer entfernen?`,
     removeHelp:

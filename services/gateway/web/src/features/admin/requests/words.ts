@@ -25,7 +25,7 @@ export const words = catalogue(
     refused: (name: string) => `${name} is refused, and is told why by mail.`,
     refuseTitle: (name: string) => `Refuse ${name}?`,
     why: "Reason",
-    whyHint: "It is mailed to them. They may ask again.",
+    whyHint: "It is mailed to them and kept for good: name nobody in it. They may ask again.",
   },
   {
     title: "Anfragen um Zugang",
@@ -51,6 +51,6 @@ export const words = catalogue(
     refused: (name) => `${name} ist abgelehnt und erfährt den Grund per Mail.`,
     refuseTitle: (name) => `${name} ablehnen?`,
     why: "Grund",
-    whyHint: "Er geht per Mail an die Person. Sie darf wieder fragen.",
+    whyHint: "Er geht per Mail an die Person und bleibt für immer: Nennen Sie niemanden darin. Die Person darf wieder fragen.",
   },
 );
