@@ -29,10 +29,7 @@ def api(settings: Settings) -> FastAPI:
                 if await session.scalar(text("SELECT figures_version FROM cursor")) != FIGURES_VERSION:
                     raise FiguresMissing
 
-        readiness(
-            app,
-            {"database": migrated(app.state.db, "codetect_analytics"), "figures": figures},
-        )
+        readiness(app, {"database": migrated(app.state.db, "codetect_analytics"), "figures": figures})
 
         relay = Relay(settings.database_system_url, settings.rabbitmq_url, "analytics")
         yield [relay.run, lambda: forget_now_and_then(settings.database_system_url)]
@@ -45,14 +42,7 @@ def projector(settings: ProjectorSettings) -> FastAPI:
 
     async def parts(app: FastAPI) -> AsyncIterator[Sequence[Background]]:
         part = Projector(settings.database_system_url, settings.rabbitmq_url, app_role(settings))
-        readiness(
-            app,
-            {
-                "database": migrated(app.state.db, "codetect_analytics"),
-                "stream": part.check,
-            },
-            part.facts,
-        )
+        readiness(app, {"database": migrated(app.state.db, "codetect_analytics"), "stream": part.check}, part.facts)
         yield [part.run, every(30, "forgetting", lambda: forget_erased(app.state.db))]
 
     return create_app(settings, "projector", parts)

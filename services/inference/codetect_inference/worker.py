@@ -34,11 +34,7 @@ def app(settings: WorkerSettings) -> FastAPI:
         engines = Engines(db, storage, settings)
         readiness(
             app,
-            {
-                "database": migrated(db, "codetect_inference"),
-                "storage": storage.ping,
-                "models": engines.ready,
-            },
+            {"database": migrated(db, "codetect_inference"), "storage": storage.ping, "models": engines.ready},
             engines.facts,
         )
         run = Analyser(db, storage, engines, settings).run

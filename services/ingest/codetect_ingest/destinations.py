@@ -83,8 +83,7 @@ async def retry(session: AsyncSession, who: Principal, destination_id: UUID) -> 
     failed = select(Delivery).where(Delivery.destination_id == row.id, Delivery.state == DeliveryState.FAILED)
     deliveries = list(await session.scalars(failed.order_by(Delivery.id).with_for_update()))
     for delivery in deliveries:
-        delivery.state = DeliveryState.QUEUED
-        await DELIVERIES.enqueue(session, delivery)
+        await _queue(session, delivery)
     detail = {"deliveries": len(deliveries)}
     await audit.record(session, who, "destination.retry", target=f"destination/{row.id}", detail=detail)
     return Retried(deliveries=len(deliveries))
@@ -120,12 +119,16 @@ async def again(session: AsyncSession, who: Principal, delivery_id: UUID) -> Del
         raise DeliveryNotFound
     if row.state != DeliveryState.FAILED:
         raise StillUnderWay(f"It is {row.state}.")
-    row.state = DeliveryState.QUEUED
-    await DELIVERIES.enqueue(session, row)
+    await _queue(session, row)
     await session.flush()
     await session.refresh(row)
     await audit.record(session, who, "delivery.retry", study_id=row.study_id, target=f"delivery/{row.id}")
     return DeliveryOut.model_validate(row)
+
+
+async def _queue(session: AsyncSession, delivery: Delivery) -> None:
+    delivery.state = DeliveryState.QUEUED
+    await DELIVERIES.enqueue(session, delivery)
 
 
 async def _find(session: AsyncSession, who: Principal, destination_id: UUID) -> Destination:

@@ -44,19 +44,22 @@ def code_of(full: Problem) -> str:
 
 
 async def usage(session: AsyncSession, settings: Settings, facility_id: UUID) -> Usage:
-    """Read what a facility uses."""
+    """Read what a facility uses, and may."""
+    return Usage(await _used(session, facility_id), await limits_of(session, settings, facility_id))
+
+
+async def _used(session: AsyncSession, facility_id: UUID) -> dict[str, int]:
     counted = (await session.execute(_counted(facility_id))).one_or_none()
     uploads = select(func.count(), func.coalesce(func.sum(Upload.stored_bytes), 0)).where(
         Upload.facility_id == facility_id, Upload.available_at.is_not(None)
     )
     studies = select(func.count()).where(Study.facility_id == facility_id, Study.available_at.is_not(None))
     waiting, waiting_bytes = (await session.execute(uploads)).one()
-    used = {
+    return {
         "bytes": (counted.bytes if counted else 0) + int(waiting_bytes),
         "studies": counted.studies if counted else 0,
         "jobs": waiting + ((await session.scalar(studies)) or 0),
     }
-    return Usage(used, await limits_of(session, settings, facility_id))
 
 
 async def limits_of(session: AsyncSession, settings: Settings, facility_id: UUID) -> dict[str, int | None]:
@@ -80,9 +83,10 @@ async def check_quota(session: AsyncSession, settings: Settings, facility_id: UU
     other, until what one of them has counts.
     """
     await must_be_active(session, facility_id)
-    if any(limit is not None for limit in (await limits_of(session, settings, facility_id)).values()):
+    limits = await limits_of(session, settings, facility_id)
+    if any(limit is not None for limit in limits.values()):
         await one_at_a_time(session, f"quota/{facility_id}")
-    now = await usage(session, settings, facility_id)
+    now = Usage(await _used(session, facility_id), limits)
     if now.full("bytes", bytes_coming):
         raise problems.StorageQuotaReached(
             f"{now.used['bytes']} of {now.quota['bytes']} bytes are used, and {bytes_coming} more would come. {ADVICE}"
@@ -110,7 +114,7 @@ async def must_fit(session: AsyncSession, settings: Settings, facility_id: UUID,
     after = (await session.execute(_counted(facility_id))).one_or_none()
     more_bytes = (after.bytes if after else 0) - (before.bytes if before else 0)
     more_studies = (after.studies if after else 0) - (before.studies if before else 0)
-    now = await usage(session, settings, facility_id)
+    now = Usage(await _used(session, facility_id), limits)
     if more_bytes > admitted_bytes and now.over("bytes"):
         raise problems.StorageQuotaReached(
             f"With this {now.used['bytes']} of {now.quota['bytes']} bytes would be used. {ADVICE}"

@@ -62,11 +62,11 @@ def check_url(url: str, inside: Sequence[Network]) -> str | None:
         literal = ipaddress.ip_address(parts.hostname)
     except ValueError:
         return None
-    if is_allowed(literal, inside, parts.scheme == "https"):
-        return None
-    if parts.scheme == "http" and is_allowed(literal, inside):
+    if not is_allowed(literal, inside):
+        return "Deliveries don't go to addresses inside a network."
+    if not is_allowed(literal, inside, parts.scheme == "https"):
         return "Deliveries to the Internet go over https only."
-    return "Deliveries don't go to addresses inside a network."
+    return None
 
 
 class Guarded(httpcore.AsyncNetworkBackend):
@@ -89,10 +89,10 @@ class Guarded(httpcore.AsyncNetworkBackend):
         except OSError as error:
             raise httpcore.ConnectError(f"The name isn't known ({error.strerror}).") from error
         addresses = [ipaddress.ip_address(str(info[4][0])) for info in found]
+        if not all(is_allowed(one, self._inside) for one in addresses):
+            raise httpcore.ConnectError("The name leads inside a network.")
         if not all(is_allowed(one, self._inside, self._encrypted) for one in addresses):
-            inward = self._encrypted or not all(is_allowed(one, self._inside) for one in addresses)
-            where = "leads inside a network" if inward else "leads to the Internet, where deliveries go over https only"
-            raise httpcore.ConnectError(f"The name {where}.")
+            raise httpcore.ConnectError("The name leads to the Internet, where deliveries go over https only.")
         return await self._real.connect_tcp(str(addresses[0]), port, timeout, local_address, socket_options)
 
     async def connect_unix_socket(

@@ -51,12 +51,12 @@ def finish(stored: onnx.ModelProto, dataset: Dataset, run: Path) -> dict[str, by
             "how": f"Distance of the features from the training slices' (ADR 0098); {USUAL:.0%} of val lie below.",
         },
     }
-    ready = open_bundle(bundle_files(model, facts)).manifest
+    ready = open_bundle(bundle_files(model, facts))
     usual, lidc = ordinary(train, HOW), whole_series(dataset, HOW)
-    on_usual = answers(open_bundle(bundle_files(model, facts)), usual.images)
+    on_usual = answers(ready, usual.images)
     usual_logits = on_usual.logits[:, 0].astype(np.float64)
     usual_chances = probability(usual_logits, temperature)
-    scores = study_scores(usual_chances, likeness(usual_logits, usual.patients), ready.pooling)
+    scores = study_scores(usual_chances, likeness(usual_logits, usual.patients), ready.manifest.pooling)
     facts["study_threshold"] = round(float(np.quantile(scores, STAY_BELOW)), 2)
     facts["reference"] = reference(usual.name, usual.images, {LABEL: usual_chances}, on_usual.distances)
     facts["metrics"] = figures(dataset, val, chances, threshold)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from codetect_training.coverage.data import IMAGES, NATIVE, SERIES, to_hu
 from codetect_training.datasets.dataset import Dataset, Part
-from codetect_training.datasets.volumes import DicomSeries, read_dicom
+from codetect_training.datasets.volumes import series_in_hu
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,6 @@ def ordinary(part: Part, how: Preprocessing) -> Ordinary:
 
 def whole_series(dataset: Dataset, how: Preprocessing) -> NDArray[np.float32]:
     """The slices of LIDC-IDRI-0001 that show lung, cropped together: (n, 1, side, side) in 0..1."""
-    source = dataset.description.sources[SERIES]
-    assert isinstance(source, DicomSeries)
-    (unit,) = source.units(dataset.root).units
-    hu = [read_dicom(path) for path in unit.files]
+    hu = series_in_hu(dataset.description.sources[SERIES], dataset.root)
     plan = plan_series(len(hu), hu.__getitem__, how.margin)
     return prepare_batch([hu[n] for n in plan.slices], plan.box, how)

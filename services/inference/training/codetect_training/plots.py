@@ -10,7 +10,7 @@ import numpy as np
 from codetect_inference.bundle import Bundle, LoadedBundle
 from codetect_inference.drawing import grey, overlay
 from codetect_inference.explain import Maps, probabilities
-from codetect_inference.preprocess import HU, plan_series, prepare_batch
+from codetect_inference.preprocess import plan_series, prepare_batch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -19,9 +19,10 @@ from codetect_training.about import TITLES
 from codetect_training.asking import ask, batched
 from codetect_training.data import data_root
 from codetect_training.datasets.description import load_description
-from codetect_training.datasets.volumes import DicomSeries, read_dicom
+from codetect_training.datasets.volumes import series_in_hu
 
 COLOURS = ("#1b6ca8", "#c8553d")
+LIDC = "lidc-idri-0001"
 SHOWN = 3  # slices among the examples
 
 Numbers = Any  # arrays (n,)
@@ -98,7 +99,7 @@ def bins(labels: Numbers, chances: Numbers, count: int = 8) -> tuple[Numbers, Nu
 
 def draw_examples(bundle: LoadedBundle, path: Path) -> None:
     """The slices of LIDC-IDRI-0001 that argue most for the first label, plain above and with the overlay below."""
-    slices = series_in_hu("lidc-idri-0001", data_root())
+    slices = series_in_hu(load_description(LIDC).sources[LIDC], data_root())
     how, label = bundle.manifest.preprocessing, bundle.manifest.labels[0]
     plan = plan_series(len(slices), slices.__getitem__, how.margin)
     maps = Maps.of(plan, ask(bundle, batched(prepare_batch((slices[n] for n in plan.slices), plan.box, how))))
@@ -115,11 +116,3 @@ def draw_examples(bundle: LoadedBundle, path: Path) -> None:
             if not line:
                 axes.set_title(f"slice {plan.slices[row] + 1} of {len(slices)}: {chances[row]:.2f}", fontsize=10)
     figure.savefig(path, dpi=80, pil_kwargs={"quality": 80})
-
-
-def series_in_hu(source: str, root: Path) -> list[HU]:
-    """The slices of a source of one series, feet to head."""
-    described = load_description(source).sources[source]
-    assert isinstance(described, DicomSeries)
-    (unit,) = described.units(root).units
-    return [read_dicom(path) for path in unit.files]

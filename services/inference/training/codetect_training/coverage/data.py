@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from codetect_training.datasets.dataset import Dataset
 from codetect_training.datasets.strict import Split
-from codetect_training.datasets.volumes import DicomSeries, read_dicom
+from codetect_training.datasets.volumes import series_in_hu
 
 IMAGES, SERIES = "luna16-slices", "lidc-idri-0001"
 NATIVE = 256  # pixels of luna16's images, every other one of the scanner's
@@ -59,14 +59,9 @@ def from_images(dataset: Dataset, split: Split) -> Slices:
 
 def from_series(dataset: Dataset) -> Slices:
     """The slices that show lung of the series in HU, cropped together as the service crops a study."""
-    source = dataset.description.sources[SERIES]
-    assert isinstance(source, DicomSeries)
-    found = []
-    for unit in source.units(dataset.root).units:
-        hu = [read_dicom(path) for path in unit.files]
-        plan = plan_series(len(hu), hu.__getitem__, HOW.margin)
-        found += [(prepare_slice(hu[n], plan.box, HOW), measure(hu[n])[0]) for n in plan.slices]
-    return together(found)
+    hu = series_in_hu(dataset.description.sources[SERIES], dataset.root)
+    plan = plan_series(len(hu), hu.__getitem__, HOW.margin)
+    return together([(prepare_slice(hu[n], plan.box, HOW), measure(hu[n])[0]) for n in plan.slices])
 
 
 def to_hu(grey: NDArray[np.float32]) -> HU:

@@ -163,6 +163,13 @@ def height(head: pydicom.Dataset) -> float:
     return float(np.dot(across, np.array(head.ImagePositionPatient, np.float64)) * np.sign(across[2]))
 
 
+def series_in_hu(source: object, root: Path) -> list[HU]:
+    """The slices of a source that is one DICOM series, feet to head."""
+    assert isinstance(source, DicomSeries)
+    (unit,) = source.units(root).units
+    return [read_dicom(path) for path in unit.files]
+
+
 def read_dicom(path: Path) -> HU:
     """One CT slice in HU; padding is air, as in the service's volumes."""
     dataset = opened(path)
